@@ -1,0 +1,14 @@
+//! Engines that hear, think and speak. The contract is in [`stt`], [`llm`] and [`tts`]; [`engines`]
+//! is the daemon's side of the local workers, [`router`] decides who answers a stage of a turn.
+//! Absent on purpose: telephony, dialogue, prompts.
+
+pub mod catalogue;
+pub mod engines;
+pub mod fault;
+pub mod hardware;
+pub mod llm;
+pub mod router;
+pub mod stt;
+pub mod tts;
+
+pub use fault::{Fault, FaultKind};

@@ -1,0 +1,1 @@
+//! Composition root: builds every room, wires channels, owns shutdown.

@@ -1,0 +1,88 @@
+//! The only place that reads the system's clocks. Machines get a [`Moment`] handed in; tests and
+//! the simulator make their own.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A point in monotonic time: nanoseconds since the origin of the clock that made it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    pub const ZERO: Self = Self(0);
+
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(ms * 1_000_000)
+    }
+
+    pub const fn from_nanos(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}s", self.as_millis() / 1000, self.as_millis() % 1000)
+    }
+}
+
+/// The system's clocks, tied to one origin. Cheap to copy; hand it down, do not make a second one.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+    wall_origin_ms: u64,
+}
+
+impl Clock {
+    /// The real clock, its origin being now.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
+    pub fn system() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { origin: Instant::now(), wall_origin_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
+    pub fn now(&self) -> Moment {
+        let elapsed = Instant::now().saturating_duration_since(self.origin);
+        Moment(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Wall time of a moment, milliseconds since 1970 UTC (not adjusted when the wall clock jumps:
+    /// order within a process never changes).
+    pub const fn unix_ms(&self, at: Moment) -> u64 {
+        self.wall_origin_ms + at.as_millis()
+    }
+
+    /// For `tokio::time::sleep_until`.
+    pub fn instant(&self, at: Moment) -> Instant {
+        self.origin + Duration::from_nanos(at.0)
+    }
+}

@@ -1,0 +1,219 @@
+//! What happens on calls, as facts. The call machine emits them, the journal keeps them, and
+//! everything else (metrics, console, analysis) is derived from them.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::CallId;
+use super::lang::Lang;
+
+/// One fact about one call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub call: CallId,
+    /// Milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+    /// Milliseconds since the call's first event.
+    pub call_ms: u64,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Texts in here are personal: [`Event::without_words`] is what may be kept when transcripts are off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    CallInitiated {
+        transport: String,
+        direction: Direction,
+        agent: String,
+        caller_hash: Option<String>,
+    },
+    StateChanged {
+        from: CallState,
+        to: CallState,
+    },
+    LanguageDetected {
+        language: Lang,
+        confidence: f32,
+        source: String,
+    },
+    LanguageSwitched {
+        from: Lang,
+        to: Lang,
+        reason: String,
+    },
+    GreetingReplayed {
+        language: Lang,
+    },
+    SpeechStarted {
+        turn: u32,
+    },
+    Heard {
+        turn: u32,
+        language: Lang,
+        confidence: f32,
+        text: String,
+    },
+    /// A line went out. `heard` is the part that was really played before a barge-in cut it.
+    Said {
+        turn: u32,
+        language: Lang,
+        text: String,
+        heard: String,
+        cut: bool,
+    },
+    TurnAnswered {
+        turn: u32,
+        language: Lang,
+        intent: Option<String>,
+        way: Way,
+        waterfall: Waterfall,
+    },
+    BargeIn {
+        turn: u32,
+        stopped_after_ms: u32,
+    },
+    FalseBargeIn {
+        turn: u32,
+    },
+    Repair {
+        kind: RepairKind,
+        in_a_row: u32,
+    },
+    Filler {
+        turn: u32,
+    },
+    Action {
+        action: String,
+        done: bool,
+    },
+    Dtmf {
+        in_band: bool,
+    },
+    EngineFault {
+        stage: Stage,
+        fault: String,
+    },
+    AudioGap {
+        missing_ms: u32,
+    },
+    CallEnded {
+        outcome: CallState,
+        cause: EndCause,
+        duration_ms: u64,
+        turns: u32,
+    },
+}
+
+impl Event {
+    /// The same fact without anybody's words.
+    pub fn without_words(self) -> Self {
+        match self {
+            Self::Heard { turn, language, confidence, .. } => {
+                Self::Heard { turn, language, confidence, text: String::new() }
+            }
+            Self::Said { turn, language, cut, .. } => {
+                Self::Said { turn, language, text: String::new(), heard: String::new(), cut }
+            }
+            other => other,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// The life cycle of requirement T1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    Ready,
+    Initiated,
+    Ringing,
+    InProgress,
+    AgentTransfer,
+    Completed,
+    Failed,
+    NotPicked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// The caller hung up (or the carrier said so).
+    CallerHungUp,
+    /// The conversation came to its end.
+    Goodbye,
+    /// The caller asked for a person; nobody can be connected yet, the caller was told so.
+    HumanWanted,
+    /// Too many failures in a row.
+    TooManyFailures,
+    Inactivity,
+    MaxDuration,
+    /// The media socket broke and did not come back.
+    MediaLost,
+    /// The box is stopping.
+    Drained,
+    /// An invariant broke inside this call.
+    InternalError,
+    /// An operator ended it.
+    Operator,
+    /// The process died with the call in progress; found at the next start.
+    ProcessLost,
+    /// Announced by the carrier, but no media ever came.
+    NeverConnected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairKind {
+    Silence,
+    Unclear,
+    EngineFault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Stt,
+    Llm,
+    Tts,
+}
+
+/// How a reply came about (design §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A closed answer or known phrase; no language model was asked.
+    Flow,
+    /// The language model picked an intent; the line comes from the catalogue.
+    Choose,
+    /// The language model wrote the line.
+    Free,
+    /// A fixed line (greeting, reprompt, apology).
+    Line,
+}
+
+/// Where the time of one turn went. All values are milliseconds after `speech_end` except
+/// `speech_end` itself, which is milliseconds after the call's start. `None`: the stage did not
+/// take part. The `*_took` values are the engines' own working times, for comparison.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waterfall {
+    pub speech_end: u64,
+    pub endpoint: Option<u32>,
+    pub stt_final: Option<u32>,
+    pub llm_first_token: Option<u32>,
+    pub first_clause: Option<u32>,
+    pub tts_first_audio: Option<u32>,
+    pub first_frame_out: Option<u32>,
+    pub stt_took: Option<u32>,
+    pub llm_took: Option<u32>,
+    pub tts_took: Option<u32>,
+    pub stt_provider: Option<String>,
+    pub llm_provider: Option<String>,
+    pub tts_provider: Option<String>,
+}

@@ -1,0 +1,64 @@
+//! Identifiers. Made here only, so that the simulator can make them from a seed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One call, from the first webhook to the record kept of it. A UUIDv7: sorts by time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(Uuid);
+
+impl CallId {
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// A reproducible id for simulations.
+    pub const fn from_seed(seed: u64, number: u64) -> Self {
+        Self(Uuid::from_u64_pair(seed, number))
+    }
+
+    /// A short number for engine-side tables (conversation keys); unique per process in practice.
+    pub const fn low_bits(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+}
+
+impl Default for CallId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = uuid::Error;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Self)
+    }
+}
+
+/// One request of a call to an engine; numbered from 1 within the call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AskId(pub u64);
+
+impl fmt::Display for AskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}

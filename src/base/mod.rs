@@ -1,0 +1,17 @@
+//! Words everyone shares: time, ids, languages, phone numbers, sound, secrets, limits, events.
+//! Promise: imports no other room. Absent on purpose: decisions about calls.
+
+pub mod audio;
+pub mod clock;
+pub mod event;
+pub mod ids;
+pub mod lang;
+pub mod limits;
+pub mod phone;
+pub mod pii;
+pub mod secret;
+pub mod tasks;
+
+pub use clock::{Clock, Moment};
+pub use ids::{AskId, CallId};
+pub use lang::Lang;

@@ -1,0 +1,1 @@
+//! Joins telephony, media, dialogue and ai.

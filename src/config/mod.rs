@@ -1,0 +1,1 @@
+//! One typed Settings: schema, defaults, layered load, validation.

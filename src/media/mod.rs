@@ -1,0 +1,1 @@
+//! Sound: pure functions and machines on 20 ms frames.

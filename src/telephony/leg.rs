@@ -1,0 +1,97 @@
+//! The contract every transport fulfils.
+//! Promise: audio is 8 kHz mono in order of arrival with the carrier's media time; after
+//! [`LegEvent::Closed`] nothing more comes. Absent on purpose: what is said, and why.
+
+use tokio::sync::mpsc;
+
+use crate::base::event::{CallState, Direction};
+use crate::base::phone::Phone;
+use crate::base::{CallId, Lang};
+
+/// Something happened on the line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegEvent {
+    /// Caller's sound, any length, 8 kHz. `at_ms` is the carrier's media clock; gaps, repeats and
+    /// disorder are the call's to mend.
+    Audio {
+        pcm: Vec<i16>,
+        at_ms: u64,
+    },
+    /// A key, told by the carrier: `0-9 * #`.
+    Dtmf(char),
+    /// Everything sent before this mark has been played to the caller.
+    MarkPlayed(u64),
+    /// The mark was thrown away by `Clear`, its audio (or part of it) not played.
+    MarkFlushed(u64),
+    Closed(LegEnd),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegEnd {
+    /// The carrier said that the call or stream is over.
+    HungUp,
+    /// We closed it.
+    ClosedByUs,
+    /// The socket broke, stalled or broke the protocol beyond repair.
+    Lost,
+}
+
+/// What the call wants of the line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegCommand {
+    /// One 20 ms frame, 8 kHz. The call paces; the leg sends at once.
+    Audio(Vec<i16>),
+    /// Ask to be told when everything sent so far has been played.
+    Mark(u64),
+    /// Throw away what the carrier has not played yet.
+    Clear,
+    /// Send what is queued in the leg, then end the line.
+    Hangup,
+}
+
+/// A call the carrier has told us of, before any media.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    pub transport: &'static str,
+    /// The carrier's own id of the call (`CallSid`). The same id announced twice is the same call.
+    pub carrier_call: String,
+    pub direction: Direction,
+    pub from: Option<Phone>,
+    pub to: Option<Phone>,
+    pub agent: Option<String>,
+}
+
+/// A media connection ready to carry an announced call.
+#[derive(Debug)]
+pub struct LegOffer {
+    pub call: CallId,
+    /// Chosen by key in a menu or by the number dialled.
+    pub language: Option<Lang>,
+    pub events: mpsc::Receiver<LegEvent>,
+    pub commands: mpsc::Sender<LegCommand>,
+}
+
+/// Why a call is not taken; the transport says it in its own way (busy tone, 503, `<Reject>`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the box is at its limit of live calls")]
+    Full,
+    #[error("the box is stopping and takes no new calls")]
+    Draining,
+    #[error("no such call was announced, or it already has its media")]
+    UnknownCall,
+    #[error("no agent of that name is configured")]
+    UnknownAgent,
+}
+
+/// The exchange behind the legs, implemented by `call::registry`.
+pub trait Exchange: Send + Sync + 'static {
+    /// A call begins. Admission is decided here, before anything is promised to the carrier.
+    fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal>;
+    /// Its media is there; the call's task starts.
+    fn connect(&self, offer: LegOffer) -> Result<(), Refusal>;
+    /// The carrier reports a state of the call (status callback). Unknown calls are ignored.
+    fn carrier_state(&self, carrier_call: &str, state: CallState);
+    /// Languages that the agent for `to` offers, in the order of its key menu; one or none: no menu.
+    fn menu(&self, agent: Option<&str>) -> Vec<Lang>;
+}

@@ -1,0 +1,6 @@
+//! A leg: the bytes of a carrier on one side, [`leg::LegEvent`] and [`leg::LegCommand`] on the
+//! other. Nothing above this room knows which carrier a call came from.
+
+pub mod leg;
+pub mod signature;
+pub mod twilio;
