@@ -4,6 +4,7 @@
 pub mod audio;
 pub mod clock;
 pub mod event;
+pub mod g711;
 pub mod ids;
 pub mod lang;
 pub mod limits;

@@ -2,5 +2,6 @@
 //! other. Nothing above this room knows which carrier a call came from.
 
 pub mod leg;
+pub mod public_url;
 pub mod signature;
 pub mod twilio;
