@@ -13,7 +13,9 @@ pub struct PublicUrl {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the public base URL {0:?} is not usable: write https://HOST[:PORT][/PATH] (http:// for rehearsals on this box)")]
+#[error(
+    "the public base URL {0:?} is not usable: write https://HOST[:PORT][/PATH] (http:// for rehearsals on this box)"
+)]
 pub struct BadPublicUrl(String);
 
 impl PublicUrl {

@@ -34,7 +34,9 @@ pub enum Fault {
     UnknownAlgorithm,
     #[error("the signature settings name a shared key we do not have")]
     UnknownKey,
-    #[error("the signature does not fit the address and parameters (is the public base URL the one the carrier dials?)")]
+    #[error(
+        "the signature does not fit the address and parameters (is the public base URL the one the carrier dials?)"
+    )]
     Mismatch,
     #[error("the body does not have the digest its address promises")]
     BodyDigest,
@@ -133,7 +135,8 @@ pub fn sign(key: &Secret, algorithm: Algorithm, url: &str, params: &[(String, St
     let mut sorted: Vec<_> = params.iter().collect();
     sorted.sort();
     sorted.dedup();
-    let parts = std::iter::once(url).chain(sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+    let parts =
+        std::iter::once(url).chain(sorted.into_iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
     match algorithm {
         Algorithm::HmacSha1 => hmac_base64::<Hmac<Sha1>>(key, parts),
         Algorithm::HmacSha256 => hmac_base64::<Hmac<Sha256>>(key, parts),
