@@ -16,6 +16,7 @@
 //! Promise: a frame that breaks these rules is an error, never a panic; nothing is read beyond
 //! [`FRAME_MAX`]. Absent on purpose: engines, sockets, threads, async.
 
+pub mod desk;
 mod frame;
 mod message;
 pub mod worker;
