@@ -38,3 +38,45 @@ pub const HISTORY_MESSAGES_MAX: usize = 24;
 pub const REPLY_CHARS_MAX: usize = 1_200;
 /// Text of one `/ai/process` or `ask`, characters.
 pub const ASK_CHARS_MAX: usize = 2_000;
+
+/// A request to an engine waits this long for recognition before it is put to another worker.
+pub const STT_ATTEMPT_MAX: Duration = Duration::from_secs(4);
+/// The first token of a reply must come within this time.
+pub const LLM_FIRST_TOKEN_MAX: Duration = Duration::from_secs(4);
+/// The first sound of a clause must come within this time.
+pub const TTS_FIRST_AUDIO_MAX: Duration = Duration::from_secs(3);
+/// Between two pieces of one streamed answer.
+pub const ENGINE_PIECE_MAX: Duration = Duration::from_secs(4);
+/// One request from its start to its last piece, whatever it is.
+pub const ENGINE_REQUEST_MAX: Duration = Duration::from_secs(60);
+/// Frames waiting to be written to one worker; when full the request is refused as overloaded.
+pub const ENGINE_ASKS_QUEUE: usize = 128;
+/// Requests one worker holds at once; more are refused as overloaded.
+pub const ENGINE_REQUESTS_MAX: usize = 64;
+/// Pieces of one answer waiting to be read; a reader that falls so far behind loses its request.
+pub const ENGINE_ANSWERS_QUEUE: usize = 4_096;
+/// How often a worker is asked for a sign of life, and how many it may miss before it is killed.
+pub const ENGINE_HEARTBEAT: Duration = Duration::from_secs(2);
+pub const ENGINE_HEARTBEATS_MISSED_MAX: u32 = 3;
+/// A worker loads its models within this time (large models come from slow disks).
+pub const ENGINE_READY_WITHIN: Duration = Duration::from_secs(120);
+/// Pause before a dead worker is started again: doubles from the first to the second.
+pub const ENGINE_BACKOFF_MIN: Duration = Duration::from_millis(100);
+pub const ENGINE_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A worker that lived this long is healthy: earlier deaths are forgotten.
+pub const ENGINE_HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// So many deaths without health in between are a crash loop.
+pub const ENGINE_CRASH_LOOP: u32 = 5;
+/// How often a worker's age is looked at.
+pub const ENGINE_LOOK: Duration = Duration::from_secs(5);
+/// A worker whose socket was closed ends within this time or is killed: when stopped, when dead.
+pub const ENGINE_STOP_MAX: Duration = Duration::from_secs(2);
+pub const ENGINE_DEATH_MAX: Duration = Duration::from_millis(100);
+/// Bytes of one line of a worker's log, and lines in a window; more are dropped and counted.
+pub const ENGINE_LOG_LINE_MAX: usize = 2_048;
+pub const ENGINE_LOG_LINES_MAX: usize = 100;
+pub const ENGINE_LOG_WINDOW: Duration = Duration::from_secs(10);
+/// Conversations whose worker is remembered; the oldest is forgotten (and evaluated anew).
+pub const CONVERSATIONS_MAX: usize = 8_192;
+/// A sound file of the command line, bytes.
+pub const SOUND_FILE_MAX: u64 = 512 * 1024 * 1024;

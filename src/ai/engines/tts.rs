@@ -1,0 +1,137 @@
+//! Speech synthesis by the TTS worker: Piper voices, and espeak-ng where there is none.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use vaani_engine_protocol::{Ask, Ready, Speak, Spoken, Tell};
+
+use super::Home;
+use super::link::Answers;
+use super::pool::{Pool, PoolHealth, Terms};
+use super::supervise::Orders;
+use crate::ai::hardware::WorkerPlan;
+use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
+use crate::ai::{Fault, FaultKind};
+use crate::base::audio;
+use crate::base::limits::{ENGINE_READY_WITHIN, ENGINE_REQUEST_MAX};
+
+/// The local voices.
+#[derive(Clone, Debug)]
+pub struct Voices {
+    pool: Pool,
+}
+
+const PROVIDER: &str = "local/tts";
+const ESPEAK: &str = "espeak";
+
+impl Voices {
+    /// Starts the workers with the Piper voices (`<name>.onnx.json`, or a folder of them) in order
+    /// of preference; espeak-ng is always there.
+    pub fn start(home: &Home, voices: &[PathBuf], plan: &WorkerPlan) -> Self {
+        let settings = json!({
+            "voices": voices,
+            "lib_dir": home.paths.lib_dir,
+            "threads": plan.threads,
+        });
+        let orders = Orders {
+            engine: "tts",
+            provider: PROVIDER,
+            program: home.program("vaani-engine-tts", plan, settings),
+            ready_within: ENGINE_READY_WITHIN,
+            recycle_after: None,
+        };
+        Self { pool: Pool::start(&orders, plan.workers, plan.spares, &home.scope, home.clock) }
+    }
+
+    pub fn health(&self) -> PoolHealth {
+        self.pool.health()
+    }
+
+    /// Waits until a worker has loaded its voices.
+    pub async fn ready(&self, within: Duration) -> Result<Ready, Fault> {
+        self.pool.ready(within).await
+    }
+}
+
+impl Tts for Voices {
+    fn id(&self) -> &str {
+        PROVIDER
+    }
+
+    fn speak(&self, request: TtsRequest) -> TtsStream {
+        let start = Step::Ask(self.pool.clone(), request);
+        stream::unfold(start, |mut step| async move {
+            loop {
+                let (pool, request, mut answers, begun) = match step {
+                    Step::Ask(pool, request) => match pool.ask(&question(&request), &[], TERMS).await {
+                        Ok(answers) => (pool, request, answers, false),
+                        Err(fault) => return Some((Err(fault), Step::Over)),
+                    },
+                    Step::Read(pool, request, answers) => (pool, request, answers, true),
+                    Step::Over => return None,
+                };
+                return Some(match answers.next().await {
+                    Ok((Tell::Audio, samples)) => (Ok(TtsEvent::Audio(samples)), Step::Read(pool, request, answers)),
+                    Ok((Tell::Spoken(spoken), _)) => (Ok(TtsEvent::Done(usage(spoken, request.rate))), Step::Over),
+                    Ok((other, _)) => (Err(answers.unexpected(&other)), Step::Over),
+                    Err(fault) if !begun => match without_piper(&request, &fault) {
+                        Some(again) => {
+                            tracing::warn!(provider = PROVIDER, %fault, "voice is not there; espeak-ng speaks instead");
+                            step = Step::Ask(pool, again);
+                            continue;
+                        }
+                        None => (Err(fault), Step::Over),
+                    },
+                    Err(fault) => (Err(fault), Step::Over),
+                });
+            }
+        })
+        .boxed()
+    }
+}
+
+const TERMS: Terms = Terms { conversation: None, speculative: false, deadline: ENGINE_REQUEST_MAX };
+
+/// Where a streamed answer is.
+enum Step {
+    Ask(Pool, TtsRequest),
+    Read(Pool, TtsRequest, Answers),
+    Over,
+}
+
+fn question(request: &TtsRequest) -> Ask {
+    Ask::Speak(Speak {
+        text: request.text.clone(),
+        language: request.language.tag().to_owned(),
+        voice: request.voice.clone(),
+        pace: request.pace,
+        rate: request.rate,
+    })
+}
+
+/// The same request with espeak-ng, when a Piper voice was wanted (by name or as the default) and
+/// is not loaded or failed before it said anything.
+fn without_piper(request: &TtsRequest, fault: &Fault) -> Option<TtsRequest> {
+    let voice = request.voice.as_deref();
+    let was_piper = !voice.is_some_and(|v| v == ESPEAK || v.starts_with("espeak:"));
+    let may_help = match fault.kind {
+        // Refused by name: that voice is not loaded. Refused as the default: the text is wrong.
+        FaultKind::Refused => voice.is_some(),
+        FaultKind::Broken => true,
+        FaultKind::Deadline | FaultKind::Overloaded | FaultKind::Unavailable => false,
+    };
+    (was_piper && may_help).then(|| TtsRequest { voice: Some(ESPEAK.to_owned()), ..request.clone() })
+}
+
+fn usage(spoken: Spoken, rate: u32) -> TtsUsage {
+    let espeak = spoken.voice == ESPEAK || spoken.voice.starts_with("espeak:");
+    TtsUsage {
+        audio: audio::duration(usize::try_from(spoken.samples).unwrap_or(usize::MAX), rate.max(1)),
+        first_audio: Duration::from_micros(spoken.first_audio_us),
+        took: Duration::from_micros(spoken.took_us),
+        provider: if espeak { "local/espeak" } else { "local/piper" }.to_owned(),
+        voice: spoken.voice,
+    }
+}
