@@ -80,3 +80,9 @@ pub const ENGINE_LOG_WINDOW: Duration = Duration::from_secs(10);
 pub const CONVERSATIONS_MAX: usize = 8_192;
 /// A sound file of the command line, bytes.
 pub const SOUND_FILE_MAX: u64 = 512 * 1024 * 1024;
+/// One configuration file, bytes. Larger ones are refused.
+pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
+/// Characters inside `[[…]]` of a model's answer; a longer one is no tag and is dropped.
+pub const TAG_CHARS_MAX: usize = 100;
+/// Characters one clause may hold before it is cut at a space.
+pub const CLAUSE_CHARS_MAX: usize = 220;
