@@ -222,6 +222,7 @@ pub struct Fields<'p> {
     at: At,
     left: Vec<(String, Node)>,
     asked: Vec<String>,
+    refused: Vec<String>,
     problems: &'p mut Vec<Problem>,
 }
 
@@ -239,7 +240,7 @@ impl<'p> Fields<'p> {
                 Vec::new()
             }
         };
-        Self { path, at: node.at, left, asked: Vec::new(), problems }
+        Self { path, at: node.at, left, asked: Vec::new(), refused: Vec::new(), problems }
     }
 
     pub const fn at(&self) -> &At {
@@ -273,6 +274,7 @@ impl<'p> Fields<'p> {
         match T::from_node(&node) {
             Ok(value) => Some((value, node.at)),
             Err(fault) => {
+                self.refused.push(key.to_owned());
                 self.refuse(&node.at, format!("`{}` {fault}", self.name(key)));
                 None
             }
@@ -285,7 +287,6 @@ impl<'p> Fields<'p> {
 
     /// A text that must be there and not empty.
     pub fn text(&mut self, key: &str, example: &str) -> String {
-        let present = self.left.iter().any(|(name, _)| name == key);
         match self.optional::<String>(key) {
             Some((text, at)) if text.trim().is_empty() => {
                 self.refuse(&at, format!("`{}` is empty; write for example {example}", self.name(key)));
@@ -293,7 +294,7 @@ impl<'p> Fields<'p> {
             }
             Some((text, _)) => text,
             None => {
-                if !present {
+                if !self.faulty(key) {
                     let at = self.at.clone();
                     self.refuse(&at, format!("`{}` is missing; write for example `{key} = {example}`", self.name(key)));
                 }
@@ -342,6 +343,7 @@ impl<'p> Fields<'p> {
         match text.trim().parse() {
             Ok(value) => Some((value, at)),
             Err(_) => {
+                self.refused.push(key.to_owned());
                 self.refuse(&at, format!("`{}` is {text:?}; write {instead}", self.name(key)));
                 None
             }
@@ -353,6 +355,17 @@ impl<'p> Fields<'p> {
         let path = self.name(key);
         let node = self.take(key).unwrap_or_else(|| Node { at: self.at.clone(), value: Value::Table(Vec::new()) });
         Fields::at_path(path, node, self.problems)
+    }
+
+    /// A table found in a list or under a free key, read like a section.
+    pub fn child(&mut self, key: &str, node: Node) -> Fields<'_> {
+        let path = self.name(key);
+        Fields::at_path(path, node, self.problems)
+    }
+
+    /// Was `key` written, but refused?
+    pub fn faulty(&self, key: &str) -> bool {
+        self.refused.iter().any(|name| name == key)
     }
 
     /// All entries not asked for yet, for sections whose keys are free.
