@@ -80,9 +80,19 @@ pub const ENGINE_LOG_WINDOW: Duration = Duration::from_secs(10);
 pub const CONVERSATIONS_MAX: usize = 8_192;
 /// A sound file of the command line, bytes.
 pub const SOUND_FILE_MAX: u64 = 512 * 1024 * 1024;
-/// One configuration file, bytes. Larger ones are refused.
-pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
-/// Characters inside `[[…]]` of a model's answer; a longer one is no tag and is dropped.
-pub const TAG_CHARS_MAX: usize = 100;
-/// Characters one clause may hold before it is cut at a space.
-pub const CLAUSE_CHARS_MAX: usize = 220;
+/// A webhook body must be there within this time.
+pub const WEBHOOK_BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Messages a carrier's socket may send before its `start`; then it is closed.
+pub const STREAM_MESSAGES_BEFORE_START: u32 = 64;
+/// Carrier sockets that have not shown their token yet; further upgrades get 503.
+pub const STREAMS_PENDING_MAX: usize = 1_024;
+/// Marks sent and not yet echoed on one leg; the oldest counts as not played.
+pub const LEG_MARKS_MAX: usize = 1_024;
+/// A carrier that takes none of what we send for this long is dead.
+pub const LEG_WRITE_STALL_MAX: Duration = Duration::from_secs(10);
+/// After our close frame the carrier has this long for its own.
+pub const LEG_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Buffers of one carrier socket, bytes: read, write before a flush, write at most.
+pub const LEG_READ_BUFFER: usize = 4 * 1024;
+pub const LEG_WRITE_BUFFER: usize = 4 * 1024;
+pub const LEG_WRITE_BUFFER_MAX: usize = 64 * 1024;

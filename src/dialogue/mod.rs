@@ -2,7 +2,3 @@
 //! Absent on purpose: audio, engines, carriers.
 
 pub mod book;
-
-pub mod clauses;
-pub mod prompts;
-pub mod tags;

@@ -1,1 +1,15 @@
 //! Twilio: webhooks, TwiML, Media Streams.
+//! Promise: nothing starts without a signature that holds and no audio flows without a token minted
+//! for that very call. Absent on purpose: dialling out and hanging up through REST.
+
+pub mod carrier;
+pub mod machine;
+pub mod prompts;
+pub mod server;
+mod socket;
+pub mod tokens;
+pub mod twiml;
+pub mod wire;
+
+pub use prompts::PromptSource;
+pub use server::{TwilioDeps, TwilioMetrics, TwilioSettings, routes};
