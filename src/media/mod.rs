@@ -1,1 +1,10 @@
 //! Sound: pure functions and machines on 20 ms frames.
+//! Promise: nothing here waits, reads a clock, allocates without bound or panics on odd input; time
+//! is handed in. On the way in: [`g711`] → [`jitter`] → [`resample`] → [`activity`] → [`endpoint`],
+//! with [`dtmf`] beside it; on the way out: [`playout`] → [`pace`] → [`g711`].
+//! Absent on purpose: carriers, text, who speaks when.
+
+pub mod g711;
+pub mod noise;
+pub mod resample;
+pub mod wav;
