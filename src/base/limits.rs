@@ -96,3 +96,7 @@ pub const LEG_CLOSE_WITHIN: Duration = Duration::from_secs(2);
 pub const LEG_READ_BUFFER: usize = 4 * 1024;
 pub const LEG_WRITE_BUFFER: usize = 4 * 1024;
 pub const LEG_WRITE_BUFFER_MAX: usize = 64 * 1024;
+/// Lost audio that is filled in by faded repetition; the rest of a gap is silence.
+pub const GAP_CONCEALED_MAX: Duration = Duration::from_millis(200);
+/// Silence put in for one gap in a carrier's audio; beyond that its clock is taken to have jumped.
+pub const GAP_FILLED_MAX: Duration = Duration::from_secs(1);

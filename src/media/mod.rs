@@ -5,6 +5,7 @@
 //! Absent on purpose: carriers, text, who speaks when.
 
 pub mod g711;
+pub mod jitter;
 pub mod noise;
 pub mod resample;
 pub mod wav;
