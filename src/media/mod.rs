@@ -7,5 +7,7 @@
 pub mod g711;
 pub mod jitter;
 pub mod noise;
+pub mod pace;
+pub mod playout;
 pub mod resample;
 pub mod wav;
