@@ -4,6 +4,8 @@
 //! with [`dtmf`] beside it; on the way out: [`playout`] → [`pace`] → [`g711`].
 //! Absent on purpose: carriers, text, who speaks when.
 
+pub mod activity;
+pub mod endpoint;
 pub mod g711;
 pub mod jitter;
 pub mod noise;
