@@ -5,6 +5,7 @@
 //! Absent on purpose: carriers, text, who speaks when.
 
 pub mod activity;
+pub mod dtmf;
 pub mod endpoint;
 pub mod g711;
 pub mod jitter;
