@@ -104,3 +104,9 @@ pub const GAP_FILLED_MAX: Duration = Duration::from_secs(1);
 pub const PLAYOUT_LEDGER_MAX: usize = 256;
 /// Marks of one leg waiting for the carrier's answer; the oldest is forgotten.
 pub const PLAYOUT_MARKS_MAX: usize = 256;
+/// One configuration file, bytes. Larger ones are refused.
+pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
+/// Characters inside `[[…]]` of a model's answer; a longer one is no tag and is dropped.
+pub const TAG_CHARS_MAX: usize = 100;
+/// Characters one clause may hold before it is cut at a space.
+pub const CLAUSE_CHARS_MAX: usize = 220;

@@ -1,1 +1,20 @@
-//! One typed Settings: schema, defaults, layered load, validation.
+//! One typed [`Settings`] for the whole box. Promise: a wrong configuration is refused whole, each
+//! fault with its file, its line and what to write instead. Absent on purpose: what the settings
+//! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
+
+mod load;
+mod problem;
+mod schema;
+mod tree;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use load::{Environment, Place};
+pub use problem::{ConfigError, Problem};
+pub use schema::{
+    Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
+    Twilio,
+};
+pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};

@@ -2,3 +2,7 @@
 //! Absent on purpose: audio, engines, carriers.
 
 pub mod book;
+
+pub mod clauses;
+pub mod prompts;
+pub mod tags;
