@@ -129,6 +129,21 @@ pub fn routes(deps: TwilioDeps) -> Router {
 
 type Pairs = Vec<(String, String)>;
 
+/// What a webhook is told. Small, so that it can be an error as well.
+enum Answer {
+    Plain(StatusCode, &'static str),
+    Document(String),
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Plain(status, text) => (status, text).into_response(),
+            Self::Document(twiml) => ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml).into_response(),
+        }
+    }
+}
+
 /// A request whose signature held.
 struct Webhook {
     query: Pairs,
@@ -138,7 +153,7 @@ struct Webhook {
 
 impl Webhook {
     /// Reads and checks; the error is the answer.
-    async fn receive(shared: &Shared, request: Request) -> Result<Self, Response> {
+    async fn receive(shared: &Shared, request: Request) -> Result<Self, Answer> {
         let (parts, body) = request.into_parts();
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let keys = &shared.deps.settings.keys;
@@ -174,7 +189,7 @@ impl Webhook {
         find(&self.params, name)
     }
 
-    fn carrier_call(&self) -> Result<&str, Response> {
+    fn carrier_call(&self) -> Result<&str, Answer> {
         let plausible = |sid: &&str| (1..=64).contains(&sid.len()) && sid.bytes().all(|b| b.is_ascii_alphanumeric());
         self.param("CallSid").filter(plausible).ok_or_else(|| plain(StatusCode::BAD_REQUEST, "CallSid is missing"))
     }
@@ -183,7 +198,7 @@ impl Webhook {
         find(&self.query, "agent").filter(|agent| !agent.is_empty())
     }
 
-    fn announcement(&self) -> Result<Announcement, Response> {
+    fn announcement(&self) -> Result<Announcement, Answer> {
         let phone = |name| self.param(name).filter(|n| *n != ANONYMOUS).and_then(|n| n.parse().ok());
         let outbound = self.param("Direction").is_some_and(|direction| direction.starts_with("outbound"));
         Ok(Announcement {
@@ -222,14 +237,14 @@ impl Webhook {
 /// Twilio's number for a withheld caller id (it spells "anonymous").
 const ANONYMOUS: &str = "+266696687";
 
-async fn incoming(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn incoming(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
         Ok(webhook) => shared.begin(&webhook).unwrap_or_else(|answer| answer),
         Err(answer) => answer,
     }
 }
 
-async fn language_selected(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn language_selected(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
         Ok(webhook) => shared.choose(&webhook).unwrap_or_else(|answer| answer),
         Err(answer) => answer,
@@ -237,14 +252,14 @@ async fn language_selected(State(shared): State<Arc<Shared>>, request: Request) 
 }
 
 /// Comes when our socket has closed: the conversation is over.
-async fn after_stream(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn after_stream(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
         Ok(_) => document(&[Verb::Hangup]),
         Err(answer) => answer,
     }
 }
 
-async fn generic(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn generic(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let webhook = match Webhook::receive(&shared, request).await {
         Ok(webhook) => webhook,
         Err(answer) => return answer,
@@ -256,7 +271,7 @@ async fn generic(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     }
 }
 
-async fn call_status(State(shared): State<Arc<Shared>>, Path(_): Path<String>, request: Request) -> Response {
+async fn call_status(State(shared): State<Arc<Shared>>, Path(_): Path<String>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
         Ok(webhook) => shared.status(&webhook),
         Err(answer) => answer,
@@ -266,19 +281,19 @@ async fn call_status(State(shared): State<Arc<Shared>>, Path(_): Path<String>, r
 /// Unsigned, since the carrier fetches files without a signature: it gives out fixed lines only.
 async fn prompt(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
     let Some(Prompt { key, lang, digit }) = Prompt::parse(&name) else {
-        return plain(StatusCode::NOT_FOUND, "no such prompt");
+        return plain(StatusCode::NOT_FOUND, "no such prompt").into_response();
     };
     match shared.deps.prompts.wav(lang, key, digit).await {
         Some(wav) => ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=3600")], wav)
             .into_response(),
-        None => plain(StatusCode::NOT_FOUND, "this prompt cannot be spoken here"),
+        None => plain(StatusCode::NOT_FOUND, "this prompt cannot be spoken here").into_response(),
     }
 }
 
 async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let settings = &shared.deps.settings;
     if !settings.keys.is_configured() {
-        return shared.unconfigured();
+        return shared.unconfigured().into_response();
     }
     let (mut parts, _) = request.into_parts();
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
@@ -286,7 +301,7 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
     if claim.signature.is_some() || settings.require_upgrade_signature {
         let checked = settings.keys.check_upgrade(claim, &settings.public_base_url, uri.path(), uri.query());
         if let Err(fault) = checked {
-            return shared.unsigned(fault, uri.path());
+            return shared.unsigned(fault, uri.path()).into_response();
         }
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
@@ -295,7 +310,7 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
     };
     let Ok(pending) = Arc::clone(&shared.pending).try_acquire_owned() else {
         warn!("too many media sockets wait for their token; refusing another");
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "too many sockets");
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "too many sockets").into_response();
     };
     upgrade
         .read_buffer_size(limits::LEG_READ_BUFFER)
@@ -312,7 +327,7 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
 
 impl Shared {
     /// A call asks what to do for the first time.
-    fn begin(&self, webhook: &Webhook) -> Result<Response, Response> {
+    fn begin(&self, webhook: &Webhook) -> Result<Answer, Answer> {
         let call = self.announce(webhook)?;
         let menu = self.menu(webhook);
         if menu.len() < 2 {
@@ -322,7 +337,7 @@ impl Shared {
     }
 
     /// A key was pressed in the menu, or none was.
-    fn choose(&self, webhook: &Webhook) -> Result<Response, Response> {
+    fn choose(&self, webhook: &Webhook) -> Result<Answer, Answer> {
         let call = self.announce(webhook)?;
         let menu = self.menu(webhook);
         let chosen = webhook.param("Digits").and_then(|digits| {
@@ -340,7 +355,7 @@ impl Shared {
         if self.deps.settings.menu { self.deps.exchange.menu(webhook.agent()) } else { Vec::new() }
     }
 
-    fn announce(&self, webhook: &Webhook) -> Result<CallId, Response> {
+    fn announce(&self, webhook: &Webhook) -> Result<CallId, Answer> {
         let announcement = webhook.announcement()?;
         self.deps.exchange.announce(announcement).map_err(|refusal| {
             self.deps.metrics.refused_calls.inc();
@@ -349,7 +364,7 @@ impl Shared {
         })
     }
 
-    fn refuse(&self, refusal: Refusal, webhook: &Webhook) -> Response {
+    fn refuse(&self, refusal: Refusal, webhook: &Webhook) -> Answer {
         let busy = matches!(refusal, Refusal::Full | Refusal::Draining);
         if busy && self.deps.settings.spoken_busy {
             let lang = self.deps.exchange.menu(webhook.agent()).first().copied().unwrap_or(Lang::En);
@@ -362,7 +377,7 @@ impl Shared {
     }
 
     /// The menu. Without an answer the carrier goes on to the redirect, which comes back here once.
-    fn ask(&self, webhook: &Webhook, menu: &[Lang], attempt: u32) -> Response {
+    fn ask(&self, webhook: &Webhook, menu: &[Lang], attempt: u32) -> Answer {
         let base = &self.deps.settings.public_base_url;
         let mut next = format!("/voice/language-selected?attempt={attempt}");
         if let Some(agent) = webhook.agent() {
@@ -382,7 +397,7 @@ impl Shared {
     }
 
     /// Hands the call over to our socket.
-    fn connect(&self, webhook: &Webhook, call: CallId, language: Option<Lang>) -> Result<Response, Response> {
+    fn connect(&self, webhook: &Webhook, call: CallId, language: Option<Lang>) -> Result<Answer, Answer> {
         let base = &self.deps.settings.public_base_url;
         let ticket = Ticket {
             call,
@@ -412,7 +427,7 @@ impl Shared {
     }
 
     /// News of a call or of its stream.
-    fn status(&self, webhook: &Webhook) -> Response {
+    fn status(&self, webhook: &Webhook) -> Answer {
         let carrier_call = match webhook.carrier_call() {
             Ok(sid) => sid,
             Err(answer) => return answer,
@@ -424,10 +439,10 @@ impl Shared {
         } else if let Some(state) = webhook.reported_state() {
             self.deps.exchange.carrier_state(carrier_call, state);
         }
-        StatusCode::NO_CONTENT.into_response()
+        plain(StatusCode::NO_CONTENT, "")
     }
 
-    fn unconfigured(&self) -> Response {
+    fn unconfigured(&self) -> Answer {
         self.deps.metrics.refused_signatures.inc();
         error!(
             "a Twilio request came but no auth token is configured, so it cannot be believed; set TWILIO_AUTH_TOKEN"
@@ -435,7 +450,7 @@ impl Shared {
         plain(StatusCode::SERVICE_UNAVAILABLE, "this box has no Twilio auth token yet")
     }
 
-    fn unsigned(&self, fault: Fault, path: &str) -> Response {
+    fn unsigned(&self, fault: Fault, path: &str) -> Answer {
         // An attacker must not be able to fill the log: the first ones, then ever fewer.
         if self.deps.metrics.refused_signatures.inc().wrapping_add(1).is_power_of_two() {
             let refused = self.deps.metrics.refused_signatures.get();
@@ -489,10 +504,10 @@ fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-fn document(verbs: &[Verb]) -> Response {
-    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], twiml::print(verbs)).into_response()
+fn document(verbs: &[Verb]) -> Answer {
+    Answer::Document(twiml::print(verbs))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    (status, text).into_response()
+const fn plain(status: StatusCode, text: &'static str) -> Answer {
+    Answer::Plain(status, text)
 }

@@ -1,0 +1,67 @@
+//! An exchange that takes notes and lets the test be the call.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+use vaani::base::event::CallState;
+use vaani::base::{CallId, Lang};
+use vaani::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
+
+pub(crate) struct Notes {
+    languages: Vec<Lang>,
+    pub(crate) refuse: Mutex<Option<Refusal>>,
+    calls: Mutex<HashMap<String, CallId>>,
+    pub(crate) announced: Mutex<Vec<Announcement>>,
+    connected: Mutex<Vec<CallId>>,
+    pub(crate) states: Mutex<Vec<(String, CallState)>>,
+    offers: mpsc::UnboundedSender<LegOffer>,
+}
+
+impl Notes {
+    pub(crate) fn new(languages: &[Lang]) -> (Self, mpsc::UnboundedReceiver<LegOffer>) {
+        let (offers, taken) = mpsc::unbounded_channel();
+        let notes = Self {
+            languages: languages.to_vec(),
+            refuse: Mutex::default(),
+            calls: Mutex::default(),
+            announced: Mutex::default(),
+            connected: Mutex::default(),
+            states: Mutex::default(),
+            offers,
+        };
+        (notes, taken)
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+}
+
+impl Exchange for Notes {
+    fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal> {
+        if let Some(refusal) = *self.refuse.lock().unwrap() {
+            return Err(refusal);
+        }
+        let call = *self.calls.lock().unwrap().entry(announcement.carrier_call.clone()).or_default();
+        self.announced.lock().unwrap().push(announcement);
+        Ok(call)
+    }
+
+    fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
+        let mut connected = self.connected.lock().unwrap();
+        if connected.contains(&offer.call) {
+            return Err(Refusal::UnknownCall);
+        }
+        connected.push(offer.call);
+        self.offers.send(offer).map_err(|_| Refusal::Draining)
+    }
+
+    fn carrier_state(&self, carrier_call: &str, state: CallState) {
+        self.states.lock().unwrap().push((carrier_call.to_owned(), state));
+    }
+
+    fn menu(&self, _: Option<&str>) -> Vec<Lang> {
+        self.languages.clone()
+    }
+}

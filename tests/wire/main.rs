@@ -1,0 +1,7 @@
+//! Carriers' protocols over real sockets: golden frames, and the routes of each transport against
+//! an exchange that only takes notes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod exchange;
+mod twilio;
