@@ -101,8 +101,9 @@ impl Model {
         let context = WhisperContext::new_with_params(&settings.model, parameters)
             .map_err(|error| Fail::refused(format!("whisper.cpp cannot load {}: {error}", settings.model.display())))?;
         let multilingual = context.is_multilingual();
-        let odia = settings.odia()?;
-        if let Some(code) = &odia
+        let particulars = settings.particulars()?;
+        let odia = particulars.odia_token.as_deref();
+        if let Some(code) = odia
             && (code.contains('\0') || get_lang_id(code).is_none())
         {
             return Err(Fail::refused(format!("odia_token: Whisper has no language {code:?}")));
@@ -114,8 +115,10 @@ impl Model {
             no_timestamps: context.token_not(),
             no_speech: context.token_nosp(),
         };
-        let context_most = clip::context_most(usize::try_from(context.n_audio_ctx()).unwrap_or(0));
-        let languages = languages(multilingual, odia.as_deref());
+        let context_most = clip::context_most(
+            usize::try_from(context.n_audio_ctx()).unwrap_or(0).min(particulars.audio_ctx_max.unwrap_or(usize::MAX)),
+        );
+        let languages = languages(multilingual, odia);
         let vocabulary = Vocabulary::read(&context, special.end);
         let silent =
             vocabulary.mask(|text| NON_SPEECH.contains(&text.trim_start_matches(' ')) || [" -", " '"].contains(&text));

@@ -1,5 +1,6 @@
 //! What the daemon tells the worker before anything else: its one argument, as JSON.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -11,8 +12,9 @@ const SLOTS_MAX: u32 = 64;
 const THREADS_MAX: u32 = 64;
 /// The first bytes of a whisper.cpp model ("ggml", little endian).
 const MAGIC: [u8; 4] = *b"lmgg";
-/// Models that speak Odia through another language's token, by the start of their file name.
-const ODIA_SPEAKERS: [(&str, &str); 1] = [("vaani-starter-stt", "si")];
+/// What is known of models without a sidecar, by the start of their file name.
+const KNOWN: [(&str, Sidecar); 1] =
+    [("vaani-starter-stt", Sidecar { odia_token: Some(Cow::Borrowed("si")), audio_ctx_max: Some(512) })];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,10 @@ pub(crate) struct Settings {
     /// a cut context want more; 1280 is the whole.
     #[serde(default = "least_context")]
     pub(crate) audio_ctx_min: usize,
+    /// Encoder positions of the longest piece, up to 1280 (25.4 s); longer utterances are cut at
+    /// their quietest point. 0: what the model's sidecar or name says, else 1280.
+    #[serde(default)]
+    pub(crate) audio_ctx_max: usize,
     /// Whisper's code that stands for Odia, which Whisper itself lacks: `si`, `none`, or `auto`:
     /// what the `.toml` file beside the model says (`odia_token = "si"`), else by its file name.
     #[serde(default = "auto")]
@@ -54,11 +60,12 @@ fn auto() -> String {
     "auto".to_owned()
 }
 
-/// The part of a model's sidecar file that matters here.
-#[derive(Debug, Default, Deserialize)]
+/// What is particular about a model: the part that matters here of the `.toml` file beside it.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Sidecar {
-    odia_token: Option<String>,
+pub(crate) struct Sidecar {
+    pub(crate) odia_token: Option<Cow<'static, str>>,
+    pub(crate) audio_ctx_max: Option<usize>,
 }
 
 impl Settings {
@@ -82,13 +89,17 @@ impl Settings {
         Ok(())
     }
 
-    /// Whisper's code for Odia with this model, if it has any.
-    pub(crate) fn odia(&self) -> Result<Option<String>, Fail> {
-        let token = match self.odia_token.as_str() {
-            "auto" => sidecar(&self.model)?.odia_token.or_else(|| by_name(&self.model)),
-            other => Some(other.to_owned()),
+    /// What the settings, the model's sidecar and its name say together, the first first.
+    pub(crate) fn particulars(&self) -> Result<Sidecar, Fail> {
+        let beside = sidecar(&self.model)?;
+        let known = by_name(&self.model);
+        let odia_token = match self.odia_token.as_str() {
+            "auto" => beside.odia_token.or(known.odia_token),
+            other => Some(Cow::Owned(other.to_owned())),
         };
-        Ok(token.filter(|t| t != "none" && !t.is_empty()))
+        let audio_ctx_max =
+            Some(self.audio_ctx_max).filter(|n| *n > 0).or(beside.audio_ctx_max).or(known.audio_ctx_max);
+        Ok(Sidecar { odia_token: odia_token.filter(|t| t != "none" && !t.is_empty()), audio_ctx_max })
     }
 }
 
@@ -102,9 +113,9 @@ fn sidecar(model: &Path) -> Result<Sidecar, Fail> {
     }
 }
 
-fn by_name(model: &Path) -> Option<String> {
-    let name = model.file_name()?.to_str()?;
-    ODIA_SPEAKERS.iter().find(|(start, _)| name.starts_with(start)).map(|(_, token)| (*token).to_owned())
+fn by_name(model: &Path) -> Sidecar {
+    let name = model.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    KNOWN.iter().find(|(start, _)| name.starts_with(start)).map(|(_, known)| known.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -122,13 +133,13 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let starter = folder.join("vaani-starter-stt.bin");
         let full = folder.join("ggml-small.bin");
-        assert_eq!(settings(&starter, "auto").odia().unwrap().as_deref(), Some("si"));
-        assert_eq!(settings(&starter, "none").odia().unwrap(), None);
-        assert_eq!(settings(&full, "auto").odia().unwrap(), None);
+        assert_eq!(settings(&starter, "auto").particulars().unwrap().odia_token.as_deref(), Some("si"));
+        assert_eq!(settings(&starter, "none").particulars().unwrap().odia_token, None);
+        assert_eq!(settings(&full, "auto").particulars().unwrap().odia_token, None);
         std::fs::write(folder.join("ggml-small.toml"), "odia_token = \"si\"\nlicence = \"own\"\n").unwrap();
-        assert_eq!(settings(&full, "auto").odia().unwrap().as_deref(), Some("si"));
+        assert_eq!(settings(&full, "auto").particulars().unwrap().odia_token.as_deref(), Some("si"));
         std::fs::write(folder.join("ggml-small.toml"), "odia_token = [").unwrap();
-        assert!(settings(&full, "auto").odia().is_err());
+        assert!(settings(&full, "auto").particulars().is_err());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -82,7 +82,6 @@ pub(crate) fn among(language: Option<&str>, among: &[&str]) -> Transcribe {
 }
 
 pub(crate) struct Clip {
-    pub(crate) file: String,
     pub(crate) language: String,
     pub(crate) text: String,
     /// 16 kHz.
@@ -96,7 +95,7 @@ pub(crate) fn eval_clips() -> Vec<Clip> {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let text = |key: &str| row[key].as_str().unwrap().to_owned();
         let samples = twice(&wav(&folder.join(text("file"))));
-        Clip { file: text("file"), language: text("language"), text: text("text"), samples }
+        Clip { language: text("language"), text: text("text"), samples }
     });
     clips.collect()
 }
