@@ -29,13 +29,14 @@ impl Place {
         }
     }
 
-    /// The source tree at `root`, with programs built into `programs`.
+    /// The source tree at `root`, with programs built into `programs` and what the engines read at
+    /// run time beside them (`scripts/engine-data`).
     pub fn checkout(root: &Path, programs: &Path) -> Self {
         Self {
             config_dir: root.join("config"),
             state_dir: root.join("target/state"),
             models_dir: root.join("models"),
-            lib_dir: root.join("target/lib"),
+            lib_dir: programs.parent().unwrap_or(programs).join("vaani-runtime"),
             engines_dir: programs.to_owned(),
         }
     }

@@ -175,7 +175,7 @@ fn boundary(text: &[char], start: usize, i: usize, marks_end: usize, next: usize
     }
     match marks[0] {
         // House numbers, lists of dates: `12, Gandhi Road`, `5, 6 or 7 June`.
-        ',' if before.is_some_and(char::is_numeric) && !(marks_end - start > COMMA_MIN) => None,
+        ',' if before.is_some_and(char::is_numeric) && marks_end - start <= COMMA_MIN => None,
         ',' | ';' | ':' | '\u{60C}' | '–' | '—' => Some(Mark::Comma),
         // A dash between spaces parts two thoughts; within a word or a number it does not.
         '-' if before.is_some_and(char::is_whitespace) => Some(Mark::Comma),
