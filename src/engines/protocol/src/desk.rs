@@ -79,6 +79,10 @@ pub struct Job<T> {
     pub stop: Stop,
 }
 
+/// Nothing is asked any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
 /// What waits at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -126,22 +130,32 @@ impl<T> Desk<T> {
         }
         state.waiting_bytes += bytes;
         state.waiting.push_back(Waiting { request, work, bytes });
-        self.bell.notify_one();
+        // All, because the one that wakes first may not take this request.
+        self.bell.notify_all();
         Ok(())
     }
 
     /// Waits for the next request; `None` once the desk is closed.
     pub fn take(&self) -> Option<Job<T>> {
+        self.take_if(true, |_| true).unwrap_or_default()
+    }
+
+    /// The first request that fits. Without one it waits, or gives `None`.
+    pub fn take_if(&self, wait: bool, fits: impl Fn(&T) -> bool) -> Result<Option<Job<T>>, Closed> {
         let mut state = self.state();
         loop {
             if state.closed {
-                return None;
+                return Err(Closed);
             }
-            if let Some(next) = state.waiting.pop_front() {
+            let at = state.waiting.iter().position(|w| fits(&w.work));
+            if let Some(next) = at.and_then(|at| state.waiting.remove(at)) {
                 state.waiting_bytes -= next.bytes;
                 let stop = Stop::default();
                 state.running.push((next.request, stop.clone()));
-                return Some(Job { request: next.request, work: next.work, stop });
+                return Ok(Some(Job { request: next.request, work: next.work, stop }));
+            }
+            if !wait {
+                return Ok(None);
             }
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
