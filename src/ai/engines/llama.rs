@@ -1,6 +1,5 @@
 //! Language models by the llama worker.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,12 +8,11 @@ use indexmap::IndexMap;
 use serde_json::json;
 use vaani_engine_protocol::{Ask, ChatMessage, Generate, Generated, Ready, Tell};
 
-use super::Home;
+use super::Setup;
 use super::link::Answers;
 use super::pool::{Pool, PoolHealth, Terms};
 use super::supervise::Orders;
 use crate::ai::Fault;
-use crate::ai::hardware::WorkerPlan;
 use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Role};
 use crate::base::CallId;
 use crate::base::limits::{CONVERSATIONS_MAX, ENGINE_READY_WITHIN, ENGINE_REQUEST_MAX};
@@ -29,26 +27,24 @@ pub struct Llama {
 
 const PROVIDER: &str = "local/llama";
 
-/// Memory of the model's context, in tokens, for each request worked on at once.
-const CONTEXT_OF_A_SLOT: u32 = 2_048;
-
 impl Llama {
     /// Starts the workers; they load while the caller goes on.
-    pub fn start(home: &Home, model: &Path, plan: &WorkerPlan) -> Self {
+    pub fn start(setup: &Setup) -> Self {
+        let plan = &setup.plan.llm;
         let settings = json!({
-            "model": model,
+            "model": setup.llm_model,
             "slots": plan.slots,
             "threads": plan.threads,
-            "context": CONTEXT_OF_A_SLOT,
+            "context": u64::from(setup.llm_context) * plan.slots as u64,
         });
         let orders = Orders {
             engine: "llama",
             provider: PROVIDER,
-            program: home.program("vaani-engine-llama", plan, settings),
+            program: setup.program("vaani-engine-llama", plan, settings),
             ready_within: ENGINE_READY_WITHIN,
             recycle_after: None,
         };
-        let pool = Pool::start(&orders, plan.workers, plan.spares, &home.scope, home.clock);
+        let pool = Pool::start(&orders, plan.workers, plan.spares, &setup.scope, setup.clock);
         Self { pool, threads: Arc::default() }
     }
 

@@ -1,48 +1,59 @@
 //! Speech synthesis by the TTS worker: Piper voices, and espeak-ng where there is none.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use vaani_engine_protocol::{Ask, Ready, Speak, Spoken, Tell};
 
-use super::Home;
+use super::Setup;
 use super::link::Answers;
 use super::pool::{Pool, PoolHealth, Terms};
 use super::supervise::Orders;
-use crate::ai::hardware::WorkerPlan;
+use super::voices::{find, onnxruntime};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
 use crate::ai::{Fault, FaultKind};
-use crate::base::audio;
 use crate::base::limits::{ENGINE_READY_WITHIN, ENGINE_REQUEST_MAX};
+use crate::base::{Lang, audio};
 
 /// The local voices.
 #[derive(Clone, Debug)]
 pub struct Voices {
     pool: Pool,
+    /// The voice of a language when nobody asks for another; without an entry the worker chooses.
+    defaults: Arc<BTreeMap<Lang, String>>,
 }
 
 const PROVIDER: &str = "local/tts";
 const ESPEAK: &str = "espeak";
 
 impl Voices {
-    /// Starts the workers with the Piper voices (`<name>.onnx.json`, or a folder of them) in order
-    /// of preference; espeak-ng is always there.
-    pub fn start(home: &Home, voices: &[PathBuf], plan: &WorkerPlan) -> Self {
+    /// Starts the workers; they load while the caller goes on. espeak-ng is always there.
+    pub fn start(setup: &Setup) -> Self {
+        let plan = &setup.plan.tts;
+        let onnxruntime = onnxruntime(&setup.lib_dir);
+        let voices = if onnxruntime.is_some() { find(&setup.tts_model, &setup.models_dir) } else { Vec::new() };
+        if voices.is_empty() {
+            tracing::warn!(lib_dir = %setup.lib_dir.display(), "no Piper voice can be loaded; espeak-ng speaks");
+        }
         let settings = json!({
+            "espeak_data": setup.lib_dir,
+            "onnxruntime": onnxruntime,
             "voices": voices,
-            "lib_dir": home.paths.lib_dir,
-            "threads": plan.threads,
+            "slots": plan.slots,
+            "copies": plan.threads.clamp(1, plan.slots.max(1)),
         });
         let orders = Orders {
             engine: "tts",
             provider: PROVIDER,
-            program: home.program("vaani-engine-tts", plan, settings),
+            program: setup.program("vaani-engine-tts", plan, settings),
             ready_within: ENGINE_READY_WITHIN,
             recycle_after: None,
         };
-        Self { pool: Pool::start(&orders, plan.workers, plan.spares, &home.scope, home.clock) }
+        let pool = Pool::start(&orders, plan.workers, plan.spares, &setup.scope, setup.clock);
+        Self { pool, defaults: Arc::new(setup.voices.clone()) }
     }
 
     pub fn health(&self) -> PoolHealth {
@@ -61,7 +72,8 @@ impl Tts for Voices {
     }
 
     fn speak(&self, request: TtsRequest) -> TtsStream {
-        let start = Step::Ask(self.pool.clone(), request);
+        let voice = request.voice.or_else(|| self.defaults.get(&request.language).cloned());
+        let start = Step::Ask(self.pool.clone(), TtsRequest { voice, ..request });
         stream::unfold(start, |mut step| async move {
             loop {
                 let (pool, request, mut answers, begun) = match step {

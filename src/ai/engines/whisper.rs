@@ -1,6 +1,5 @@
 //! Speech recognition by the Whisper worker.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +8,14 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use vaani_engine_protocol::{Ask, Ready, Tell, Transcribe, Transcript};
 
-use super::Home;
+use super::Setup;
 use super::pool::{Pool, PoolHealth, Terms};
 use super::supervise::Orders;
-use crate::ai::hardware::WorkerPlan;
 use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
 use crate::ai::{Fault, FaultKind};
+use crate::base::Lang;
 use crate::base::audio::{self, STT_RATE};
 use crate::base::limits::{ENGINE_READY_WITHIN, ENGINE_REQUEST_MAX};
-use crate::base::{CallId, Lang};
 
 /// The local recogniser.
 #[derive(Clone, Debug)]
@@ -27,25 +25,23 @@ pub struct Whisper {
 
 const PROVIDER: &str = "local/whisper";
 
-/// Whisper hears at most 30 s at once; what is longer has to be cut at pauses before.
-const AUDIO_MAX: Duration = Duration::from_secs(30);
-
-/// Below this share of probability a merely likely language gives way to what was heard.
-const UNLIKELY: f32 = 0.15;
+/// Sound of one request. The worker cuts it at pauses; what is longer does not fit into a frame.
+const AUDIO_MAX: Duration = Duration::from_secs(600);
 
 impl Whisper {
     /// Starts the workers; they load while the caller goes on.
-    pub fn start(home: &Home, model: &Path, plan: &WorkerPlan) -> Self {
-        let settings = json!({ "model": model, "slots": plan.slots, "threads_per_slot": plan.threads });
+    pub fn start(setup: &Setup) -> Self {
+        let plan = &setup.plan.stt;
+        let settings = json!({ "model": setup.stt_model, "slots": plan.slots, "threads_per_slot": plan.threads });
         let orders = Orders {
             engine: "whisper",
             provider: PROVIDER,
-            program: home.program("vaani-engine-whisper", plan, settings),
+            program: setup.program("vaani-engine-whisper", plan, settings),
             ready_within: ENGINE_READY_WITHIN,
             // whisper-rs leaks a small string with every language it is given.
             recycle_after: Some(200_000),
         };
-        Self { pool: Pool::start(&orders, plan.workers, plan.spares, &home.scope, home.clock) }
+        Self { pool: Pool::start(&orders, plan.workers, plan.spares, &setup.scope, setup.clock) }
     }
 
     pub fn health(&self) -> PoolHealth {
@@ -72,31 +68,18 @@ impl Stt for Whisper {
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
         let pool = self.pool.clone();
         async move {
-            let SttRequest { call, audio, hint, speculative } = request;
-            if let Some(text) = without_asking(call, &audio, &hint)? {
+            let SttRequest { audio, hint, speculative, .. } = request;
+            if let Some(text) = without_asking(&audio, &hint)? {
                 return Ok(text);
             }
-            let first = transcribe(&pool, &audio, question(&hint), speculative).await?;
-            match &hint {
-                // Heard as another language: let it be heard again without the prejudice.
-                LanguageHint::Likely { expected, among }
-                    if first.language == *expected
-                        && first.language_confidence < UNLIKELY
-                        && !first.text.is_empty() =>
-                {
-                    let open = LanguageHint::Open { among: with(among, *expected) };
-                    let second = transcribe(&pool, &audio, question(&open), speculative).await?;
-                    Ok(SttText { took: first.took + second.took, ..second })
-                }
-                _ => Ok(first),
-            }
+            transcribe(&pool, &audio, question(&hint), speculative).await
         }
         .boxed()
     }
 }
 
 /// Requests that need no engine: nothing was recorded, or too much.
-fn without_asking(_: Option<CallId>, audio: &[i16], hint: &LanguageHint) -> Result<Option<SttText>, Fault> {
+fn without_asking(audio: &[i16], hint: &LanguageHint) -> Result<Option<SttText>, Fault> {
     let lasts = audio::duration(audio.len(), STT_RATE);
     if lasts > AUDIO_MAX {
         let detail = format!("{} s of sound, at most {} at once", lasts.as_secs(), AUDIO_MAX.as_secs());
@@ -143,7 +126,8 @@ fn with(among: &[Lang], expected: Lang) -> Vec<Lang> {
 
 async fn transcribe(pool: &Pool, audio: &[i16], ask: Transcribe, speculative: bool) -> Result<SttText, Fault> {
     let compared = !ask.among.is_empty();
-    let terms = Terms { conversation: None, speculative, deadline: ENGINE_REQUEST_MAX };
+    let lasts = audio::duration(audio.len(), STT_RATE);
+    let terms = Terms { conversation: None, speculative, deadline: ENGINE_REQUEST_MAX + lasts };
     let mut answers = pool.ask(&Ask::Transcribe(ask), audio, terms).await?;
     match answers.next().await? {
         (Tell::Transcript(Transcript { text, language, language_confidence, confidence, took_us }), _) => Ok(SttText {
@@ -151,7 +135,7 @@ async fn transcribe(pool: &Pool, audio: &[i16], ask: Transcribe, speculative: bo
             language: language.parse().map_err(|_| broken(&format!("answered in unknown language {language:?}")))?,
             language_confidence: if compared { share(language_confidence) } else { 1.0 },
             confidence: share(confidence),
-            audio: audio::duration(audio.len(), STT_RATE),
+            audio: lasts,
             took: Duration::from_micros(took_us),
             provider: PROVIDER.to_owned(),
         }),
