@@ -8,6 +8,7 @@ pub mod fault;
 pub mod hardware;
 pub mod llm;
 pub mod router;
+pub mod score;
 pub mod stt;
 pub mod tts;
 
