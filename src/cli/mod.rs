@@ -1,1 +1,5 @@
 //! One file per subcommand.
+
+mod local;
+pub mod models;
+mod output;
