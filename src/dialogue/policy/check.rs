@@ -57,6 +57,7 @@ impl Policy {
 
 struct Rules {
     english_negations: Patterns,
+    calming: Patterns,
     negations: Patterns,
     secrets: Patterns,
     no_secrets: Patterns,
@@ -79,6 +80,7 @@ struct Rules {
 static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     english_negations: Patterns::parse(words::ENGLISH_NEGATIONS),
     negations: Patterns::parse(words::NEGATIONS),
+    calming: Patterns::parse(words::CALMING),
     secrets: Patterns::parse(words::SECRETS),
     no_secrets: Patterns::parse(words::NO_SECRETS),
     asks: Patterns::parse(words::ASKS),
@@ -119,7 +121,15 @@ fn verdict(text: &[Sentence]) -> Verdict {
 fn negated(rules: &Rules, clause: &Clause, hit: &Range<usize>, before: usize, after: usize) -> bool {
     let from = hit.start.saturating_sub(before);
     let to = (hit.end + after).min(clause.len());
-    rules.english_negations.any(&clause[from..to]) || rules.negations.any(&clause[from..to])
+    // English negates what follows: `guarantee that there will be no fee` negates no guarantee.
+    let english_to = to.min(hit.end + 2);
+    rules
+        .english_negations
+        .find(clause)
+        .filter(|found| found.end <= english_to)
+        .chain(rules.negations.find(clause))
+        .filter(|found| found.start >= from && found.end <= to)
+        .any(|found| !rules.calming.find(clause).any(|calm| calm.start <= found.start && found.end <= calm.end))
 }
 
 fn asks_secret(rules: &Rules, sentence: &Sentence) -> bool {
@@ -159,13 +169,13 @@ fn promises(rules: &Rules, sentence: &Sentence) -> bool {
     let debt = sentence.iter().any(|clause| rules.debts.any(clause));
     sentence.iter().any(|clause| {
         rules.nothing_to_pay.any(clause)
-            || rules.waivers.find(clause).any(|hit| !negated(rules, clause, &hit, 5, 3))
-            || rules.forgiven.find(clause).any(|hit| !negated(rules, clause, &hit, 2, 2))
+            || rules.waivers.find(clause).any(|hit| !negated(rules, clause, &hit, 5, 7))
+            || rules.forgiven.find(clause).any(|hit| !negated(rules, clause, &hit, 2, 4))
             || debt
                 && rules.forgive.find(clause).any(|hit| {
                     let apology =
                         rules.apologies.find(clause).any(|other| other.start <= hit.start && hit.start < other.end);
-                    !apology && !negated(rules, clause, &hit, 3, 3)
+                    !apology && !negated(rules, clause, &hit, 5, 7)
                 })
     })
 }

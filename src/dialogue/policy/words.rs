@@ -21,8 +21,17 @@ pub(super) const NEGATIONS: &str = "
 nahi | nahin | nahee | mat | nako | naka | illa | illai | vendam | vendaam | vaddu | kaadu | kadu | alla | aruthu | beda | bedi | noi | nei
 ";
 
+/// Hold a negation that negates nothing of what follows.
+pub(super) const CALMING: &str = "
+dont worry | do not worry | no worries | no problem | not to worry | no issue | no doubt
+चिंता मत | चिंता न | चिंता नहीं | फिक्र मत | फ़िक्र न | कोई बात नहीं | घबराइए मत | घबराओ मत | काळजी करू नका | चिंता करू नका | काही हरकत नाही
+ચિંતા ના | ચિંતા ન | કંઈ વાંધો નહીં | ਚਿੰਤਾ ਨਾ | ਫ਼ਿਕਰ ਨਾ | ਕੋਈ ਗੱਲ ਨਹੀਂ | চিন্তা করবেন না | চিন্তা নেই | কোনো অসুবিধা নেই | ଚିନ୍ତା କରନ୍ତୁ ନାହିଁ | କିଛି ଅସୁବିଧା ନାହିଁ
+கவலைப்படாதீங்க | கவலைப்பட வேண்டாம் | கவலை வேண்டாம் | பரவாயில்லை | భయపడకండి | చింతించకండి | దిగులుపడకండి | విచారించకండి | വിഷമിക്കേണ്ട | പേടിക്കേണ്ട | കുഴപ്പമില്ല | ಚಿಂತೆ ಮಾಡಬೇಡಿ | ಭಯಪಡಬೇಡಿ | ಪರವಾಗಿಲ್ಲ
+chinta mat | fikar mat | tension mat | koi baat nahi | kavalai vendam
+";
+
 pub(super) const SECRETS: &str = "
-otp | otps | pin | mpin | cvv | cvc | password* | passcode* | one time password | card number
+otp | otps | pin | mpin | cvv | cvc | password* | passcode* | one time password | card number | digit code | verification code | security code | sms code
 ओटीपी* | ओ टी पी | पिन | एमपिन | सीवीवी* | पासवर्ड* | कार्ड नंबर
 ઓટીપી* | પિન | સીવીવી* | પાસવર્ડ*
 ਓਟੀਪੀ* | ਪਿੰਨ | ਪਿਨ | ਸੀਵੀਵੀ* | ਪਾਸਵਰਡ*
@@ -40,14 +49,14 @@ pin code | पिन कोड | પિન કોડ | ਪਿੰਨ ਕੋਡ | 
 ";
 
 pub(super) const ASKS: &str = "
-tell | telling | share | give | say | enter | provide | read | type | confirm | what is | whats | need | require | send me | send us | forward | dial | speak | want
+tell | telling | share | give | say | enter | provide | read | type | confirm | what is | whats | need | require | send me | send us | forward | dial | speak | want | may i have | can i have | could i have | can i get | could i get | let me have | i would like
 बता* | दीजि* | दो | दें | दे दो | बोल* | भेज* | शेयर | कह* | कहि* | डाल* | लिखवा* | सुना* | चाहि* | क्या है | सांग* | द्या | पाठव* | काय आहे | हव* | म्हण*
 કહ* | આપ* | જણાવ* | મોકલ* | બોલ* | શેર | શું છે | જોઈ* | લખાવ*
 ਦੱਸ* | ਦਿਓ | ਦੇਵੋ | ਦੇ ਦਿਓ | ਭੇਜ* | ਸਾਂਝ* | ਸ਼ੇਅਰ | ਬੋਲ* | ਕਹ* | ਕੀ ਹੈ | ਚਾਹੀ*
 বল* | দিন | দাও | দেবেন | জানা* | পাঠা* | শেয়ার | কত | লাগবে | চাই
 କୁହ* | କହ* | ଦିଅ* | ଜଣା* | ପଠା* | ସେୟାର | କେତେ | ଦରକାର
 சொல்* | சொன்ன* | கொடு* | குடு* | அனுப்* | பகிர* | தாங்க | தெரிவி* | என்ன | வேணும் | வேண்டும் | ஷேர்
-చెప్ప* | చెబు* | ఇవ్వ* | పంప* | పంచుకో* | తెలప* | తెలియజే* | చదవ* | ఎంత | కావాలి | షేర్
+చెప్ప* | చెబు* | ఇవ్వ* | పంప* | పంచుకో* | తెలప* | తెలియజే* | చదవ* | చెప్తా* | ఏంటి | ఏమిటి | ఎంత | కావాలి | షేర్
 പറയ* | പറഞ്ഞ* | തരൂ | തരിക | തരണം | തരാമോ | അയയ്ക്ക* | അയക്ക* | പങ്കിട* | പങ്കുവ* | നൽക* | എന്താണ് | വേണം | ഷെയർ
 ಹೇಳ* | ಕೊಡ* | ಕಳಿಸ* | ಕಳುಹಿಸ* | ಹಂಚ* | ತಿಳಿಸ* | ಏನು | ಬೇಕು | ಶೇರ್
 batao | bata | bataiye | bataye* | bataiy* | bolo | boliye | bolie | dijiye | dijie | dedo | de do | bhejo | bhejiye | sunao | chahiye | sanga | sangaa | dya | sollu* | kudu* | anuppu* | cheppandi | cheppu | ivvandi | parayu | parayoo | parayamo | tharu | tharumo | heli | kodi | kaho | aapo | janavo | bolun | din | dasso | deo | kuhantu
@@ -59,7 +68,7 @@ otp please | pin please | cvv please | password please | your otp is | which otp
 ";
 
 pub(super) const WAIVERS: &str = "
-waive* | waiver* | write off | written off | writeoff | forgive your | forgive the | guarantee* | i promise | we promise | promise you | assure you that | hundred percent sure | 100 percent sure | definitely approved | surely approved | let you off | settle it for less | half the amount is enough
+waive* | waiver* | write off | written off | writeoff | forgive your | forgive the | guarantee* | i promise | we promise | can promise | will promise | promise you | discount* | assure you that | hundred percent sure | 100 percent sure | definitely approved | surely approved | let you off | settle it for less | half the amount is enough
 गारंटी* | गारन्टी* | वादा करत* | छूट दे* | छूट मिल* | हमी दे* | हमी आहे | गॅरंटी* | सूट दे* | सूट मिळ* | कर्जमाफी* | कर्ज़माफ़ी* | वेव ऑफ | वेवर
 ગેરંટી* | બાંયધરી* | ખાતરી આપ* | છૂટ આપ* | છૂટ મળ* | દેવામાફી*
 ਗਾਰੰਟੀ* | ਵਾਅਦਾ ਕਰਦ* | ਛੋਟ ਦੇ* | ਛੋਟ ਮਿਲ* | ਛੂਟ ਦੇ* | ਛੂਟ ਮਿਲ*
@@ -75,7 +84,7 @@ garanti* | garantee* | thallupadi* | manna maad* | karz maafi | karja mafi | chh
 /// Promises in the form of a negation: no negation near them excuses anything.
 pub(super) const NOTHING_TO_PAY: &str = "
 no need to pay | need not pay | dont have to pay | do not have to pay | dont need to pay | do not need to pay | wont have to pay | will not have to pay | no interest will | no charges at all | zero interest | never have to pay
-भरने की ज़रूरत नहीं | देने की ज़रूरत नहीं | पैसे नहीं देने | नहीं देना पड़ेगा | नहीं देना होगा | नहीं भरना पड़ेगा | देना नहीं पड़ेगा | भरना नहीं पड़ेगा | भरायची गरज नाही | भरावे लागणार नाही | भरावं लागणार नाही
+भरने की ज़रूरत नहीं | देने की ज़रूरत नहीं | पैसे नहीं देने | कोई ब्याज नहीं | ब्याज नहीं लग* | चार्ज नहीं लग* | नहीं देन* पड़* | नहीं देन* हो* | नहीं भरन* पड़* | नहीं भरन* हो* | नहीं चुकान* पड़* | देन* नहीं पड़* | भरन* नहीं पड़* | चुकान* नहीं पड़* | भरायची गरज नाही | भरावे लागणार नाही | भरावं लागणार नाही
 ભરવાની જરૂર નથી | ભરવા નહીં પડે | ચૂકવવાની જરૂર નથી
 ਭਰਨ ਦੀ ਲੋੜ ਨਹੀਂ | ਦੇਣ ਦੀ ਲੋੜ ਨਹੀਂ | ਨਹੀਂ ਭਰਨੇ ਪੈਣਗੇ | ਨਹੀਂ ਦੇਣੇ ਪੈਣਗੇ
 টাকা দিতে হবে না | টাকা লাগবে না | সুদ দিতে হবে না
@@ -123,9 +132,9 @@ pub(super) const APOLOGIES: &str = "
 
 pub(super) const THREATS: &str = "
 police* | arrest* | jail* | prison* | handcuff* | warrant | warrants | lawsuit* | legal action* | legal notice* | legal proceeding* | legal step* | legal consequence* | legal case | legal team will | sue you | suing you | court case* | court notice* | court summon* | court order* | to court | in court | criminal case* | criminal complaint* | file a case | file a complaint against | file an fir | lodge an fir | an fir | fir against
-seize your | seize the | seizing your | confiscate* | attach your property | repossess* | blacklist* | bad consequence* | serious consequence* | severe consequence* | face _ consequence* | face the consequences | last warning | final warning | you will regret | we know where you | tell your family | tell your neighbour* | tell your employer | tell your boss | tell your relatives | inform your employer | inform your boss | inform your relatives | inform your family | inform your neighbour* | call your relatives | call your boss | contact your employer | our men will | our boys will | send _ to your house | send _ to your home | send _ to your office | come to your house | come to your home | visit your house | visit your office and | beat you | hurt you | harm you | kill you | ruin you* | destroy you* | publish your name | put you behind
-पुलिस* | पोलीस* | पोलिस* | गिरफ्तार* | अरेस्ट* | जेल | जेलमध्ये | हवालात | कानूनी कार्रवाई* | कानूनी कार्यवाही* | कानूनी कदम | कानूनी नोटिस | कायदेशीर कारवाई* | कायदेशीर नोटीस | लीगल | एफआईआर | एफ आई आर | एफआयआर | कोर्ट में | कोर्ट केस | कोर्ट नोटिस | कोर्ट का | कोर्टात | अदालत* | न्यायालय* | मुकदमा | मुकदमे | खटला | केस कर* | केस दर्ज | केस ठोक* | वारंट* | कुर्की* | जब्त* | जप्त* | तुरुंग* | अटक होई* | अटक कर* | उठा ले* | उठवा* | अंजाम | नतीजा भुगत* | देख लेंगे | बदनाम* | घर पर आदमी | घर आदमी भेज* | आपके घर आएंगे | आपके घर आएगी | घरी माणसं | घरी माणसे | रिश्तेदारों को | पड़ोसियों को | ऑफिस में बता* | नातेवाईकांना | शेजाऱ्यांना | धमक* | सबक सिखा*
-પોલીસ* | ધરપકડ* | જેલ | જેલમાં | જેલની | કાનૂની કાર્યવાહી | કાનૂની પગલાં | કાયદેસર કાર્યવાહી | કાયદેસરની કાર્યવાહી | લીગલ | કોર્ટમાં | કોર્ટ કેસ | કેસ કર* | અદાલત* | જપ્ત* | વોરંટ* | એફઆઈઆર | બદનામ* | ઘરે માણસ* | પડોશીઓને | સગાંઓને
+seize your | seize the | seizing your | confiscate* | attach your property | repossess* | blacklist* | bad consequence* | serious consequence* | severe consequence* | face _ consequence* | face the consequences | strict action | stern action | last warning | final warning | you will regret | we know where you | tell your family | tell your neighbour* | tell your employer | tell your boss | tell your relatives | inform your employer | inform your boss | inform your relatives | inform your family | inform your neighbour* | inform your office | tell your office | tell everyone | tell everybody | inform everyone | take away your | taking away your | call your relatives | call your boss | contact your employer | our men will | our boys will | send _ to your house | send _ to your home | send _ to your office | come to your house | come to your home | visit your house | visit your office and | beat you | hurt you | harm you | kill you | ruin you* | destroy you* | publish your name | put you behind
+पुलिस* | पोलीस* | पोलिस* | गिरफ्तार* | अरेस्ट* | जेल | जेलमध्ये | हवालात | कानूनी कार्रवाई* | कानूनी कार्यवाही* | कानूनी कदम | कानूनी नोटिस | कायदेशीर कारवाई* | कायदेशीर नोटीस | लीगल | एफआईआर | एफ आई आर | एफआयआर | कोर्ट में | कोर्ट केस | कोर्ट नोटिस | कोर्ट का | कोर्ट जा* | कोर्ट ले* | कोर्टात | अदालत* | न्यायालय* | मुकदमा | मुकदमे | खटला | केस कर* | केस दर्ज | केस ठोक* | वारंट* | कुर्की* | जब्त* | जप्त* | तुरुंग* | अटक होई* | अटक कर* | उठा ले* | उठवा* | अंजाम | नतीजा भुगत* | देख लेंगे | बदनाम* | घर पर आदमी | घर आदमी भेज* | आपके घर आएंगे | आपके घर आएगी | घरी माणसं | घरी माणसे | रिश्तेदारों को | पड़ोसियों को | ऑफिस में बता* | नातेवाईकांना | शेजाऱ्यांना | धमक* | सबक सिखा*
+પોલીસ* | ધરપકડ* | જેલ | જેલમાં | જેલની | કાનૂની કાર્યવાહી | કાનૂની પગલાં | કાયદેસર કાર્યવાહી | કાયદેસરની કાર્યવાહી | કાયદેસર પગલાં | કાયદેસરના પગલાં | લીગલ | કોર્ટમાં | કોર્ટ કેસ | કેસ કર* | અદાલત* | જપ્ત* | વોરંટ* | એફઆઈઆર | બદનામ* | ઘરે માણસ* | પડોશીઓને | સગાંઓને
 ਪੁਲਿਸ* | ਪੁਲਸ* | ਪੁਲੀਸ* | ਗ੍ਰਿਫ਼ਤਾਰ* | ਗਿਰਫ਼ਤਾਰ* | ਗ੍ਰਿਫਤਾਰ* | ਜੇਲ | ਜੇਲ੍ਹ* | ਕਾਨੂੰਨੀ ਕਾਰਵਾਈ* | ਕਨੂੰਨੀ ਕਾਰਵਾਈ* | ਲੀਗਲ | ਕੋਰਟ ਵਿੱਚ | ਕੋਰਟ ਕੇਸ | ਕੇਸ ਕਰ* | ਅਦਾਲਤ* | ਕਚਹਿਰੀ* | ਮੁਕੱਦਮਾ | ਜ਼ਬਤ* | ਵਾਰੰਟ* | ਐਫਆਈਆਰ | ਬਦਨਾਮ* | ਘਰ ਬੰਦੇ ਭੇਜ* | ਰਿਸ਼ਤੇਦਾਰਾਂ ਨੂੰ
 পুলিশ* | পুলিস* | গ্রেপ্তার* | গ্রেফতার* | জেল | জেলে | জেলের | হাজত* | আইনি ব্যবস্থা* | আইনি পদক্ষেপ* | আইনগত ব্যবস্থা* | আইনি নোটিশ | লিগ্যাল | আদালত* | কোর্টে | কোর্ট কেস | মামলা* | বাজেয়াপ্ত* | ওয়ারেন্ট* | এফআইআর | বদনাম* | বাড়িতে লোক পাঠা* | আত্মীয়দের | প্রতিবেশীদের
 ପୋଲିସ* | ପୁଲିସ* | ଗିରଫ* | ଜେଲ | ଜେଲ୍ | ଜେଲକୁ | ଜେଲରେ | ଆଇନଗତ କାର୍ଯ୍ୟ* | ଆଇନ କାର୍ଯ୍ୟ* | ଆଇନଗତ ପଦକ୍ଷେପ* | ଲିଗାଲ | ଅଦାଲତ* | କୋର୍ଟରେ | କୋର୍ଟକୁ | କୋର୍ଟ କେସ | ମାମଲା* | ମକଦ୍ଦମା* | ଜବତ* | ୱାରେଣ୍ଟ* | ବଦନାମ*
@@ -133,7 +142,7 @@ seize your | seize the | seizing your | confiscate* | attach your property | rep
 పోలీస* | అరెస్ట* | అరెస్టు* | జైలు* | జైల్లో | చట్టపరమైన చర్య* | చట్టపర చర్య* | చట్టరీత్యా | న్యాయపరమైన చర్య* | లీగల్* | కోర్టు* | కోర్ట్‌* | కేసు పెడ* | కేసు పెట్ట* | కేసు వేస* | జప్తు* | వారెంట్* | పరువు* | ఇంటికి మనుషు* | బంధువులకు
 പോലീസ* | പൊലീസ* | അറസ്റ്റ* | ജയില* | നിയമനടപടി* | നിയമ നടപടി* | ലീഗൽ* | കോടതി* | കേസ് കൊടുക്ക* | കേസ് എടുക്ക* | കേസ് ഫയൽ* | ജപ്തി* | വാറണ്ട്* | വാറന്റ്* | നാണംകെടുത്ത* | വീട്ടിലേക്ക് ആള* | വീട്ടിൽ ആള* | ബന്ധുക്കളെ അറിയി* | അയൽക്കാരെ
 ಪೊಲೀಸ* | ಪೋಲಿಸ* | ಪೋಲೀಸ* | ಬಂಧಿಸ* | ಬಂಧನ* | ಅರೆಸ್ಟ* | ಜೈಲು* | ಜೈಲಿ* | ಕಾನೂನು ಕ್ರಮ* | ಕಾನೂನಿನ ಕ್ರಮ* | ಲೀಗಲ್* | ಕೋರ್ಟ್‌* | ಕೋರ್ಟಿ* | ನ್ಯಾಯಾಲಯ* | ಕೇಸ್ ಹಾಕ* | ಕೇಸು ಹಾಕ* | ಜಪ್ತಿ* | ವಾರಂಟ್* | ಮರ್ಯಾದೆ ತೆಗೆ* | ಮಾನ ಹರಾಜ* | ಮನೆಗೆ ಜನ* | ಸಂಬಂಧಿಕರಿಗೆ
-polis | pulis | giraftar* | giraftaar* | kanooni kar* | kanuni kar* | kanooni kaar* | kanuni kaar* | kanooni karr* | court mein | court me | court case | case kar denge | case karenge | case thok* | fir darj | fir karwa* | badnam* | badnaam* | kaidhu | kaidu | jailu* | jailil* | kodathi* | niyamanadapadi | uthwa* | utha lenge | anjaam bhugat* | ghar pe aadmi | ghar par aadmi | ghar aadmi bhej*
+polis | pulis | giraftar* | giraftaar* | kanooni kar* | kanuni kar* | kanooni kaar* | kanuni kaar* | kanooni karr* | court mein | court me | court case | case kar denge | case karenge | case thok* | case pest* | case pett* | case pod* | case file kar* | fir darj | fir karwa* | badnam* | badnaam* | kaidhu | kaidu | jailu* | jailil* | kodathi* | niyamanadapadi | uthwa* | utha lenge | anjaam bhugat* | ghar pe aadmi | ghar par aadmi | ghar aadmi bhej*
 ";
 
 /// Names of places with such a word in them.
@@ -151,7 +160,7 @@ if you | unless | otherwise | or else | take you | bring you | drag you | have t
 ";
 
 pub(super) const ABUSE: &str = "
-idiot* | stupid* | fool | fools | foolish | moron* | bastard* | rascal* | scoundrel* | shameless* | bloody | liar | liars | cheater* | thief | thieves | bitch* | fuck* | shit | asshole* | dumb | shut up | useless fellow | beggar* | get lost
+idiot* | stupid* | fool | fools | foolish | moron* | bastard* | rascal* | scoundrel* | shameless* | bloody | liar | liars | cheater* | thief | thieves | bitch* | fuck* | shit | asshole* | dumb | shut up | useless fellow | useless person | useless people | beggar* | get lost
 साला | साले | साली | कमीन* | हरामी | हरामज* | हरामख* | कुत्ते | कुत्ता | कुतिया | बेवकूफ* | बेशर्म* | गधा | गधे | चोर | चुतिय* | चूतिय* | भोस* | मादर* | बदतमीज* | नालायक* | मूर्ख* | झूठा | झूठे | भिखारी | हलकट* | गाढव* | बेअक्कल* | लबाड | निर्लज्ज*
 મૂર્ખ* | નાલાયક* | ચોર | હરામ* | ગધેડ* | બેશરમ* | જુઠ્ઠા | કૂતર* | બેવકૂફ*
 ਮੂਰਖ* | ਕੁੱਤਾ | ਕੁੱਤੇ | ਹਰਾਮ* | ਚੋਰ | ਬੇਸ਼ਰਮ* | ਬੇਵਕੂਫ਼* | ਬੇਵਕੂਫ* | ਸਾਲਾ | ਸਾਲੇ | ਕਮੀਨ* | ਨਲਾਇਕ* | ਖੋਤਾ | ਖੋਤੇ
@@ -166,7 +175,7 @@ bewakoof* | bewkoof* | bevkuf* | bewkuf* | kamina | kamine | harami* | haramzad*
 
 /// First person and a human being.
 pub(super) const HUMAN: &str = "
-i am human | im human | i am a human | im a human | i am a person | im a person | i am a real | im a real | i am real | im real | i am an actual | im an actual | i am actually a person | i am actually a human | i am actually human | im actually human | i am also human | i am also a human | i am also a person | i am a man | i am a woman | i am a lady | i am a living | i am a live | i am really human | i am really a person | i am really a human | i am indeed a human | i am indeed human | i am only human | i am of course human | i am of course a human | i am of course a person | as a human | as a real person | you are speaking to a human | you are talking to a human | you are speaking to a person | you are talking to a person | you are speaking to a real | you are talking to a real | you are speaking with a human | you are talking with a human | you are speaking with a real | you are talking with a real | you are speaking with a person | this is a real person | this is a human | real person speaking | real human
+youre speaking to a human | youre speaking to a real | youre speaking with a real | youre speaking with a human | youre speaking with a person | youre talking to a human | youre talking to a real | youre talking with a real | youre talking to a person | i am human | im human | i am a human | im a human | i am a person | im a person | i am a real | im a real | i am real | im real | i am an actual | im an actual | i am actually a person | i am actually a human | i am actually human | im actually human | i am also human | i am also a human | i am also a person | i am a man | i am a woman | i am a lady | i am a living | i am a live | i am really human | i am really a person | i am really a human | i am indeed a human | i am indeed human | i am only human | i am of course human | i am of course a human | i am of course a person | as a human | as a real person | you are speaking to a human | you are talking to a human | you are speaking to a person | you are talking to a person | you are speaking to a real | you are talking to a real | you are speaking with a human | you are talking with a human | you are speaking with a real | you are talking with a real | you are speaking with a person | this is a real person | this is a human | real person speaking | real human
 इंसान _ हूं | इन्सान _ हूं | मनुष्य _ हूं | आदमी _ हूं | औरत _ हूं | महिला _ हूं | व्यक्ति _ हूं | मानव _ हूं | ह्यूमन _ हूं | लड़की _ हूं | इंसान से बात कर रहे | असली इंसान
 मी _ माणूस | मी _ मनुष्य | मी _ व्यक्ती | मी _ माणूसच | माणूस आहे मी | खरा माणूस | मी _ बाई आहे
 હું _ માણસ | હું _ ઇન્સાન | હું _ વ્યક્તિ | માણસ છું | હું _ મનુષ્ય | હું _ માનવ

@@ -226,3 +226,16 @@ proptest! {
         prop_assert!(!check(Lang::En, &text).allowed);
     }
 }
+
+#[test]
+fn lines_written_after_the_rules_are_judged_rightly() {
+    let mut wrong = Vec::new();
+    for line in include_str!("lines.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (wanted, text) = line.split_once(' ').expect("a sign and a line");
+        let verdict = check(Lang::En, text);
+        if verdict.allowed != (wanted == "+") {
+            wrong.push(format!("{line}: {verdict:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
