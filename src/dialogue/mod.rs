@@ -4,11 +4,12 @@
 pub mod agent;
 pub mod book;
 pub mod brief;
-
 pub mod clauses;
 pub mod facts;
 pub mod policy;
 pub mod prompts;
 pub mod shelf;
+pub mod slots;
+pub mod speak;
 pub mod states;
 pub mod tags;
