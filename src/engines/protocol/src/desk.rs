@@ -218,7 +218,16 @@ pub fn read<T>(
     desk: &Desk<T>,
     mut sort: impl FnMut(Ask, Vec<i16>) -> Result<Sorted<T>, Fail>,
 ) -> Result<(), FrameError> {
-    while let Some(frame) = read_frame::<Ask>(&mut stream)? {
+    loop {
+        let frame = match read_frame::<Ask>(&mut stream) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(()),
+            Err(FrameError::NotUnderstood { request, .. }) => {
+                teller.tell(request, &Fail::refused("the ask is not understood").into(), &[])?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let request = frame.request;
         let outcome = match frame.message {
             Ask::Ping => {
@@ -242,7 +251,6 @@ pub fn read<T>(
             teller.tell(request, &fail.into(), &[])?;
         }
     }
-    Ok(())
 }
 
 /// Works on requests until the desk closes or the daemon is gone. One call a slot, each on its

@@ -30,8 +30,11 @@ pub enum FrameError {
     TooShort,
     #[error("protocol version {0}, expected {VERSION}: daemon and workers are of different releases")]
     Version(u8),
-    #[error("message is not understood: {0}")]
+    #[error("message cannot be put into JSON: {0}")]
     Message(#[from] serde_json::Error),
+    /// The frame is whole but says nothing known; the stream goes on behind it.
+    #[error("message of request {request} is not understood: {error}")]
+    NotUnderstood { request: u64, error: serde_json::Error },
     #[error("sound has an odd number of bytes")]
     OddSamples,
     #[error(transparent)]
@@ -70,11 +73,9 @@ fn decode_body<M: DeserializeOwned>(body: &[u8]) -> Result<Frame<M>, FrameError>
         return Err(FrameError::TooShort);
     }
     let (json, sound) = rest.split_at(json_len);
-    Ok(Frame {
-        request: u64::from_le_bytes(*request),
-        message: serde_json::from_slice(json)?,
-        samples: decode_samples(sound)?,
-    })
+    let request = u64::from_le_bytes(*request);
+    let message = serde_json::from_slice(json).map_err(|error| FrameError::NotUnderstood { request, error })?;
+    Ok(Frame { request, message, samples: decode_samples(sound)? })
 }
 
 /// Little-endian bytes to samples.
@@ -125,7 +126,8 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole frame, if there is one. After an error the stream is useless.
+    /// The next whole frame, if there is one. After an error other than `NotUnderstood` the stream
+    /// is useless.
     pub fn next_frame<M: DeserializeOwned>(&mut self) -> Result<Option<Frame<M>>, FrameError> {
         let pending = &self.buffer[self.used..];
         let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
@@ -136,9 +138,9 @@ impl Decoder {
         if rest.len() < length {
             return Ok(None);
         }
-        let frame = decode_body(&rest[..length])?;
+        let frame = decode_body(&rest[..length]);
         self.used += 4 + length;
-        Ok(Some(frame))
+        frame.map(Some)
     }
 }
 
@@ -182,6 +184,20 @@ mod tests {
             while let Ok(Some(_)) = decoder.next_frame::<serde_json::Value>() {}
             let _ = read_frame::<serde_json::Value>(&mut bytes.as_slice());
         }
+    }
+
+    #[test]
+    fn a_message_that_is_not_understood_costs_its_own_frame_only() {
+        let mut bytes = encode(7, &"x", &[1, 2]).unwrap();
+        bytes.extend(encode(8, &5_u32, &[]).unwrap());
+        let mut stream = bytes.as_slice();
+        let error = read_frame::<u32>(&mut stream).unwrap_err();
+        assert!(matches!(error, FrameError::NotUnderstood { request: 7, .. }), "{error}");
+        assert_eq!(read_frame::<u32>(&mut stream).unwrap().unwrap().message, 5);
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        assert!(decoder.next_frame::<u32>().is_err());
+        assert_eq!(decoder.next_frame::<u32>().unwrap().unwrap().message, 5);
     }
 
     #[test]
