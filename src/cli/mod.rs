@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
 mod local;

@@ -110,8 +110,8 @@ impl Keys {
             match part.trim().split_once('=') {
                 Some(("key", value)) => name = Some(value.trim()),
                 Some(("algorithm", value)) => {
-                    algorithm = match value.trim() {
-                        "HMAC_SHA1" => Algorithm::HmacSha1,
+                    algorithm = match value.trim().to_ascii_uppercase().as_str() {
+                        "" | "HMAC_SHA1" => Algorithm::HmacSha1,
                         "HMAC_SHA256" => Algorithm::HmacSha256,
                         _ => return Err(Fault::UnknownAlgorithm),
                     }
@@ -349,6 +349,8 @@ mod tests {
             ("key=webhooks_sharedkey_01,algorithm=HMAC_SHA256", sha256, Ok(())),
             ("algorithm=HMAC_SHA256", sha256, Ok(())),
             ("key=webhooks_sharedkey_01", T1_SIGNED, Ok(())),
+            ("algorithm=", T1_SIGNED, Ok(())),
+            (" key=webhooks_sharedkey_01 , algorithm=hmac_sha256", sha256, Ok(())),
             ("key=webhooks_sharedkey_01,algorithm=HMAC_SHA256", T1_SIGNED, Err(Fault::Mismatch)),
             ("key=webhooks_sharedkey_99,algorithm=HMAC_SHA256", sha256, Err(Fault::UnknownKey)),
             ("algorithm=HMAC_MD5", T1_SIGNED, Err(Fault::UnknownAlgorithm)),

@@ -231,3 +231,22 @@ async fn upgrades_need_a_signature_that_holds() {
     let (status, _) = answer(http().get(&url).header(signature::SIGNATURE_HEADER, &signature)).await;
     assert!((400..500).contains(&status), "a plain GET is no upgrade: {status}");
 }
+
+/// Runs where the carrier's own library is installed (`scripts/test` tries); says so where not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_sdk_signs_and_reads_as_we_do() {
+    let python = std::env::var("VAANI_TWILIO_SDK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has_sdk = tokio::process::Command::new(&python).args(["-c", "import twilio.request_validator"]).output().await;
+    if !has_sdk.is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: {python} has no twilio package; set VAANI_TWILIO_SDK_PYTHON to one that has");
+        return;
+    }
+    let running = Setup { languages: &[Lang::En, Lang::Hi, Lang::Or], ..Setup::default() }.start().await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/twilio/official_sdk.py");
+    let out = tokio::process::Command::new(&python)
+        .args([script, &running.public.webhook(""), TOKEN])
+        .output()
+        .await
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}

@@ -18,6 +18,11 @@ use crate::telephony::signature::{self, Algorithm};
 const FOLLOW_MAX: usize = 16;
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// A client that behaves like the carrier's: no proxies, no HTTP redirects, its own patience.
+pub fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().timeout(ANSWER_WITHIN).redirect(reqwest::redirect::Policy::none()).no_proxy().build()
+}
+
 pub(super) struct Follower {
     pub(super) options: DialOptions,
     http: reqwest::Client,
@@ -41,12 +46,10 @@ enum Next {
 
 impl Follower {
     pub(super) fn new(options: DialOptions) -> Result<Self, DialError> {
-        let http = reqwest::Client::builder()
-            .timeout(ANSWER_WITHIN)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(DialError::Unreachable)?;
+        let http = match options.http.clone() {
+            Some(http) => http,
+            None => client().map_err(DialError::Unreachable)?,
+        };
         Ok(Self { options, http })
     }
 

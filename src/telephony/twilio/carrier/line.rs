@@ -34,7 +34,7 @@ pub(super) async fn run(
     ear: mpsc::Sender<Heard>,
 ) {
     let options = &follower.options;
-    let stream = options.call_sid.replacen("CA", "MZ", 1);
+    let stream = super::stream_sid(&options.call_sid);
     let mut line = Line {
         printer: Printer::new(&options.account_sid, &options.call_sid, &stream),
         uplink: Uplink::new(options.network.clone()),

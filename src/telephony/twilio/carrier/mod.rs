@@ -13,13 +13,16 @@ pub mod wire;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::WebSocketStream;
 
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Moment};
 use crate::telephony::public_url::PublicUrl;
 
+pub use follow::client;
 pub use network::Network;
 
 /// Whom to call, and as whom.
@@ -41,6 +44,8 @@ pub struct DialOptions {
     pub network: Network,
     /// Sound behind the caller's voice, 8 kHz, repeated for as long as the call lasts.
     pub noise: Option<Arc<[i16]>>,
+    /// Shared between calls when there are many; each makes its own otherwise.
+    pub http: Option<reqwest::Client>,
 }
 
 impl DialOptions {
@@ -59,6 +64,7 @@ impl DialOptions {
             path: "/voice/incoming".to_owned(),
             network: Network::default(),
             noise: None,
+            http: None,
         }
     }
 
@@ -138,6 +144,31 @@ pub struct CallEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over")]
 pub struct CallOver;
+
+/// A media stream that is open but has not said a word: no `connected`, no `start`.
+#[derive(Debug)]
+pub struct OpenStream {
+    pub socket: WebSocketStream<TcpStream>,
+    /// The `<Parameter>`s to repeat in `start`.
+    pub parameters: Vec<(String, String)>,
+    pub printer: wire::Printer,
+}
+
+impl OpenStream {
+    /// Dials and goes through the menu, and leaves the rest to the caller of this function.
+    pub async fn dial(options: DialOptions) -> Result<Self, DialError> {
+        let mut follower = follow::Follower::new(options)?;
+        let offer = follower.dial().await?;
+        let socket = follower.open(&offer).await?;
+        let DialOptions { account_sid, call_sid, .. } = &follower.options;
+        let printer = wire::Printer::new(account_sid, call_sid, &stream_sid(call_sid));
+        Ok(Self { socket, parameters: offer.parameters, printer })
+    }
+}
+
+fn stream_sid(call_sid: &str) -> String {
+    call_sid.replacen("CA", "MZ", 1)
+}
 
 /// A call with media flowing.
 #[derive(Debug)]
