@@ -16,8 +16,8 @@ use vaani_engine_protocol::{Generate, Generated, Tell};
 use crate::cells::{Cells, Reuse, Seq, Step};
 use crate::choice::Choice;
 use crate::model::Model;
-use crate::pieces::Pieces;
 use crate::settings::Shape;
+use crate::words::Words;
 use crate::work::{Asked, Calls, Taken};
 
 /// An answer that was asked for shall have at least so much room after its prompt, or as much as
@@ -63,7 +63,7 @@ struct Running {
     next: Option<LlamaToken>,
     answered: usize,
     first_us: Option<u64>,
-    pieces: Pieces,
+    words: Words,
 }
 
 /// The daemon is gone.
@@ -139,10 +139,11 @@ impl<'a> Lane<'a> {
     fn work(&mut self) -> Result<(), Gone> {
         loop {
             self.sweep()?;
-            while self.running.len() < self.shape.slots && self.ready.is_none() {
+            // One a step, so that a lane that is about to wake gets its share of what any may take.
+            if self.running.len() < self.shape.slots && self.ready.is_none() {
                 match self.calls.take(self.number, self.running.is_empty()) {
                     Taken::Job(job) => self.read(&job)?,
-                    Taken::Nothing => break,
+                    Taken::Nothing => {}
                     Taken::Closed => return Ok(()),
                 }
             }
@@ -230,9 +231,13 @@ impl<'a> Lane<'a> {
         let steps = self.cells.make_room(reserved + need);
         self.carry_out(&steps);
         if self.cells.available() < reserved + need {
-            // Those who run will end and make room: the window is never larger than all cells.
             let steps = self.cells.release(place.sequence, true);
             self.carry_out(&steps);
+            if self.running.is_empty() {
+                // The window is never larger than all cells, so this is a fault of the book.
+                return self.say_last(ready.request, Fail::engine("there are too few cells").into());
+            }
+            // Those who run will end and make room.
             self.ready = Some(ready);
             return Ok(());
         }
@@ -243,7 +248,7 @@ impl<'a> Lane<'a> {
             next: None,
             answered: 0,
             first_us: None,
-            pieces: Pieces::default(),
+            words: Words::new(ready.strip),
             ask: ready,
         });
         Ok(())
@@ -254,13 +259,6 @@ impl<'a> Lane<'a> {
         self.steps += 1;
         let speaking: Vec<usize> = (0..self.running.len()).filter(|&i| self.running[i].next.is_some()).collect();
         let prompts = self.share_out();
-        if prompts.is_empty() && speaking.len() < self.shape.batch_from {
-            // From the back, because an answer that ends leaves the list.
-            for &at in speaking.iter().rev() {
-                self.decode(&[at], &[])?;
-            }
-            return Ok(());
-        }
         self.decode(&speaking, &prompts)
     }
 
@@ -294,9 +292,9 @@ impl<'a> Lane<'a> {
         for (at, row) in outputs {
             let heard = catch_unwind(AssertUnwindSafe(|| self.hear(at, row)));
             match heard.unwrap_or_else(|_| Err(Fail::engine("the request failed inside the worker"))) {
-                Ok(Heard::On(text)) => self.say(at, text)?,
-                Ok(Heard::End { text, cut }) => {
-                    self.say(at, text)?;
+                Ok(Heard::On) => self.say(at)?,
+                Ok(Heard::End { cut }) => {
+                    self.say(at)?;
                     ended.push((at, Ok(cut)));
                 }
                 Err(fail) => ended.push((at, Err(fail))),
@@ -353,25 +351,23 @@ impl<'a> Lane<'a> {
         let running = &mut self.running[at];
         if row < 0 {
             // Only the prompt was wanted.
-            return Ok(Heard::End { text: String::new(), cut: false });
+            return Ok(Heard::End { cut: false });
         }
         let ends = |token| self.model.ends(token);
         let token = running.ask.choice.choose(self.context.get_logits_ith(row), ends)?;
         running.first_us.get_or_insert_with(|| running.ask.since.us());
         if ends(token) {
-            return Ok(Heard::End { text: String::new(), cut: false });
+            running.words.end();
+            return Ok(Heard::End { cut: false });
         }
         running.answered += 1;
-        let mut text = running.pieces.push(&self.model.bytes(token));
-        if running.ask.strip {
-            text = text.trim_start().to_owned();
-            running.ask.strip = text.is_empty();
-        }
+        running.words.push(&self.model.bytes(token));
         if running.answered >= running.ask.most {
-            return Ok(Heard::End { text, cut: true });
+            running.words.end();
+            return Ok(Heard::End { cut: true });
         }
         running.next = Some(token);
-        Ok(Heard::On(text))
+        Ok(Heard::On)
     }
 
     /// The engine failed in a step: everybody in it, and what they had evaluated, is given up.
@@ -438,10 +434,8 @@ impl<'a> Lane<'a> {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), None, None);
     }
 
-    fn say(&self, at: usize, text: String) -> Result<(), Gone> {
-        if text.is_empty() {
-            return Ok(());
-        }
+    fn say(&mut self, at: usize) -> Result<(), Gone> {
+        let Some(text) = self.running[at].words.take() else { return Ok(()) };
         self.teller.tell(self.running[at].ask.request, &Tell::Text { text }, &[]).map_err(|_| Gone)
     }
 
@@ -453,8 +447,8 @@ impl<'a> Lane<'a> {
 }
 
 enum Heard {
-    On(String),
-    End { text: String, cut: bool },
+    On,
+    End { cut: bool },
 }
 
 fn add(batch: &mut LlamaBatch<'_>, token: LlamaToken, at: usize, sequence: Seq, wanted: bool) -> Result<(), Fail> {

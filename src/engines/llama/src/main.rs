@@ -10,9 +10,9 @@ mod choice;
 mod lane;
 mod log;
 mod model;
-mod pieces;
 mod prompt;
 mod settings;
+mod words;
 mod work;
 
 use std::os::unix::net::UnixStream;

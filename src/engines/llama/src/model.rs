@@ -73,7 +73,6 @@ impl Model {
         let threads = i32::try_from(shape.threads).unwrap_or(1);
         // llama.cpp keeps logits for every sequence and insists that a batch may ask for as many.
         let batch = u32::try_from(shape.prompt_chunk + shape.slots).unwrap_or(u32::MAX).max(shape.sequences);
-        let flash = if shape.flash { FLASH_AUTO } else { FLASH_OFF };
         let parameters = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(shape.cells))
             .with_n_batch(batch)
@@ -81,7 +80,6 @@ impl Model {
             .with_n_seq_max(shape.sequences)
             .with_kv_unified(true)
             .with_swa_full(true)
-            .with_flash_attention_policy(flash)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
             .with_no_perf(true);
@@ -116,10 +114,6 @@ impl Model {
         if bos.0 >= 0 { bos } else { LlamaToken::new(0) }
     }
 }
-
-/// `llama_flash_attn_type`: left to llama.cpp, and off.
-const FLASH_AUTO: i32 = -1;
-const FLASH_OFF: i32 = 0;
 
 fn check_file(path: &Path) -> Result<(), Fail> {
     use std::io::Read;

@@ -29,9 +29,11 @@ pub(crate) struct Settings {
     pub queue: usize,
     /// Evaluated prompts kept beside the running ones.
     pub conversations: u32,
-    /// 0: as many as there are cores.
+    /// Threads that compute one step together. 0: as many as there are cores.
     pub threads: u32,
-    /// Independent contexts on the one model. 0: decided by the size of the model.
+    /// Independent contexts on the one model, each with a thread team of its own. 0: for a small
+    /// model one on each core, with one thread; these never wait for each other, so that they may
+    /// be as many as the cores although other engines compute beside them. For others one.
     pub lanes: u32,
     /// Tokens of one step, prompts and answers together. 0: what slots and `prompt_chunk` need.
     pub batch: u32,
@@ -68,12 +70,6 @@ pub(crate) struct Shape {
     pub slots: usize,
     pub sequences: u32,
     pub prompt_chunk: usize,
-    /// Fewer running answers than this are stepped one after the other: for a small model one
-    /// token at a time is the fastest kernel until several share a step.
-    pub batch_from: usize,
-    /// Flash attention skips what a sequence does not see, but for a small model with a small
-    /// cache the plain matrix product is faster.
-    pub flash: bool,
 }
 
 impl Settings {
@@ -103,7 +99,7 @@ impl Settings {
         let threads = if self.threads == 0 { cores.max(1) } else { self.threads };
         let small = model_bytes <= SMALL_MODEL;
         let lanes = match self.lanes {
-            0 if small => threads.min(self.slots).min(self.context / 2_048).max(1),
+            0 if small => cores.min(self.slots).min(self.context / 2_048).max(1),
             0 => 1,
             lanes => lanes.min(self.slots),
         };
@@ -112,13 +108,11 @@ impl Settings {
         let room = if self.batch == 0 { PROMPT_CHUNK_MAX } else { self.batch - self.slots };
         Shape {
             lanes,
-            threads: (threads / lanes).max(1),
+            threads: if self.lanes == 0 && small { 1 } else { (threads / lanes).max(1) },
             cells: (self.context / lanes).max(256),
             slots: slots as usize,
             sequences: (slots + kept + 1).min(SEQUENCES_MAX),
             prompt_chunk: self.prompt_chunk.min(room) as usize,
-            batch_from: if small { 4 } else { 2 },
-            flash: !small,
         }
     }
 }
@@ -130,8 +124,10 @@ mod tests {
     #[test]
     fn small_models_get_a_lane_a_core_and_large_ones_all_cores() {
         let settings = Settings::default();
-        let small = settings.shape(2, 16 << 20, false);
-        assert_eq!((small.lanes, small.threads, small.cells, small.slots), (2, 1, 4_096, 4));
+        for threads in 0..3 {
+            let small = Settings { threads, ..Settings::default() }.shape(2, 16 << 20, false);
+            assert_eq!((small.lanes, small.threads, small.cells, small.slots), (2, 1, 4_096, 4));
+        }
         let large = settings.shape(16, 600 << 20, false);
         assert_eq!((large.lanes, large.threads, large.cells, large.slots), (1, 16, 8_192, 8));
         assert_eq!(settings.shape(4, 600 << 20, true).sequences, 17);

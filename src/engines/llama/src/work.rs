@@ -1,4 +1,5 @@
-//! What comes in: requests, each bound for the lane that holds its conversation.
+//! What comes in: requests, each bound for the lane that holds its conversation. One-offs go to the
+//! lane that is free first.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,8 @@ const WAITING_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub ask: Generate,
-    pub lane: usize,
+    /// `None`: any.
+    pub lane: Option<usize>,
 }
 
 pub(crate) enum Taken {
@@ -76,7 +78,7 @@ impl Calls {
 
     /// The next request of this lane.
     pub(crate) fn take(&self, lane: usize, wait: bool) -> Taken {
-        match self.desk.take_if(wait, |asked| asked.lane == lane) {
+        match self.desk.take_if(wait, |asked| asked.lane.is_none_or(|l| l == lane)) {
             Ok(Some(job)) => Taken::Job(job),
             Ok(None) => Taken::Nothing,
             Err(_) => Taken::Closed,
@@ -103,16 +105,19 @@ impl Calls {
 }
 
 impl Homes {
-    /// New conversations go where fewest live.
-    fn find(&mut self, conversation: u64) -> usize {
-        let emptiest = (0..self.lanes.len()).min_by_key(|&lane| self.lanes[lane].conversations).unwrap_or(0);
+    /// New conversations go where fewest live; among equals it is left to chance, because several
+    /// prompts of one call come in the same order every time.
+    fn find(&mut self, conversation: u64) -> Option<usize> {
         if conversation == 0 {
-            return emptiest;
+            return None;
         }
         self.forgotten.retain(|&f| f != conversation);
         if let Some(&home) = self.of.get(&conversation) {
-            return home;
+            return Some(home);
         }
+        let chance = |lane: usize| (conversation ^ lane as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        let rank = |&lane: &usize| (self.lanes[lane].conversations, chance(lane));
+        let emptiest = (0..self.lanes.len()).min_by_key(rank)?;
         if self.oldest.len() >= HOMES_MAX
             && let Some(oldest) = self.oldest.pop_front()
             && let Some(home) = self.of.remove(&oldest)
@@ -122,7 +127,7 @@ impl Homes {
         self.lanes[emptiest].conversations += 1;
         self.of.insert(conversation, emptiest);
         self.oldest.push_back(conversation);
-        emptiest
+        Some(emptiest)
     }
 
     fn forget(&mut self, conversation: u64) {
@@ -145,15 +150,27 @@ mod tests {
     fn conversations_are_spread_and_stay_where_they_are() {
         let calls = Calls::new(2, 8);
         let find = |c| calls.homes().find(c);
-        let lanes: Vec<_> = [11, 12, 13, 14].map(find).into();
+        let lanes = [11, 12, 13, 14].map(|c| find(c).unwrap());
         assert_eq!(lanes.iter().filter(|l| **l == 0).count(), 2);
-        assert_eq!([11, 12, 13, 14].map(find).to_vec(), lanes);
+        assert_eq!([11, 12, 13, 14].map(|c| find(c).unwrap()), lanes);
+        assert_eq!(find(0), None, "a one-off is not bound to a lane");
         calls.sort(Ask::Forget { conversation: 12 }).unwrap();
         assert!(calls.is_forgotten(12));
         assert_eq!(calls.forgotten(lanes[1]), [12]);
-        assert_eq!(find(15), lanes[1], "the place that became free");
+        assert_eq!(find(15), Some(lanes[1]), "the place that became free");
         find(12);
         assert!(!calls.is_forgotten(12), "asked again, it lives again");
+    }
+
+    #[test]
+    fn two_prompts_of_every_call_do_not_part_into_two_lanes_of_one_kind() {
+        let calls = Calls::new(2, 8);
+        let replies = (1..=200_u64).filter(|call| {
+            let lane = calls.homes().find(call * 2);
+            calls.homes().find(call * 2 + 1);
+            lane == Some(0)
+        });
+        assert!((60..140).contains(&replies.count()));
     }
 
     #[test]
