@@ -110,3 +110,5 @@ pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
 pub const TAG_CHARS_MAX: usize = 100;
 /// Characters one clause may hold before it is cut at a space.
 pub const CLAUSE_CHARS_MAX: usize = 220;
+/// Words of one utterance that are searched for amounts, dates and times; the rest is not read.
+pub const SLOT_WORDS_MAX: usize = 400;

@@ -49,7 +49,7 @@ pub fn find(lang: Lang, text: &str) -> Slots {
     let lexicon = lexicon::of(lang);
     let mut tokens = token::tokens(lexicon, text);
     let (date, time) = when::find(&mut tokens);
-    let numbers = numeral::find(lexicon, &tokens);
+    let numbers = numeral::find(&tokens);
     Slots { amount_paise: numbers.amount_paise, date, time, digits: numbers.digits, number: numbers.number }
 }
 

@@ -1,6 +1,5 @@
 //! Numbers, money and digit strings in a row of tokens.
 
-use super::lexicon::Lexicon;
 use super::token::Token;
 use crate::dialogue::speak::words::Heard;
 
@@ -24,11 +23,11 @@ pub(super) struct Numeral {
 
 impl Numeral {
     pub(super) const fn whole(self) -> Option<u64> {
-        if self.thousandths % 1_000 == 0 { Some(self.thousandths / 1_000) } else { None }
+        if self.thousandths.is_multiple_of(1_000) { Some(self.thousandths / 1_000) } else { None }
     }
 }
 
-pub(super) fn find(_: &Lexicon, tokens: &[Token]) -> Numbers {
+pub(super) fn find(tokens: &[Token]) -> Numbers {
     let mut found = Numbers::default();
     let mut only_one = None;
     let mut i = 0;
@@ -178,7 +177,7 @@ pub(super) fn at(tokens: &[Token], from: usize) -> Option<Numeral> {
             // A fused thousand; "twenty three-thousand" has its tens before it.
             Token::Word(Heard::N(n)) => {
                 let tens = current.unwrap_or(0) / 1_000;
-                let fits = last_scale > 1_000 && (tens == 0 || (tens < 100 && tens % 10 == 0 && *n < 10_000));
+                let fits = last_scale > 1_000 && (tens == 0 || (tens < 100 && tens.is_multiple_of(10) && *n < 10_000));
                 fits.then(|| {
                     total += (tens * 1_000 + n) * 1_000;
                     (current, last_scale, scaled) = (None, 1_000, true);
@@ -264,5 +263,5 @@ pub(super) fn at(tokens: &[Token], from: usize) -> Option<Numeral> {
 /// May a number word below 100 follow what has been said: 20 and 5, 300 and 45?
 const fn fits_behind(now: u64, n: u64) -> bool {
     let below = now % 100;
-    (below == 0 && now > 0 && n > 0) || (below >= 20 && below % 10 == 0 && n < 10 && n > 0)
+    (below == 0 && now > 0 && n > 0) || (below >= 20 && below.is_multiple_of(10) && n < 10 && n > 0)
 }

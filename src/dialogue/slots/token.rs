@@ -1,6 +1,7 @@
 //! An utterance as a row of meaningful tokens.
 
 use super::lexicon::{Lexicon, fold};
+use crate::base::limits::SLOT_WORDS_MAX;
 use crate::dialogue::speak::words::Heard;
 use crate::dialogue::speak::{digit_value, is_mark};
 
@@ -29,9 +30,6 @@ pub(super) enum Token {
     /// Part of a date or time that was understood.
     Used,
 }
-
-/// Words of one utterance that are looked at; the rest of a longer text is not read.
-const WORDS_MAX: usize = 400;
 
 pub(super) fn tokens(lexicon: &Lexicon, text: &str) -> Vec<Token> {
     let pieces: Vec<String> = pieces(text);
@@ -78,7 +76,7 @@ fn pieces(text: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     let chars: Vec<char> = text.chars().map(|c| digit_value(c).map_or(c, |d| char::from(b'0' + d))).collect();
     let mut i = 0;
-    while i < chars.len() && pieces.len() < WORDS_MAX {
+    while i < chars.len() && pieces.len() < SLOT_WORDS_MAX {
         let c = chars[i];
         let start = i;
         if c.is_ascii_digit() {

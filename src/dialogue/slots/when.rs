@@ -90,9 +90,9 @@ fn span(tokens: &mut [Token]) -> Option<Span> {
 }
 
 fn calendar_date(tokens: &mut [Token]) -> Option<DateSlot> {
-    for i in 0..tokens.len() {
-        if let Token::Date { day, month, year } = tokens[i] {
-            tokens[i] = Token::Used;
+    for token in tokens.iter_mut() {
+        if let Token::Date { day, month, year } = *token {
+            *token = Token::Used;
             return Some(DateSlot::Day { day, month: Some(month), year: Some(year) });
         }
     }

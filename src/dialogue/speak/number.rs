@@ -60,11 +60,11 @@ pub(super) fn cardinal(words: &Words, n: u64) -> String {
         parts.push(scaled(words, crores, &words.crore, rest > 0));
     }
     if rest >= LAKH {
-        parts.push(scaled(words, rest / LAKH, &words.lakh, rest % LAKH > 0));
+        parts.push(scaled(words, rest / LAKH, &words.lakh, !rest.is_multiple_of(LAKH)));
         rest %= LAKH;
     }
     if rest >= THOUSAND {
-        let (count, more) = (rest / THOUSAND, rest % THOUSAND > 0);
+        let (count, more) = (rest / THOUSAND, !rest.is_multiple_of(THOUSAND));
         parts.push(match &words.thousands {
             Some(fused) => {
                 format!("{}{}", fused.stems[small(count) - 1], if more { fused.more } else { fused.end })
@@ -75,7 +75,7 @@ pub(super) fn cardinal(words: &Words, n: u64) -> String {
     }
     if rest >= 100 {
         let (alone, joined) = words.hundreds[small(rest / 100) - 1];
-        parts.push(if rest % 100 > 0 { joined } else { alone }.to_owned());
+        parts.push(if rest.is_multiple_of(100) { alone } else { joined }.to_owned());
         rest %= 100;
     }
     if rest > 0 {

@@ -245,8 +245,8 @@ impl Text {
     }
 
     fn ends_date(&self, end: usize) -> bool {
-        !self.at(end).is_ascii_alphanumeric()
-            && !(matches!(self.at(end), '-' | '/') && self.at(end + 1).is_ascii_digit())
+        let more_figures = matches!(self.at(end), '-' | '/') && self.at(end + 1).is_ascii_digit();
+        !(more_figures || self.at(end).is_ascii_alphanumeric())
     }
 
     fn day_month(&self, from: usize, words: &Words) -> Option<Date> {

@@ -10,6 +10,14 @@ use crate::base::Lang;
 const CURRENCY: [&str; 12] = ["Rs", "rs", "RS", "INR", "Inr", "रु", "रू", "રૂ", "ரூ", "రూ", "ರೂ", "രൂ"];
 /// An ungrouped run of at least this many digits is an identifier, not a quantity.
 const ID_DIGITS: usize = 8;
+/// Groups of digits in one phone or card number.
+const GROUPS_MAX: usize = 8;
+/// Words that may stand between "number" and the identifier itself.
+const COPULAS: [&str; 16] =
+    ["is", "was", "no", "id", "ending", "with", "in", "है", "आहे", "છે", "ਹੈ", "হল", "হলো", "ହେଉଛି", "ఇది", "என்பது"];
+/// Initials before a number that do not begin an identifier.
+const INITIALS: [&str; 17] =
+    ["EMI", "EMIS", "ECS", "SMS", "UPI", "ATM", "INR", "RS", "AM", "PM", "IST", "GST", "TDS", "KYC", "PAY", "A", "I"];
 
 /// `text` with every number, amount, date, time and identifier in words of `lang`.
 /// Never leaves a digit; text without digits comes back as it is.
@@ -198,7 +206,8 @@ impl Scanner {
         let face = self.without_known_part(face, i);
         let at = self.text.skip_spaces(end);
         let next = self.text.word(at).0;
-        let said = if begins_with_one(&next, self.words.clock.stems) && !next.is_empty() {
+        let opens_range = next == self.words.clock.from.trim();
+        let said = if !next.is_empty() && (opens_range || begins_with_one(&next, self.words.clock.stems)) {
             face.unwrapped(self.lang)
         } else if is_native(self.text.at(at)) || (self.text.at(end) == '-' && is_native(self.text.at(end + 1))) {
             face.wrapped(self.lang, self.words.clock.linked)
@@ -248,14 +257,14 @@ impl Scanner {
     /// "शाम 5:30 PM" names the part of the day once.
     fn without_known_part(&self, face: Face, i: usize) -> Face {
         let named = self.text.words_before(i, 1).first().is_some_and(|(word, _)| {
-            let parts = self.words.parts.into_iter().chain(
+            let mut parts = self.words.parts.into_iter().chain(
                 self.words
                     .heard
                     .iter()
                     .filter(|(heard, _)| matches!(heard, Heard::Part(_)))
                     .flat_map(|(_, list)| list.split('|')),
             );
-            parts.into_iter().any(|part| word == part.trim_end_matches('*'))
+            parts.any(|part| word == part.trim_end_matches('*'))
         });
         Face { part: face.part && !named, ..face }
     }
@@ -279,7 +288,7 @@ impl Scanner {
                 || self.rupee_word(follows).is_some()
                 || self.scale(stop).is_some()
                 || (!groups.is_empty() && (stop - at < 2 || text.time(at, self.words).is_some()));
-            if stop == at || counted {
+            if stop == at || counted || groups.len() > GROUPS_MAX {
                 break;
             }
             groups.push(text.slice(at, stop));
@@ -324,9 +333,10 @@ impl Scanner {
         }
         let token = text.slice(i, end);
         if !token.contains(|c: char| c.is_ascii_digit()) {
-            return None;
+            // "CT 78046": the letters belong to the digits behind the space.
+            let digits = text.digits_end(end + 1) - end;
+            return (initials(&token) && text.at(end) == ' ' && digits > 3).then(|| (self.letters(&token), end));
         }
-        // "No.5"-like words and decimals are not identifiers: the digits must belong to the token.
         Some((self.spell(&token), end))
     }
 
@@ -379,14 +389,17 @@ impl Scanner {
         let is_id = |word: &str| {
             begins_with_one(word, self.words.ids) || of(Lang::En).ids.split('|').any(|id| id == word.to_lowercase())
         };
-        let near = before.first().is_some_and(|(word, start)| {
-            let initials = word.len() <= 2
-                && word.chars().all(|c| c.is_ascii_uppercase())
-                && !is_wordish(self.text.before(*start));
-            is_id(word) || (initials && !matches!(word.as_str(), "RS" | "AM" | "PM"))
-        });
-        let far = before.len() == 2 && before[0].0.chars().count() <= 4 && is_id(&before[1].0);
-        near || far || self.pin_code(i, literal, before.first().map(|(word, _)| word.as_str()))
+        let near = before
+            .first()
+            .is_some_and(|(word, start)| is_id(word) || (initials(word) && !is_wordish(self.text.before(*start))));
+        let copula = |word: &str| COPULAS.contains(&word.to_lowercase().as_str());
+        let far = before.len() == 2 && copula(&before[0].0) && is_id(&before[1].0);
+        // "40561 நம்பர் லோன்": the four Dravidian languages say what it is behind the number.
+        let next = self.text.word(self.text.skip_spaces(literal.end)).0;
+        let behind = matches!(self.lang, Lang::Ta | Lang::Te | Lang::Ml | Lang::Kn)
+            && self.text.at(literal.end) == ' '
+            && self.words.ids.split('|').any(|id| next.starts_with(id) || next.starts_with(&inflected(id)));
+        behind || near || far || self.pin_code(i, literal, before.first().map(|(word, _)| word.as_str()))
     }
 
     /// Six digits at the end of an address: a comma went before, a name stands in front.
@@ -492,6 +505,24 @@ impl Scanner {
             None => whole,
         }
     }
+}
+
+/// A noun as it begins when an ending follows: without its virama or chillu.
+fn inflected(noun: &str) -> String {
+    let mut stem = noun.to_owned();
+    match stem.pop() {
+        Some('\u{BCD}' | '\u{C4D}' | '\u{CCD}' | '\u{D4D}') | None => {}
+        Some('\u{D7A}') => stem.push('ണ'),
+        Some('\u{D7B}') => stem.push('ന'),
+        Some('\u{D7C}') => stem.push('ര'),
+        Some(last) => stem.push(last),
+    }
+    stem
+}
+
+/// Up to three capitals that are no common abbreviation.
+fn initials(word: &str) -> bool {
+    word.len() <= 3 && word.chars().all(|c| c.is_ascii_uppercase()) && !INITIALS.contains(&word)
 }
 
 /// `2.5` lakh in paise, when it comes out even.

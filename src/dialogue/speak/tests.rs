@@ -178,6 +178,10 @@ fn times_in_text() {
          gu 1:30 PM => બપોરે દોઢ વાગ્યે
          te 5:30 PMకి => సాయంత్రం ఐదున్నర గంటలకి
          te 8 గంటలకి => ఎనిమిది గంటలకి
+         mr सकाळी 10:30 ते संध्याकाळी 6 वाजेपर्यंत => सकाळी साडे दहा ते संध्याकाळी सहा वाजेपर्यंत
+         gu સવારે 10:30 થી સાંજે 6 વાગ્યા સુધી => સવારે સાડા દસ થી સાંજે છ વાગ્યા સુધી
+         hi सुबह 10:30 बजे से शाम 6:30 बजे तक => सुबह साढ़े दस बजे से शाम साढ़े छह बजे तक
+         kn ಬೆಳಿಗ್ಗೆ 10:30 - 6 ಗಂಟೆ => ಬೆಳಿಗ್ಗೆ ಹತ್ತೂವರೆ ಗಂಟೆಯಿಂದ ಆರು ಗಂಟೆ
          or ସକାଳ 9ଟାରୁ => ସକାଳ ନଅଟାରୁ
          bn 9টায় => নটায়
          en 9.30 a.m. sharp => nine thirty AM sharp",
@@ -204,6 +208,11 @@ fn identifiers_are_read_digit_by_digit() {
          en 12, Gandhi Road, Madurai 625001 => twelve, Gandhi Road, Madurai six two five zero zero one
          en NB/2023/1839 => N B two zero two three one eight three nine
          en OTP is 4829 => OTP is four eight two nine
+         en loan CT 78046 => loan C T seven eight zero four six
+         en Your EMI 5200 => Your EMI five thousand two hundred
+         hi इस लोन की 5200 की किस्त => इस लोन की पाँच हज़ार दो सौ की किस्त
+         ta உங்க 40561 லோனுக்கு => உங்க நான்கு பூஜ்ஜியம் ஐந்து ஆறு ஒன்று லோனுக்கு
+         ml 40561 നമ്പർ ലോണിന്റെ => നാല് പൂജ്യം അഞ്ച് ആറ് ഒന്ന് നമ്പർ ലോണിന്റെ
          en 04149398 => zero four one four nine three nine eight
          hi लोन 5200 रुपये => लोन पाँच हज़ार दो सौ रुपये",
     );
