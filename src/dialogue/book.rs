@@ -173,6 +173,9 @@ pub struct Book {
     pub number_words: BTreeMap<u64, String>,
     #[serde(default)]
     pub intents: BTreeMap<Intent, IntentLines>,
+    /// Further wordings of callers: `(a|b|) words {date}`, expanded where they are needed.
+    #[serde(default)]
+    pub patterns: BTreeMap<Intent, Vec<String>>,
     #[serde(default)]
     pub dialects: BTreeMap<String, Dialect>,
 }

@@ -286,6 +286,7 @@ fn read_book(root: Node, lang: Lang, problems: &mut Vec<Problem>) -> Book {
         lines: BTreeMap::new(),
         number_words: BTreeMap::new(),
         intents: BTreeMap::new(),
+        patterns: BTreeMap::new(),
         dialects: BTreeMap::new(),
     };
     let mut section = fields.section("lines");
@@ -322,6 +323,15 @@ fn read_book(root: Node, lang: Lang, problems: &mut Vec<Problem>) -> Book {
 
     book.intents = read_intents(&mut fields, 1);
 
+    let mut section = fields.section("patterns");
+    for intent in Intent::ALL {
+        let patterns = read_patterns(&mut section, intent.name());
+        if !patterns.is_empty() {
+            book.patterns.insert(intent, patterns);
+        }
+    }
+    section.finish();
+
     let mut section = fields.section("dialects");
     for (name, node) in section.rest() {
         let dialect = read_dialect(section.child(&name, node));
@@ -330,6 +340,26 @@ fn read_book(root: Node, lang: Lang, problems: &mut Vec<Problem>) -> Book {
     section.finish();
     fields.finish();
     book
+}
+
+/// Patterns of callers' wordings; each group in parentheses must be closed and holds no other.
+fn read_patterns(fields: &mut Fields<'_>, intent: &str) -> Vec<String> {
+    let place = fields.place(intent);
+    let mut patterns = texts(fields, intent, 0, &PLACEHOLDERS);
+    patterns.retain(|pattern| {
+        let mut inside = false;
+        let paired = pattern.chars().all(|c| match c {
+            '(' => !std::mem::replace(&mut inside, true),
+            ')' => std::mem::replace(&mut inside, false),
+            '|' => inside,
+            _ => true,
+        });
+        if let (false, Some(at)) = (paired && !inside, &place) {
+            fields.refuse(at, format!("`patterns.{intent}`: {pattern:?} has an unpaired parenthesis; write (a|b)"));
+        }
+        paired && !inside
+    });
+    patterns
 }
 
 fn exactly(fields: &mut Fields<'_>, key: &str, count: usize, which: &str) -> Vec<String> {
