@@ -94,6 +94,11 @@ pub enum Event {
         stage: Stage,
         fault: String,
     },
+    /// The agent was about to say something it must not; another line was said instead.
+    PolicyRefused {
+        turn: u32,
+        reason: String,
+    },
     AudioGap {
         missing_ms: u32,
     },

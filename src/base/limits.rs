@@ -110,5 +110,34 @@ pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
 pub const TAG_CHARS_MAX: usize = 100;
 /// Characters one clause may hold before it is cut at a space.
 pub const CLAUSE_CHARS_MAX: usize = 220;
+/// Records waiting to be written; when full, records that need not be durable are dropped, counted.
+pub const JOURNAL_QUEUE: usize = 8_192;
+/// The agent has been asked something and nothing is audible yet: a filler is said.
+pub const FILLER_AFTER: Duration = Duration::from_millis(1_200);
+/// A committed turn without any reply for this long is given up with an apology.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A mark that the carrier never echoes counts as played this long after its last frame.
+pub const MARK_WITHIN: Duration = Duration::from_millis(700);
+/// The last line of a call may take this long to be synthesised and played.
+pub const FAREWELL_MAX: Duration = Duration::from_secs(25);
+/// Nobody has spoken for this long: the caller is asked whether they are there.
+pub const REPROMPT_AFTER: Duration = Duration::from_secs(7);
+/// Tokens of one written reply.
+pub const REPLY_TOKENS_MAX: u32 = 200;
+/// Tokens of one classification.
+pub const CHOICE_TOKENS_MAX: u32 = 64;
+/// An announced call whose media has not come by then is over (menus included).
+pub const ANNOUNCED_MAX: Duration = Duration::from_secs(180);
+/// Facts of a live call kept in memory for those who watch it.
+pub const VIEW_EVENTS_MAX: usize = 512;
+/// Ended calls still shown by `/sessions/{id}`.
+pub const ENDED_CALLS_SHOWN: usize = 500;
+/// Sound kept of lines said before, samples of all rates (32 MiB).
+pub const LINE_CACHE_SAMPLES: usize = 16 * 1024 * 1024;
+/// Longer texts are never said twice; they are not kept.
+pub const LINE_CACHE_CHARS: usize = 400;
+/// Characters of one turn's text that are read for language, intent and end of turn; the rest is
+/// kept in the transcript but decides nothing.
+pub const HEARD_CHARS_MAX: usize = 1_000;
 /// Words of one utterance that are searched for amounts, dates and times; the rest is not read.
 pub const SLOT_WORDS_MAX: usize = 400;
