@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod engines;
 pub mod fault;
 pub mod hardware;
+pub mod line_cache;
 pub mod llm;
 pub mod router;
 pub mod score;

@@ -1,1 +1,16 @@
-//! Joins telephony, media, dialogue and ai.
+//! Joins telephony, media, dialogue and ai: one machine a call, one task that drives it.
+//! Promise: every call that was announced ends in a final state, recorded exactly once. Absent on
+//! purpose: carriers' formats, engines' processes, HTTP.
+
+pub mod admission;
+mod answers;
+pub mod driver;
+pub mod echo;
+pub mod hearing;
+pub mod lifecycle;
+pub mod machine;
+pub mod mouth;
+pub mod oneshot;
+pub mod registry;
+pub mod script;
+mod turns;

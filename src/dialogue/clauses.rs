@@ -289,6 +289,14 @@ fn abbreviates(text: &[char], start: usize, dot: usize, next: char) -> bool {
     short
 }
 
+/// The clauses of a whole text.
+pub fn split(text: &str) -> Vec<String> {
+    let mut splitter = ClauseSplitter::new();
+    let mut clauses = splitter.push(text);
+    clauses.extend(splitter.finish());
+    clauses
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -8,8 +8,28 @@ pub mod clauses;
 pub mod facts;
 pub mod policy;
 pub mod prompts;
+pub mod reply;
 pub mod shelf;
 pub mod slots;
 pub mod speak;
 pub mod states;
 pub mod tags;
+
+pub mod ending;
+pub mod explain;
+pub mod intent;
+pub mod language;
+pub mod utterance;
+
+mod ending_table;
+mod ending_words;
+mod features;
+#[cfg(test)]
+mod hearing_tests;
+mod language_asked;
+mod language_tracker;
+mod language_words;
+mod lessons;
+mod romanise;
+mod train;
+mod words;

@@ -1,1 +1,3 @@
-//! Running the box: health, drain.
+//! Running the box: telling the service manager, health. Absent on purpose: calls.
+
+pub mod notify;

@@ -1,0 +1,207 @@
+//! The one task that runs a call: real sockets, engines and time around the pure machine.
+//!
+//! Promise: the end of the call is on the disk before the registry forgets it; a panic inside the
+//! machine ends that call with a spoken apology, never the daemon.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::future::FutureExt;
+use futures_util::stream::{AbortHandle, BoxStream, SelectAll, StreamExt, abortable};
+use tokio::sync::mpsc;
+
+use super::echo::Echo;
+use super::hearing::Sense;
+use super::machine::{Input, Machine, Output};
+use super::registry::{CallRecorder, Control};
+use super::script::Script;
+use crate::ai::llm::Llm;
+use crate::ai::stt::Stt;
+use crate::ai::tts::Tts;
+use crate::base::event::{CallState, EndCause, Event};
+use crate::base::{AskId, CallId, Clock, Lang, Moment};
+use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+
+/// Who hears, thinks and speaks for a call.
+#[derive(Clone)]
+pub struct Engines {
+    pub stt: Arc<dyn Stt>,
+    pub llm: Arc<dyn Llm>,
+    pub tts: Arc<dyn Tts>,
+}
+
+/// What runs the call: a conversation or the line test.
+enum Mind {
+    Talk(Box<Machine>),
+    Echo(Box<Echo>),
+}
+
+impl Mind {
+    fn handle(&mut self, now: Moment, input: Input) {
+        match self {
+            Self::Talk(machine) => machine.handle(now, input),
+            Self::Echo(echo) => echo.handle(now, input),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        match self {
+            Self::Talk(machine) => machine.poll(),
+            Self::Echo(echo) => echo.poll(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        match self {
+            Self::Talk(machine) => machine.deadline(),
+            Self::Echo(echo) => echo.deadline(),
+        }
+    }
+}
+
+/// Everything one call's task owns.
+pub struct Drive {
+    pub call: CallId,
+    pub script: Arc<Script>,
+    pub language: Option<Lang>,
+    pub engines: Engines,
+    pub clock: Clock,
+    pub events: mpsc::Receiver<LegEvent>,
+    pub commands: mpsc::Sender<LegCommand>,
+    pub control: mpsc::Receiver<Control>,
+    pub recorder: CallRecorder,
+}
+
+struct Running {
+    asks: HashMap<AskId, AbortHandle>,
+    answers: SelectAll<BoxStream<'static, Input>>,
+}
+
+/// What draining the machine's outputs came to.
+enum Flow {
+    On,
+    Over { outcome: CallState, cause: EndCause },
+}
+
+impl Drive {
+    /// Runs the call to its end.
+    pub async fn run(mut self) {
+        let now = self.clock.now();
+        let mind = if self.script.is_echo() {
+            Echo::new(now).map(|e| Mind::Echo(Box::new(e)))
+        } else {
+            Machine::new(self.call, Arc::clone(&self.script), self.language, Sense::Voice, now)
+                .map(|m| Mind::Talk(Box::new(m)))
+        };
+        let mut mind = match mind {
+            Ok(mind) => mind,
+            Err(error) => {
+                tracing::error!(call = %self.call, %error, "the call's sound path could not be built");
+                drop(self.commands.send(LegCommand::Hangup).await);
+                self.recorder.ended_unexpectedly(EndCause::InternalError).await;
+                return;
+            }
+        };
+        let mut running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+        let mut apologised = false;
+        let sleep = tokio::time::sleep_until(self.clock.instant(now).into());
+        tokio::pin!(sleep);
+        loop {
+            match self.drain(&mut mind, &mut running).await {
+                Flow::On => {}
+                Flow::Over { outcome, cause } => {
+                    self.recorder.over(outcome, cause);
+                    break;
+                }
+            }
+            let deadline = mind.deadline().map(|at| self.clock.instant(at));
+            if let Some(at) = deadline {
+                sleep.as_mut().reset(at.into());
+            }
+            let input = tokio::select! {
+                biased;
+                control = self.control.recv() => match control {
+                    Some(Control::Finish(cause)) => Input::Finish(cause),
+                    Some(Control::Cut(cause)) => Input::Cut(cause),
+                    None => Input::Cut(EndCause::Operator),
+                },
+                event = self.events.recv() => Input::Leg(event.unwrap_or(LegEvent::Closed(LegEnd::Lost))),
+                Some(answer) = running.answers.next() => answer,
+                () = &mut sleep, if deadline.is_some() => Input::Tick,
+            };
+            let now = self.clock.now();
+            if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
+                tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
+                running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+                if apologised {
+                    drop(self.commands.send(LegCommand::Hangup).await);
+                    self.recorder.ended_unexpectedly(EndCause::InternalError).await;
+                    break;
+                }
+                apologised = true;
+                drop(self.commands.send(LegCommand::Clear).await);
+                let language = self.recorder.language();
+                match Machine::apology(self.call, Arc::clone(&self.script), language, now) {
+                    Ok(machine) => mind = Mind::Talk(Box::new(machine)),
+                    Err(_) => {
+                        self.recorder.ended_unexpectedly(EndCause::InternalError).await;
+                        break;
+                    }
+                }
+            }
+        }
+        self.engines.llm.forget(self.call);
+    }
+
+    async fn drain(&mut self, mind: &mut Mind, running: &mut Running) -> Flow {
+        while let Some(output) = mind.poll() {
+            match output {
+                Output::Leg(command) => {
+                    let urgent = !matches!(command, LegCommand::Audio(_));
+                    if urgent {
+                        drop(self.commands.send(command).await);
+                    } else if let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(command) {
+                        // The socket is seconds behind: that frame would be stale anyway. The leg
+                        // closes itself when it stays that way.
+                        tracing::debug!(call = %self.call, "leg is behind; a frame was dropped");
+                    }
+                }
+                Output::Stt { ask, request } => {
+                    let answer = self.engines.stt.transcribe(request);
+                    running.add(ask, answer.map(move |result| Input::Stt { ask, result }).into_stream().boxed());
+                }
+                Output::Llm { ask, request } => {
+                    let stream = self.engines.llm.generate(request);
+                    running.add(ask, stream.map(move |event| Input::Llm { ask, event }).boxed());
+                }
+                Output::Tts { ask, request } => {
+                    let stream = self.engines.tts.speak(request);
+                    running.add(ask, stream.map(move |event| Input::Tts { ask, event }).boxed());
+                }
+                Output::Act { ask, action } => {
+                    let recorded = self.recorder.act(action);
+                    running.add(ask, recorded.map(move |done| Input::Acted { ask, done }).into_stream().boxed());
+                }
+                Output::Cancel(ask) => {
+                    if let Some(handle) = running.asks.remove(&ask) {
+                        handle.abort();
+                    }
+                }
+                Output::Fact(event @ Event::CallEnded { .. }) => self.recorder.end(event).await,
+                Output::Fact(event) => self.recorder.fact(event),
+                Output::Over { outcome, cause } => return Flow::Over { outcome, cause },
+            }
+        }
+        Flow::On
+    }
+}
+
+impl Running {
+    fn add(&mut self, ask: AskId, stream: BoxStream<'static, Input>) {
+        let (stream, handle) = abortable(stream);
+        self.asks.retain(|_, h| !h.is_aborted());
+        self.asks.insert(ask, handle);
+        self.answers.push(stream.boxed());
+    }
+}

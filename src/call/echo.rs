@@ -1,0 +1,122 @@
+//! The line test: the caller hears their own voice back. Pure, like [`super::machine`].
+//!
+//! It runs the same ear (sequencer, voice activity, key tones) and the same pacing as a conversation,
+//! so it shows what a leg costs, and lets an administrator try a number before any agent exists.
+
+use std::collections::VecDeque;
+
+use super::hearing::{Heard, Hearing, Sense};
+use super::machine::{Input, Output};
+use crate::base::audio::LINE_FRAME;
+use crate::base::event::{CallState, EndCause, Event};
+use crate::base::{Moment, limits};
+use crate::media::pace::Pacer;
+use crate::media::resample::ResampleError;
+use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+
+/// Sound waiting to go back, samples; older sound is dropped first.
+const WAITING_MAX: usize = 8_000;
+
+pub struct Echo {
+    hearing: Hearing,
+    noticed: Vec<Heard>,
+    waiting: VecDeque<i16>,
+    pacer: Pacer,
+    started: Moment,
+    turns: u32,
+    over: bool,
+    out: VecDeque<Output>,
+}
+
+impl Echo {
+    pub fn new(now: Moment) -> Result<Self, ResampleError> {
+        Ok(Self {
+            hearing: Hearing::new(Sense::Voice)?,
+            noticed: Vec::new(),
+            waiting: VecDeque::new(),
+            pacer: Pacer::new(std::time::Duration::ZERO),
+            started: now,
+            turns: 0,
+            over: false,
+            out: VecDeque::new(),
+        })
+    }
+
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        if self.over {
+            return;
+        }
+        match input {
+            Input::Leg(LegEvent::Audio { pcm, at_ms }) => self.audio(at_ms, &pcm),
+            Input::Leg(LegEvent::Closed(end)) => self.end(
+                now,
+                match end {
+                    LegEnd::HungUp => EndCause::CallerHungUp,
+                    LegEnd::ClosedByUs => EndCause::Goodbye,
+                    LegEnd::Lost => EndCause::MediaLost,
+                },
+            ),
+            Input::Finish(cause) | Input::Cut(cause) => {
+                self.out.push_back(Output::Leg(LegCommand::Hangup));
+                self.end(now, cause);
+            }
+            _ => {}
+        }
+        if !self.over && self.started + limits::CALL_MAX <= now {
+            self.out.push_back(Output::Leg(LegCommand::Hangup));
+            self.end(now, EndCause::MaxDuration);
+        }
+        self.play(now);
+    }
+
+    fn audio(&mut self, at_ms: u64, pcm: &[i16]) {
+        self.hearing.push(at_ms, pcm, &mut self.noticed);
+        for heard in self.noticed.drain(..) {
+            match heard {
+                Heard::EndOfTurn { .. } => self.turns += 1,
+                Heard::Key(_) => self.out.push_back(Output::Fact(Event::Dtmf { in_band: true })),
+                _ => {}
+            }
+        }
+        self.waiting.extend(pcm);
+        let surplus = self.waiting.len().saturating_sub(WAITING_MAX);
+        self.waiting.drain(..surplus);
+    }
+
+    fn play(&mut self, now: Moment) {
+        while !self.over && self.waiting.len() >= LINE_FRAME {
+            if !self.pacer.is_due(now) {
+                return;
+            }
+            self.pacer.sent(now);
+            let frame: Vec<i16> = self.waiting.drain(..LINE_FRAME).collect();
+            self.out.push_back(Output::Leg(LegCommand::Audio(frame)));
+        }
+    }
+
+    fn end(&mut self, now: Moment, cause: EndCause) {
+        self.over = true;
+        let outcome = if cause == EndCause::MediaLost { CallState::Failed } else { CallState::Completed };
+        self.out.push_back(Output::Fact(Event::CallEnded {
+            outcome,
+            cause,
+            duration_ms: u64::try_from(now.since(self.started).as_millis()).unwrap_or(u64::MAX),
+            turns: self.turns,
+        }));
+        self.out.push_back(Output::Over { outcome, cause });
+    }
+
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub fn deadline(&self) -> Option<Moment> {
+        if self.over {
+            None
+        } else if self.waiting.len() >= LINE_FRAME {
+            Some(self.pacer.due())
+        } else {
+            Some(self.started + limits::CALL_MAX)
+        }
+    }
+}

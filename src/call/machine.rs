@@ -1,0 +1,551 @@
+//! One call as a machine without I/O: leg, ear, mouth and mind in one place.
+//!
+//! Everything that happens comes in through [`Machine::handle`]; what the call wants comes out of
+//! [`Machine::poll`]; [`Machine::deadline`] says when it must be looked at again. The same machine
+//! runs under `call::driver` with real engines and under `sim` in virtual time.
+//!
+//! Promise: after [`Output::Over`] nothing comes out; no audio leaves between `Clear` and the next
+//! thing said; every ask is answered, cancelled or outlived by the call; [`Output::Over`] comes
+//! exactly once, whatever goes wrong. Absent on purpose: tokio, sockets, clocks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hearing::{Heard, Hearing, Sense};
+use super::mouth::{LineId, Mouth, Spoken};
+use super::script::Script;
+use super::turns::{Answer, Draft, Entry};
+use crate::ai::Fault;
+use crate::ai::llm::{LlmEvent, LlmRequest};
+use crate::ai::stt::{SttRequest, SttText};
+use crate::ai::tts::{TtsEvent, TtsRequest};
+use crate::base::audio::LINE_RATE;
+use crate::base::event::{CallState, EndCause, Event, RepairKind, Stage};
+use crate::base::{AskId, CallId, Lang, Moment, limits};
+use crate::dialogue::language::Tracker;
+use crate::dialogue::reply::Question;
+use crate::dialogue::speak;
+use crate::dialogue::tags::Action;
+use crate::media::resample::ResampleError;
+use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+
+/// Everything that can happen to a call.
+#[derive(Debug)]
+pub enum Input {
+    Leg(LegEvent),
+    Stt {
+        ask: AskId,
+        result: Result<SttText, Fault>,
+    },
+    Llm {
+        ask: AskId,
+        event: Result<LlmEvent, Fault>,
+    },
+    Tts {
+        ask: AskId,
+        event: Result<TtsEvent, Fault>,
+    },
+    /// An action was carried out and recorded, or could not be.
+    Acted {
+        ask: AskId,
+        done: bool,
+    },
+    /// End the call politely (the box stops, an operator said so).
+    Finish(EndCause),
+    /// End it now, without a word.
+    Cut(EndCause),
+    Tick,
+}
+
+/// Everything a call may want.
+#[derive(Debug)]
+pub enum Output {
+    Leg(LegCommand),
+    Stt {
+        ask: AskId,
+        request: SttRequest,
+    },
+    Llm {
+        ask: AskId,
+        request: LlmRequest,
+    },
+    Tts {
+        ask: AskId,
+        request: TtsRequest,
+    },
+    /// Carry this out and record it; answered by [`Input::Acted`].
+    Act {
+        ask: AskId,
+        action: Action,
+    },
+    Cancel(AskId),
+    Fact(Event),
+    /// The call is over; the last fact.
+    Over {
+        outcome: CallState,
+        cause: EndCause,
+    },
+}
+
+/// How far the call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Talking,
+    /// The last line is on its way; the caller is no longer listened to.
+    Ending {
+        cause: EndCause,
+        since: Moment,
+    },
+    Over,
+}
+
+pub struct Machine {
+    pub(super) id: CallId,
+    pub(super) script: Arc<Script>,
+    pub(super) started: Moment,
+    pub(super) now: Moment,
+    pub(super) hearing: Hearing,
+    pub(super) mouth: Mouth,
+    pub(super) tracker: Tracker,
+    pub(super) language: Lang,
+    pub(super) phase: Phase,
+    pub(super) turn: u32,
+    pub(super) answered: u32,
+    pub(super) pace: f32,
+    pub(super) draft: Option<Draft>,
+    pub(super) answer: Option<Answer>,
+    pub(super) history: Vec<Entry>,
+    pub(super) question: Option<Question>,
+    pub(super) last_said: String,
+    pub(super) failures: u32,
+    pub(super) intents_answered: Vec<crate::dialogue::book::Intent>,
+    pub(super) filler: Option<LineId>,
+    /// Since when the caller has been speaking over the agent, or over a pending answer.
+    pub(super) interrupted: Option<Moment>,
+    /// Since when nobody has said anything that matters.
+    pub(super) quiet_since: Moment,
+    /// Since when the caller has given no sign of life at all.
+    pub(super) inactive_since: Moment,
+    /// Marks on their way: line finished locally, not yet confirmed by the carrier.
+    marks: VecDeque<(u64, Moment)>,
+    next_ask: u64,
+    next_mark: u64,
+    out: VecDeque<Output>,
+}
+
+impl Machine {
+    /// A call whose media is connected. `chosen`: the language the caller picked in a menu.
+    pub fn new(
+        id: CallId,
+        script: Arc<Script>,
+        chosen: Option<Lang>,
+        sense: Sense,
+        now: Moment,
+    ) -> Result<Self, ResampleError> {
+        let mut machine = Self::blank(id, script, chosen, sense, now)?;
+        machine.greet(chosen.is_some());
+        machine.settle();
+        Ok(machine)
+    }
+
+    /// A call whose conversation broke: says so and ends.
+    pub fn apology(
+        id: CallId,
+        script: Arc<Script>,
+        language: Option<Lang>,
+        now: Moment,
+    ) -> Result<Self, ResampleError> {
+        let mut machine = Self::blank(id, script, language, Sense::Level, now)?;
+        machine.farewell("apology_error", EndCause::InternalError);
+        machine.settle();
+        Ok(machine)
+    }
+
+    fn blank(
+        id: CallId,
+        script: Arc<Script>,
+        chosen: Option<Lang>,
+        sense: Sense,
+        now: Moment,
+    ) -> Result<Self, ResampleError> {
+        let language = chosen.filter(|l| script.speaks(*l)).unwrap_or_else(|| script.default_language());
+        Ok(Self {
+            id,
+            tracker: Tracker::new(language, chosen.is_some()),
+            script,
+            started: now,
+            now,
+            hearing: Hearing::new(sense)?,
+            mouth: Mouth::new(limits::PLAYOUT_LEAD),
+            language,
+            phase: Phase::Talking,
+            turn: 0,
+            answered: 0,
+            pace: 1.0,
+            draft: None,
+            answer: None,
+            history: Vec::new(),
+            question: None,
+            last_said: String::new(),
+            failures: 0,
+            intents_answered: Vec::new(),
+            filler: None,
+            interrupted: None,
+            quiet_since: now,
+            inactive_since: now,
+            marks: VecDeque::new(),
+            next_ask: 0,
+            next_mark: 0,
+            out: VecDeque::new(),
+        })
+    }
+
+    /// Takes in what happened at `now`. Drain [`Machine::poll`] afterwards.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        self.now = self.now.max(now);
+        if self.phase == Phase::Over {
+            return;
+        }
+        match input {
+            Input::Leg(LegEvent::Audio { pcm, at_ms }) => self.audio(at_ms, &pcm),
+            Input::Leg(LegEvent::Dtmf(key)) => self.key(key, false),
+            Input::Leg(LegEvent::MarkPlayed(mark) | LegEvent::MarkFlushed(mark)) => self.mark(mark),
+            Input::Leg(LegEvent::Closed(end)) => self.over(match end {
+                LegEnd::HungUp => match self.phase {
+                    Phase::Ending { cause, .. } => cause,
+                    _ => EndCause::CallerHungUp,
+                },
+                LegEnd::ClosedByUs => EndCause::Goodbye,
+                LegEnd::Lost => EndCause::MediaLost,
+            }),
+            Input::Stt { ask, result } => self.recognised(ask, result),
+            Input::Llm { ask, event } => self.written(ask, event),
+            Input::Tts { ask, event } => self.voiced(ask, event),
+            Input::Acted { ask, done } => self.acted(ask, done),
+            Input::Finish(cause) => self.finish(cause),
+            Input::Cut(cause) => self.over(cause),
+            Input::Tick => {}
+        }
+        self.settle();
+    }
+
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    pub const fn language(&self) -> Lang {
+        self.language
+    }
+
+    /// When to call `handle(now, Input::Tick)`, unless something else happens before.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Over => None,
+            Phase::Ending { since, .. } => {
+                [self.mouth.due(), self.mark_due(), Some(since + limits::FAREWELL_MAX)].into_iter().flatten().min()
+            }
+            Phase::Talking => [
+                self.mouth.due(),
+                self.mark_due(),
+                self.filler_due(),
+                self.waiting_since().map(|at| at + limits::ANSWER_WITHIN),
+                self.draft.as_ref().and_then(Draft::give_up_at),
+                self.silence_due(),
+                self.interruption_due(),
+                Some(self.inactive_since + self.script.inactivity()),
+                Some(self.started + self.script.max_duration()),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+        }
+    }
+
+    /// What [`Machine::deadline`] was made of, for whoever looks into a call that will not rest.
+    pub fn timers_set(&self) -> Vec<(&'static str, Moment)> {
+        let all = [
+            ("frame", self.mouth.due()),
+            ("mark", self.mark_due()),
+            ("filler", self.filler_due()),
+            ("answer", self.waiting_since().map(|at| at + limits::ANSWER_WITHIN)),
+            ("recognition", self.draft.as_ref().and_then(Draft::give_up_at)),
+            ("silence", self.silence_due()),
+            ("interruption", self.interruption_due()),
+        ];
+        all.into_iter().filter_map(|(name, at)| Some((name, at?))).collect()
+    }
+
+    // ---- what came in ----
+
+    fn audio(&mut self, at_ms: u64, pcm: &[i16]) {
+        let mut noticed = Vec::new();
+        self.hearing.push(at_ms, pcm, &mut noticed);
+        for heard in noticed {
+            match heard {
+                Heard::Gap { missing_ms } => self.fact(Event::AudioGap { missing_ms }),
+                Heard::Key(key) => self.key(key, true),
+                _ if self.phase != Phase::Talking => {}
+                Heard::SpeechStarted { ago_ms } => self.speech_started(ago_ms),
+                Heard::SoftPause { speech_end_ms } => self.look(speech_end_ms, true),
+                Heard::Resumed => self.drop_draft(),
+                Heard::EndOfTurn { speech_end_ms } => self.end_of_turn(speech_end_ms),
+            }
+        }
+    }
+
+    /// A key: before the first answer it picks a language, later `0` wants a person, `*` a repeat.
+    fn key(&mut self, key: char, in_band: bool) {
+        self.fact(Event::Dtmf { in_band });
+        self.inactive_since = self.now;
+        if self.phase != Phase::Talking {
+            return;
+        }
+        self.pressed(key);
+    }
+
+    fn mark(&mut self, mark: u64) {
+        if let Some(at) = self.marks.iter().position(|(m, _)| *m == mark) {
+            self.marks.drain(..=at);
+            self.after_playing();
+        }
+    }
+
+    fn voiced(&mut self, ask: AskId, event: Result<TtsEvent, Fault>) {
+        match event {
+            Ok(event) => {
+                if let Some((line, usage)) = self.mouth.voice(ask, event) {
+                    self.note_voice(line, usage);
+                }
+            }
+            Err(fault) => {
+                self.fact(Event::EngineFault { stage: Stage::Tts, fault: fault.to_string() });
+                if self.mouth.voice_failed(ask).is_some() {
+                    self.voice_lost();
+                }
+            }
+        }
+    }
+
+    // ---- what goes out ----
+
+    pub(super) fn fact(&mut self, event: Event) {
+        self.out.push_back(Output::Fact(event));
+    }
+
+    pub(super) fn put(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+
+    pub(super) const fn ask_id(&mut self) -> AskId {
+        self.next_ask += 1;
+        AskId(self.next_ask)
+    }
+
+    pub(super) fn cancel(&mut self, asks: impl IntoIterator<Item = AskId>) {
+        self.out.extend(asks.into_iter().map(Output::Cancel));
+    }
+
+    /// Says a fixed line, behind whatever is already queued.
+    pub(super) fn say(&mut self, text: &str) -> LineId {
+        if !self.mouth.is_busy() {
+            // Suspended with nothing left to resume: this line is meant to be heard.
+            self.mouth.resume();
+        }
+        let line = self.mouth.begin(self.turn, self.language, self.pace, false);
+        for clause in crate::dialogue::clauses::split(text) {
+            self.mouth.add_clause(line, &clause);
+        }
+        self.mouth.complete(line);
+        line
+    }
+
+    /// After every input: voices are asked for, due frames leave, timers that ran out act.
+    fn settle(&mut self) {
+        self.timers();
+        let mut next = self.next_ask;
+        let wanted = self.mouth.wanted(|| {
+            next += 1;
+            AskId(next)
+        });
+        self.next_ask = next;
+        for w in wanted {
+            let request = TtsRequest {
+                call: Some(self.id),
+                text: speak::spoken(w.language, &w.text),
+                language: w.language,
+                voice: self.script.voice(w.language),
+                pace: w.pace,
+                rate: LINE_RATE,
+            };
+            self.put(Output::Tts { ask: w.ask, request });
+        }
+        let mut finished = Vec::new();
+        for frame in self.mouth.frames(self.now, &mut finished) {
+            self.put(Output::Leg(LegCommand::Audio(frame)));
+            self.note_first_frame();
+        }
+        for spoken in finished {
+            self.finished(spoken);
+        }
+        if self.marks.front().is_some_and(|(_, at)| *at + limits::MARK_WITHIN <= self.now) {
+            self.marks.clear();
+            self.after_playing();
+        }
+    }
+
+    fn finished(&mut self, spoken: Spoken) {
+        self.next_mark += 1;
+        self.marks.push_back((self.next_mark, self.now + limits::PLAYOUT_LEAD));
+        self.put(Output::Leg(LegCommand::Mark(self.next_mark)));
+        self.said(spoken);
+    }
+
+    /// Everything said so far has reached the caller (or will within a breath).
+    fn after_playing(&mut self) {
+        if !self.marks.is_empty() || self.mouth.is_busy() {
+            return;
+        }
+        self.quiet_since = self.now;
+        if let Phase::Ending { cause, .. } = self.phase {
+            self.put(Output::Leg(LegCommand::Hangup));
+            self.over(cause);
+        }
+    }
+
+    pub(super) fn forget_marks(&mut self) {
+        self.marks.clear();
+    }
+
+    fn mark_due(&self) -> Option<Moment> {
+        self.marks.front().map(|(_, at)| *at + limits::MARK_WITHIN)
+    }
+
+    fn timers(&mut self) {
+        match self.phase {
+            Phase::Over => {}
+            Phase::Ending { cause, since } => {
+                if since + limits::FAREWELL_MAX <= self.now || (!self.mouth.is_busy() && self.marks.is_empty()) {
+                    self.put(Output::Leg(LegCommand::Hangup));
+                    self.over(cause);
+                }
+            }
+            Phase::Talking => {
+                if self.started + self.script.max_duration() <= self.now {
+                    self.farewell("max_duration", EndCause::MaxDuration);
+                } else if self.inactive_since + self.script.inactivity() <= self.now {
+                    self.farewell("inactivity_goodbye", EndCause::Inactivity);
+                } else if self.waiting_since().is_some_and(|at| at + limits::ANSWER_WITHIN <= self.now)
+                    || self.draft.as_ref().and_then(Draft::give_up_at).is_some_and(|at| at <= self.now)
+                {
+                    self.give_up();
+                } else if self.filler_due().is_some_and(|at| at <= self.now) {
+                    self.say_filler();
+                } else if self.interruption_due().is_some_and(|at| at <= self.now) {
+                    self.go_on_speaking();
+                } else if self.silence_due().is_some_and(|at| at <= self.now) {
+                    self.repair(RepairKind::Silence);
+                }
+            }
+        }
+    }
+
+    /// When to ask a silent caller whether they are there.
+    fn silence_due(&self) -> Option<Moment> {
+        if self.answer.is_some() || self.interrupted.is_some() || self.mouth.is_busy() || !self.marks.is_empty() {
+            return None;
+        }
+        let patience = if self.hearing.in_turn() { limits::TURN_AUDIO_MAX } else { Duration::ZERO };
+        self.draft.is_none().then(|| self.quiet_since + self.script.reprompt_after() + patience)
+    }
+
+    fn filler_due(&self) -> Option<Moment> {
+        if self.filler.is_some() || self.mouth.is_audible() || self.mouth.is_suspended() {
+            return None;
+        }
+        self.waiting_since().map(|at| at + limits::FILLER_AFTER)
+    }
+
+    fn say_filler(&mut self) {
+        self.fact(Event::Filler { turn: self.turn });
+        let text = self.script.line(self.language, "filler_moment");
+        let line = self.mouth.begin_first(self.turn, self.language, self.pace);
+        self.mouth.add_clause(line, &text);
+        self.mouth.complete(line);
+        self.filler = Some(line);
+    }
+
+    // ---- endings ----
+
+    /// Says a last line of the catalogue and ends the call.
+    pub(super) fn farewell(&mut self, key: &str, cause: EndCause) {
+        let text = self.script.line(self.language, key);
+        self.farewell_with(&text, cause);
+    }
+
+    pub(super) fn farewell_with(&mut self, text: &str, cause: EndCause) {
+        self.hush();
+        self.drop_draft();
+        self.drop_answer();
+        self.say(text);
+        self.phase = Phase::Ending { cause, since: self.now };
+    }
+
+    /// What is being said is the last line: listen no more, hang up when it has been played.
+    pub(super) fn end_after_this(&mut self, cause: EndCause) {
+        self.drop_draft();
+        self.phase = Phase::Ending { cause, since: self.now };
+    }
+
+    fn finish(&mut self, cause: EndCause) {
+        if self.phase == Phase::Talking {
+            self.farewell(if cause == EndCause::Drained { "draining" } else { "goodbye" }, cause);
+        }
+    }
+
+    /// Stops talking at once; the carrier forgets what it has not played.
+    pub(super) fn hush(&mut self) {
+        self.interrupted = None;
+        if self.mouth.suspend(self.now) || !self.marks.is_empty() {
+            self.stop_playing();
+        }
+        let mut cut = Vec::new();
+        let asks = self.mouth.abandon(None, &mut cut);
+        self.cancel(asks);
+        for spoken in cut {
+            self.said(spoken);
+        }
+    }
+
+    fn over(&mut self, cause: EndCause) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let mut cut = Vec::new();
+        let asks = self.mouth.abandon(None, &mut cut);
+        self.cancel(asks);
+        for spoken in cut {
+            self.said(spoken);
+        }
+        self.drop_draft();
+        self.drop_answer();
+        self.phase = Phase::Over;
+        let outcome = match cause {
+            EndCause::InternalError | EndCause::MediaLost | EndCause::NeverConnected | EndCause::ProcessLost => {
+                CallState::Failed
+            }
+            _ => CallState::Completed,
+        };
+        self.fact(Event::CallEnded {
+            outcome,
+            cause,
+            duration_ms: u64::try_from(self.now.since(self.started).as_millis()).unwrap_or(u64::MAX),
+            turns: self.answered,
+        });
+        self.put(Output::Over { outcome, cause });
+    }
+}

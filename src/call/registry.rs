@@ -1,0 +1,445 @@
+//! All calls of the box: announced, live, and those that ended a moment ago.
+//!
+//! Promise: one carrier call is one [`CallId`], however often it is announced; every call leaves with
+//! exactly one `CallEnded` on the disk. Other rooms see calls as [`View`]s and send [`Control`]s.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::admission::{Admission, Place};
+use super::driver::{Drive, Engines};
+use super::lifecycle::{LifeCycle, is_final};
+use super::script::Scripts;
+use crate::base::event::{CallState, Direction, EndCause, Event, Record};
+use crate::base::secret::KeyedHash;
+use crate::base::tasks::Scope;
+use crate::base::{CallId, Clock, Lang, Moment, limits};
+use crate::dialogue::tags::Action;
+use crate::store::journal::Journal;
+use crate::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
+
+/// What another room may ask of a live call.
+#[derive(Clone, Copy, Debug)]
+pub enum Control {
+    /// Say goodbye, then end.
+    Finish(EndCause),
+    /// End at once.
+    Cut(EndCause),
+}
+
+/// Gets every record as it happens; must be quick.
+pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
+
+/// A call as others see it. Words are in here only while the call lives.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    pub id: CallId,
+    pub transport: String,
+    pub carrier_call: String,
+    pub direction: Direction,
+    pub agent: String,
+    /// Masked.
+    pub from: Option<String>,
+    pub state: CallState,
+    pub language: Option<Lang>,
+    pub started_unix_ms: u64,
+    pub connected_unix_ms: Option<u64>,
+    pub ended_unix_ms: Option<u64>,
+    pub cause: Option<EndCause>,
+    /// The last facts, oldest first.
+    pub events: VecDeque<Record>,
+}
+
+struct Live {
+    view: Arc<Mutex<View>>,
+    life: LifeCycle,
+    control: mpsc::Sender<Control>,
+    /// Taken by the call's task when its media connects.
+    waiting: Option<mpsc::Receiver<Control>>,
+    place: Option<Place>,
+    announced: Moment,
+    agent: Option<String>,
+}
+
+pub struct Deps {
+    pub clock: Clock,
+    pub scope: Scope,
+    pub journal: Journal,
+    pub engines: Engines,
+    pub scripts: Arc<Scripts>,
+    pub admission: Admission,
+    pub phone_hash: KeyedHash,
+    pub keep_words: bool,
+    pub observers: Vec<Observer>,
+}
+
+struct Inner {
+    deps: Deps,
+    calls: Mutex<IndexMap<CallId, Live>>,
+    by_carrier: Mutex<HashMap<String, CallId>>,
+    ended: Mutex<VecDeque<(String, View)>>,
+}
+
+/// Cheap to clone; one for the daemon.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic while holding the lock leaves at worst a stale view, never a broken map.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    pub fn new(deps: Deps) -> Self {
+        let inner = Inner {
+            deps,
+            calls: Mutex::new(IndexMap::new()),
+            by_carrier: Mutex::new(HashMap::new()),
+            ended: Mutex::new(VecDeque::new()),
+        };
+        Self(Arc::new(inner))
+    }
+
+    pub fn admission(&self) -> &Admission {
+        &self.0.deps.admission
+    }
+
+    /// A live call, or one that ended a moment ago; by the box's id or the carrier's.
+    pub fn view(&self, id: &str) -> Option<View> {
+        let call = id.parse::<CallId>().ok().or_else(|| lock(&self.0.by_carrier).get(id).copied());
+        if let Some(call) = call
+            && let Some(live) = lock(&self.0.calls).get(&call)
+        {
+            return Some(lock(&live.view).clone());
+        }
+        lock(&self.0.ended)
+            .iter()
+            .rev()
+            .find(|(carrier, view)| Some(view.id) == call || carrier == id)
+            .map(|(_, view)| view.clone())
+    }
+
+    pub fn live(&self) -> Vec<View> {
+        lock(&self.0.calls)
+            .values()
+            .map(|live| {
+                let mut view = lock(&live.view).clone();
+                view.events.clear();
+                view
+            })
+            .collect()
+    }
+
+    pub async fn control(&self, call: CallId, control: Control) -> bool {
+        let sender = lock(&self.0.calls).get(&call).map(|live| live.control.clone());
+        match sender {
+            Some(sender) => sender.send(control).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Takes no new calls, lets the live ones finish for `patience`, then says goodbye to the rest,
+    /// then cuts what is left.
+    pub async fn drain(&self, patience: Duration) {
+        self.0.deps.admission.drain();
+        self.abandon_unconnected().await;
+        if self.wait_empty(patience).await {
+            return;
+        }
+        tracing::warn!(
+            live = self.0.deps.admission.live(),
+            "calls are still live after the drain time; saying goodbye"
+        );
+        self.to_all(Control::Finish(EndCause::Drained)).await;
+        if !self.wait_empty(limits::FAREWELL_MAX).await {
+            self.to_all(Control::Cut(EndCause::Drained)).await;
+            self.wait_empty(Duration::from_secs(2)).await;
+        }
+    }
+
+    async fn to_all(&self, control: Control) {
+        let senders: Vec<_> = lock(&self.0.calls).values().map(|live| live.control.clone()).collect();
+        for sender in senders {
+            // A call that has just ended needs no telling.
+            let _ = sender.send(control).await;
+        }
+    }
+
+    async fn wait_empty(&self, at_most: Duration) -> bool {
+        tokio::time::timeout(at_most, async {
+            while !lock(&self.0.calls).is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .is_ok()
+    }
+
+    /// Ends calls that were announced but whose media never came.
+    pub async fn abandon_unconnected(&self) {
+        let now = self.0.deps.clock.now();
+        let draining = self.0.deps.admission.is_draining();
+        let stale: Vec<CallId> = lock(&self.0.calls)
+            .iter()
+            .filter(|(_, live)| {
+                live.waiting.is_some() && (draining || now.since(live.announced) > limits::ANNOUNCED_MAX)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for call in stale {
+            self.never_connected(call, CallState::Failed).await;
+        }
+    }
+
+    async fn never_connected(&self, call: CallId, outcome: CallState) {
+        let recorder = {
+            let mut calls = lock(&self.0.calls);
+            let Some(live) = calls.get_mut(&call).filter(|l| l.waiting.is_some()) else { return };
+            live.waiting = None;
+            self.recorder(call, live)
+        };
+        recorder.end_as(outcome, EndCause::NeverConnected).await;
+        recorder.over(outcome, EndCause::NeverConnected);
+    }
+
+    /// Every minute, while the daemon lives.
+    pub async fn sweep(self) {
+        let scope = self.0.deps.scope.clone();
+        loop {
+            tokio::select! {
+                () = scope.stopped() => return,
+                () = tokio::time::sleep(Duration::from_secs(30)) => self.abandon_unconnected().await,
+            }
+        }
+    }
+
+    fn recorder(&self, call: CallId, live: &Live) -> CallRecorder {
+        CallRecorder { registry: self.clone(), call, view: Arc::clone(&live.view), began: live.announced }
+    }
+
+    fn change_state(&self, call: CallId, to: CallState) {
+        let record = {
+            let mut calls = lock(&self.0.calls);
+            let Some(live) = calls.get_mut(&call) else { return };
+            match live.life.go(to) {
+                Ok(Some(from)) => Some((self.recorder(call, live), from)),
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::debug!(%call, %error, "ignored a change of state that the life cycle forbids");
+                    None
+                }
+            }
+        };
+        if let Some((recorder, from)) = record {
+            recorder.fact(Event::StateChanged { from, to });
+        }
+    }
+}
+
+impl Exchange for Registry {
+    fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal> {
+        let deps = &self.0.deps;
+        if let Some(known) = lock(&self.0.by_carrier).get(&announcement.carrier_call) {
+            return Ok(*known);
+        }
+        let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
+        let place = deps.admission.enter()?;
+        let call = CallId::new();
+        let now = deps.clock.now();
+        let (control, waiting) = mpsc::channel(8);
+        let view = View {
+            id: call,
+            transport: announcement.transport.to_owned(),
+            carrier_call: announcement.carrier_call.clone(),
+            direction: announcement.direction,
+            agent: script.name().to_owned(),
+            from: announcement.from.as_ref().map(ToString::to_string),
+            state: CallState::Ready,
+            language: None,
+            started_unix_ms: deps.clock.unix_ms(now),
+            connected_unix_ms: None,
+            ended_unix_ms: None,
+            cause: None,
+            events: VecDeque::new(),
+        };
+        let live = Live {
+            view: Arc::new(Mutex::new(view)),
+            life: LifeCycle::new(),
+            control,
+            waiting: Some(waiting),
+            place: Some(place),
+            announced: now,
+            agent: announcement.agent.clone(),
+        };
+        let recorder = self.recorder(call, &live);
+        lock(&self.0.by_carrier).insert(announcement.carrier_call.clone(), call);
+        lock(&self.0.calls).insert(call, live);
+        recorder.fact(Event::CallInitiated {
+            transport: announcement.transport.to_owned(),
+            direction: announcement.direction,
+            agent: script.name().to_owned(),
+            caller_hash: announcement.from.as_ref().map(|p| deps.phone_hash.of(p.reveal())),
+        });
+        self.change_state(call, CallState::Initiated);
+        self.change_state(call, CallState::Ringing);
+        Ok(call)
+    }
+
+    fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
+        let deps = &self.0.deps;
+        let (recorder, control, script) = {
+            let mut calls = lock(&self.0.calls);
+            let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
+            let script = deps.scripts.get(live.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
+            let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
+            lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
+            (self.recorder(offer.call, live), control, script)
+        };
+        self.change_state(offer.call, CallState::InProgress);
+        let drive = Drive {
+            call: offer.call,
+            script,
+            language: offer.language,
+            engines: deps.engines.clone(),
+            clock: deps.clock,
+            events: offer.events,
+            commands: offer.commands,
+            control,
+            recorder,
+        };
+        deps.scope.spawn("call", Box::pin(drive.run()));
+        Ok(())
+    }
+
+    fn carrier_state(&self, carrier_call: &str, state: CallState) {
+        let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
+        if is_final(state) {
+            // A call with media ends by its media; one without ends here.
+            let registry = self.clone();
+            self.0.deps.scope.spawn("carrier end", async move { registry.never_connected(call, state).await });
+        } else if state == CallState::Ringing {
+            self.change_state(call, state);
+        }
+    }
+
+    fn menu(&self, agent: Option<&str>) -> Vec<Lang> {
+        self.0.deps.scripts.get(agent).map(|s| s.menu().to_vec()).unwrap_or_default()
+    }
+}
+
+/// The pen of one call: view, journal, observers.
+pub struct CallRecorder {
+    registry: Registry,
+    call: CallId,
+    view: Arc<Mutex<View>>,
+    began: Moment,
+}
+
+impl CallRecorder {
+    fn record(&self, event: Event) -> Record {
+        let clock = self.registry.0.deps.clock;
+        let now = clock.now();
+        let call_ms = u64::try_from(now.since(self.began).as_millis()).unwrap_or(u64::MAX);
+        Record { call: self.call, unix_ms: clock.unix_ms(now), call_ms, event }
+    }
+
+    /// Shows the record to everybody and gives back what may be kept.
+    fn show(&self, record: Record) -> Record {
+        let deps = &self.registry.0.deps;
+        for observer in &deps.observers {
+            observer(&record);
+        }
+        let mut view = lock(&self.view);
+        match &record.event {
+            Event::StateChanged { to, .. } => view.state = *to,
+            Event::LanguageDetected { language, .. } | Event::LanguageSwitched { to: language, .. } => {
+                view.language = Some(*language);
+            }
+            _ => {}
+        }
+        if view.events.len() >= limits::VIEW_EVENTS_MAX {
+            view.events.pop_front();
+        }
+        view.events.push_back(record.clone());
+        drop(view);
+        let Record { call, unix_ms, call_ms, event } = record;
+        let event = if deps.keep_words { event } else { event.without_words() };
+        Record { call, unix_ms, call_ms, event }
+    }
+
+    pub fn fact(&self, event: Event) {
+        let kept = self.show(self.record(event));
+        self.registry.0.deps.journal.append(kept);
+    }
+
+    /// Carries an action out: today that means to record it, durably.
+    pub fn act(&self, action: Action) -> impl Future<Output = bool> + Send + 'static {
+        let kept = self.show(self.record(Event::Action { action: action.to_string(), done: true }));
+        let journal = self.registry.0.deps.journal.clone();
+        async move {
+            match journal.append_durable(kept).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!(%error, "an action could not be recorded; the caller is told so");
+                    false
+                }
+            }
+        }
+    }
+
+    /// The last fact of the call, on the disk when this returns.
+    pub async fn end(&self, event: Event) {
+        if let Event::CallEnded { outcome, cause, .. } = &event {
+            let mut view = lock(&self.view);
+            view.cause = Some(*cause);
+            view.state = *outcome;
+            let clock = self.registry.0.deps.clock;
+            view.ended_unix_ms = Some(clock.unix_ms(clock.now()));
+        }
+        let kept = self.show(self.record(event));
+        if let Err(error) = self.registry.0.deps.journal.append_durable(kept).await {
+            tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
+        }
+    }
+
+    pub async fn end_as(&self, outcome: CallState, cause: EndCause) {
+        let duration_ms = self.record(Event::FalseBargeIn { turn: 0 }).call_ms;
+        self.end(Event::CallEnded { outcome, cause, duration_ms, turns: 0 }).await;
+    }
+
+    pub async fn ended_unexpectedly(&self, cause: EndCause) {
+        self.end_as(CallState::Failed, cause).await;
+        self.over(CallState::Failed, cause);
+    }
+
+    pub fn language(&self) -> Option<Lang> {
+        lock(&self.view).language
+    }
+
+    /// Leaves the registry; the place is free again. The words are forgotten with the call unless
+    /// they may be kept.
+    pub fn over(&self, outcome: CallState, _cause: EndCause) {
+        self.registry.change_state(self.call, outcome);
+        let Some(mut live) = lock(&self.registry.0.calls).shift_remove(&self.call) else { return };
+        let mut view = lock(&self.view).clone();
+        if !self.registry.0.deps.keep_words {
+            for record in &mut view.events {
+                record.event = record.event.clone().without_words();
+            }
+        }
+        lock(&self.registry.0.by_carrier).remove(&view.carrier_call);
+        let mut ended = lock(&self.registry.0.ended);
+        if ended.len() >= limits::ENDED_CALLS_SHOWN {
+            ended.pop_front();
+        }
+        ended.push_back((view.carrier_call.clone(), view));
+        drop(ended);
+        drop(live.place.take());
+    }
+}

@@ -1,0 +1,213 @@
+//! What a call is made of besides the caller: the agent's file, the catalogues, what they allow.
+//! Shared by all calls of one agent. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ai::llm::{LlmRequest, Message, Role};
+use crate::base::{CallId, Lang, limits};
+use crate::dialogue::agent::{Agent, Mode, Opening};
+use crate::dialogue::book::{Catalogue, Intent};
+use crate::dialogue::brief::{brief, classify_prompt, intent_grammar};
+use crate::dialogue::intent::Matcher;
+use crate::dialogue::policy::Policy;
+use crate::dialogue::reply::{Question, Situation};
+use crate::dialogue::slots::Slots;
+
+/// One agent, ready to talk.
+pub struct Script {
+    agent: Agent,
+    catalogue: Arc<Catalogue>,
+    matcher: Arc<Matcher>,
+    policy: Policy,
+    grammar: String,
+    /// The system message by language, composed once.
+    briefs: BTreeMap<Lang, String>,
+    max_duration: Duration,
+    inactivity: Duration,
+}
+
+/// Upper bounds from the box's settings; an agent's file may say less.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub max_duration: Duration,
+    pub inactivity: Duration,
+}
+
+impl Script {
+    pub fn new(agent: Agent, catalogue: Arc<Catalogue>, matcher: Arc<Matcher>, bounds: Bounds) -> Self {
+        let policy = Policy::new(&agent);
+        let grammar = intent_grammar(&agent.intents, &agent.languages);
+        let briefs = agent.languages.iter().map(|l| (*l, brief(&agent, *l, &agent.facts(*l)))).collect();
+        let max_duration = agent.limits.max_call.min(bounds.max_duration);
+        let inactivity = agent.limits.inactivity.min(bounds.inactivity);
+        Self { agent, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.agent.name
+    }
+
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    pub fn is_echo(&self) -> bool {
+        self.agent.mode == Mode::Echo
+    }
+
+    pub fn languages(&self) -> &[Lang] {
+        &self.agent.languages
+    }
+
+    /// Languages to choose from by key before the conversation; empty: no menu.
+    pub fn menu(&self) -> &[Lang] {
+        if self.agent.menu { &self.agent.languages } else { &[] }
+    }
+
+    pub fn speaks(&self, language: Lang) -> bool {
+        self.agent.languages.contains(&language)
+    }
+
+    pub fn default_language(&self) -> Lang {
+        self.agent.default_language
+    }
+
+    pub const fn max_duration(&self) -> Duration {
+        self.max_duration
+    }
+
+    pub const fn inactivity(&self) -> Duration {
+        self.inactivity
+    }
+
+    pub fn reprompt_after(&self) -> Duration {
+        self.agent.limits.silence
+    }
+
+    pub fn failures_max(&self) -> u32 {
+        self.agent.limits.failures
+    }
+
+    pub fn voice(&self, language: Lang) -> Option<String> {
+        self.agent.voices.get(&language).cloned()
+    }
+
+    pub const fn slow_pace(&self) -> f32 {
+        0.8
+    }
+
+    /// A fixed line of the catalogue, the agent's facts filled in.
+    pub fn line(&self, language: Lang, key: &str) -> String {
+        self.situation(language, None, 0).line(key, &[])
+    }
+
+    /// The first words of the call. `chosen`: the caller picked the language by key, which is
+    /// confirmed first (requirement T7).
+    pub fn greeting(&self, language: Lang, chosen: bool) -> String {
+        let mut lines = Vec::new();
+        if chosen && self.agent.languages.len() > 1 {
+            lines.push(self.line(language, "language_confirmed"));
+        }
+        if self.agent.disclosure {
+            lines.push(self.line(language, "ai_disclosure"));
+        }
+        lines.push(match self.agent.opening {
+            Opening::Inbound => self.line(language, "greeting_inbound"),
+            Opening::Outbound => self.line(language, "greeting"),
+        });
+        lines.join(" ")
+    }
+
+    /// Nobody can be connected; said honestly, with a goodbye.
+    pub fn human_unavailable(&self, language: Lang) -> String {
+        format!("{} {}", self.line(language, "human_unavailable"), self.line(language, "goodbye"))
+    }
+
+    pub fn brief(&self, language: Lang) -> String {
+        self.briefs.get(&language).cloned().unwrap_or_default()
+    }
+
+    pub fn situation(&self, language: Lang, question: Option<Question>, times: usize) -> Situation<'_> {
+        Situation { agent: &self.agent, catalogue: &self.catalogue, language, question, times }
+    }
+
+    /// What the words alone say, without a language model: an answer to the open question, or the
+    /// nearest known phrase with how near it is (0 to 1).
+    pub fn guess(
+        &self,
+        language: Lang,
+        text: &str,
+        question: Option<Question>,
+        slots: &Slots,
+    ) -> Option<(Intent, f32)> {
+        let when = slots.date.is_some() || slots.time.is_some();
+        let short = text.split_whitespace().count() <= 6;
+        match question {
+            Some(Question::PayDate) if when && short => return Some((Intent::PromiseToPay, 1.0)),
+            Some(Question::CallbackTime) if when && short => return Some((Intent::RequestCallback, 1.0)),
+            _ => {}
+        }
+        self.matcher.guess(language, text).map(|g| (g.intent, g.score))
+    }
+
+    /// Near enough to a known phrase to answer without asking a model?
+    pub fn knows_for_sure(&self, score: f32) -> bool {
+        self.agent.ways.flow && score >= self.agent.ways.flow_at_least
+    }
+
+    pub fn may_choose(&self) -> bool {
+        self.agent.ways.choose
+    }
+
+    pub fn may_write(&self) -> bool {
+        self.agent.ways.free
+    }
+
+    /// Which language a key of the menu stands for.
+    pub fn language_of(&self, key: char) -> Option<Lang> {
+        self.agent.language_of(key)
+    }
+
+    /// Policy on a clause the model wrote.
+    pub fn may_say(&self, language: Lang, clause: &str) -> Result<(), String> {
+        let verdict = self.policy.check(language, clause);
+        if verdict.allowed { Ok(()) } else { Err(verdict.reason.unwrap_or_else(|| "not allowed".to_owned())) }
+    }
+
+    /// The question "what does the caller want", held to the shape of an answer by a grammar.
+    pub fn choose_request(&self, call: Option<CallId>, heard: &str, speculative: bool) -> LlmRequest {
+        LlmRequest {
+            call,
+            thread: 1,
+            messages: vec![Message::new(Role::System, classify_prompt()), Message::new(Role::User, heard)],
+            grammar: Some(self.grammar.clone()),
+            max_tokens: limits::CHOICE_TOKENS_MAX,
+            temperature: 0.0,
+            speculative,
+        }
+    }
+}
+
+/// All agents of the box by name.
+pub struct Scripts {
+    by_name: BTreeMap<String, Arc<Script>>,
+    default: String,
+}
+
+impl Scripts {
+    pub fn new(scripts: Vec<Script>, default: &str) -> Self {
+        let by_name = scripts.into_iter().map(|s| (s.name().to_owned(), Arc::new(s))).collect();
+        Self { by_name, default: default.to_owned() }
+    }
+
+    /// The agent of that name, or the default one.
+    pub fn get(&self, name: Option<&str>) -> Option<Arc<Script>> {
+        self.by_name.get(name.unwrap_or(&self.default)).cloned()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Script>> {
+        self.by_name.values()
+    }
+}
