@@ -1,9 +1,115 @@
-//! One file per subcommand.
+//! The command line (a contract, design §9): one file a subcommand.
+//! Promise: results on stdout, logs on stderr; exit codes 0 fine, 1 the thing asked for failed, 2
+//! wrong usage or configuration.
+#![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
+pub mod config;
+pub mod explain;
 mod local;
 pub mod models;
 mod output;
+pub mod serve;
+pub mod simulate;
 pub mod transcribe;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{LogFormat, Settings};
+
+/// A voice exchange for the customer's rack.
+#[derive(Debug, Parser)]
+#[command(name = "vaani", version, about, long_about = None, arg_required_else_help = true)]
+struct Cli {
+    /// Folder with vaani.toml, agents/, prompts/ (default: config/ of a checkout, else /etc/vaani).
+    #[arg(long, global = true, value_name = "DIR")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(serve::Args),
+    /// Write down what is said in sound files.
+    Transcribe(transcribe::Args),
+    /// What the box makes of a text, without any engine.
+    Explain(explain::Args),
+    /// Run whole calls in virtual time with faults and check what must always hold.
+    Simulate(simulate::Args),
+    /// Measure.
+    Bench(bench::Args),
+    /// Check the configuration.
+    Config(config::Args),
+    /// The models this box knows and has.
+    Models(models::Args),
+}
+
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    // Some commands need no settings, or are there to say what is wrong with them.
+    let result = match cli.command {
+        Command::Explain(args) => with_logs(None, || explain::run(args)),
+        Command::Config(args) => with_logs(None, || config::run(args, cli.config.as_deref())),
+        command => match Settings::load(cli.config.as_deref()) {
+            Ok(settings) => with_logs(Some(&settings), || dispatch(command, settings.clone())),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("vaani: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => Box::pin(serve::run(args, settings)).await,
+            Command::Transcribe(args) => Box::pin(transcribe::run(args, &settings)).await,
+            Command::Simulate(args) => simulate::run(args, &settings),
+            Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
+            Command::Models(args) => Box::pin(models::run(args, &settings)).await,
+            // Handled before the settings are loaded.
+            Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+/// Logs go to stderr, where systemd and people find them.
+fn with_logs<T>(settings: Option<&Settings>, run: impl FnOnce() -> T) -> T {
+    use std::io::IsTerminal;
+    use tracing_subscriber::EnvFilter;
+    let level = settings.map_or("warn", |s| s.log.level.as_str());
+    let filter = EnvFilter::try_from_env("RUST_LOG").or_else(|_| EnvFilter::try_new(level));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if settings.is_some_and(|s| s.log.format == LogFormat::Json) {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+    run()
+}

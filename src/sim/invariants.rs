@@ -1,0 +1,173 @@
+//! What must hold on every call, whatever fails (design §2).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::base::event::Event;
+use crate::base::{AskId, Moment, limits};
+use crate::call::machine::Output;
+use crate::telephony::leg::LegCommand;
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub at: Moment,
+    pub what: String,
+}
+
+/// Asks a call may have open at once: two turns' stages, and clauses ahead.
+const OPEN_ASKS_MAX: usize = 24;
+/// A call that can be heard at all is never silent for longer.
+const SILENCE_MAX: Duration = Duration::from_secs(7 + 10 + 3);
+
+/// Watches one call's outputs.
+pub(super) struct Watch {
+    broken: Vec<Broken>,
+    ended: u32,
+    over: bool,
+    hung_up: bool,
+    /// The caller speaks over the agent: silence until it is decided what that was.
+    hushed: bool,
+    open: HashSet<AskId>,
+    acts: HashSet<AskId>,
+    last_sound: Moment,
+    /// Sound cannot be made or heard on this call; its silences are excused.
+    pub(super) mute: bool,
+    turn_open_since: Option<Moment>,
+}
+
+impl Watch {
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            broken: Vec::new(),
+            ended: 0,
+            over: false,
+            hung_up: false,
+            hushed: false,
+            open: HashSet::new(),
+            acts: HashSet::new(),
+            last_sound: now,
+            mute: false,
+            turn_open_since: None,
+        }
+    }
+
+    fn break_(&mut self, at: Moment, what: impl Into<String>) {
+        self.broken.push(Broken { at, what: what.into() });
+    }
+
+    pub(super) fn caller_spoke(&mut self, now: Moment) {
+        self.last_sound = now;
+    }
+
+    pub(super) fn answered(&mut self, ask: AskId) {
+        self.open.remove(&ask);
+        self.acts.remove(&ask);
+    }
+
+    pub(super) fn output(&mut self, now: Moment, output: &Output) {
+        if self.over {
+            self.break_(now, format!("output after the end: {output:?}"));
+        }
+        match output {
+            Output::Leg(LegCommand::Audio(frame)) => {
+                if frame.len() != 160 {
+                    self.break_(now, format!("a frame of {} samples", frame.len()));
+                }
+                if self.hung_up {
+                    self.break_(now, "sound after hang-up");
+                }
+                if self.hushed {
+                    self.break_(now, "sound after clear, while the caller speaks");
+                }
+                self.last_sound = now;
+            }
+            Output::Leg(LegCommand::Hangup) => self.hung_up = true,
+            Output::Leg(_) => {}
+            Output::Stt { ask, .. } | Output::Llm { ask, .. } | Output::Tts { ask, .. } => {
+                if !self.open.insert(*ask) {
+                    self.break_(now, format!("ask {ask} was used twice"));
+                }
+                if self.open.len() > OPEN_ASKS_MAX {
+                    self.break_(now, format!("{} asks are open", self.open.len()));
+                }
+            }
+            Output::Act { ask, .. } => {
+                self.acts.insert(*ask);
+            }
+            Output::Cancel(ask) => {
+                self.open.remove(ask);
+            }
+            Output::Fact(event) => self.fact(now, event),
+            Output::Over { .. } => self.over = true,
+        }
+    }
+
+    fn fact(&mut self, now: Moment, event: &Event) {
+        match event {
+            Event::BargeIn { .. } => self.hushed = true,
+            Event::Heard { .. } => {
+                self.hushed = false;
+                self.turn_open_since = Some(now);
+            }
+            Event::FalseBargeIn { .. } | Event::Repair { .. } | Event::Dtmf { .. } => {
+                self.hushed = false;
+                self.turn_open_since = None;
+            }
+            Event::Said { text, heard, cut, .. } => {
+                self.turn_open_since = None;
+                // Cut for good: whatever follows is a new line (a farewell the box was told to say).
+                self.hushed = false;
+                let (spoken, written) = (words(heard), words(text));
+                if !written.starts_with(&spoken[..]) && !spoken.iter().all(|w| written.contains(w)) {
+                    self.break_(now, "heard more than was said");
+                }
+                if !cut && !heard.is_empty() && spoken.len() < written.len() && !self.mute {
+                    self.break_(now, "a line that was not cut was not heard whole");
+                }
+            }
+            Event::CallEnded { .. } => {
+                self.ended += 1;
+                self.hushed = false;
+                if self.ended > 1 {
+                    self.break_(now, "the end was recorded twice");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Between events: has the caller been left alone?
+    pub(super) fn look(&mut self, now: Moment) {
+        if self.over || self.mute {
+            return;
+        }
+        if now.since(self.last_sound) > SILENCE_MAX {
+            self.break_(now, format!("silence since {:?}", self.last_sound));
+            self.last_sound = now;
+        }
+        if self.turn_open_since.is_some_and(|at| now.since(at) > limits::ANSWER_WITHIN + Duration::from_secs(2)) {
+            self.break_(now, "a turn was heard and never answered");
+            self.turn_open_since = None;
+        }
+    }
+
+    /// The machine wants to be woken at once, again and again, and does nothing.
+    pub(super) fn spins(&mut self, now: Moment, timers: &[(&'static str, Moment)]) {
+        self.break_(now, format!("woken for nothing, without end: {timers:?}"));
+    }
+
+    pub(super) fn finish(mut self, now: Moment) -> Vec<Broken> {
+        if !self.over {
+            self.break_(now, "the call never ended");
+        }
+        if self.ended != 1 {
+            self.break_(now, format!("the end was recorded {} times", self.ended));
+        }
+        self.broken
+    }
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}

@@ -1,0 +1,425 @@
+//! One simulated call: caller, line, engines and clock around the call machine.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::engines::{self, Temper};
+use super::invariants::{Broken, Watch};
+use crate::base::event::{CallState, EndCause, Event};
+use crate::base::{AskId, CallId, Lang, Moment};
+use crate::call::hearing::Sense;
+use crate::call::machine::{Input, Machine, Output};
+use crate::call::script::Script;
+use crate::dialogue::book::Catalogue;
+use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+
+/// A call never lasts longer than this in virtual time; one that does has broken.
+const CALL_TOO_LONG: Duration = Duration::from_secs(1_300);
+
+/// Makes calls from seeds.
+pub struct Simulator {
+    pub script: Arc<Script>,
+    pub catalogue: Arc<Catalogue>,
+    pub seed: u64,
+}
+
+/// How one simulated call went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub number: u64,
+    pub outcome: CallState,
+    pub cause: EndCause,
+    pub turns: u32,
+    pub barge_ins: u32,
+    pub repairs: u32,
+    pub faults: u32,
+    pub virtual_time: Duration,
+    pub broken: Vec<Broken>,
+    /// Every fact with its time, when asked for.
+    pub journal: Vec<(Moment, Event)>,
+}
+
+/// How the line behaves on this call.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    loss: f64,
+    reorder: f64,
+    repeat: f64,
+    odd_size: f64,
+    /// The carrier never echoes marks.
+    no_marks: bool,
+    /// The socket breaks at this moment.
+    cut_at: Option<Moment>,
+    /// The clock jumps at this moment by this much.
+    jump: Option<(Moment, Duration)>,
+    /// The box is told to end the call.
+    told: Option<(Moment, EndCause, bool)>,
+    /// Recording of actions fails.
+    acts_fail: bool,
+}
+
+impl Line {
+    fn draw(rng: &mut Rng) -> Self {
+        let bad = rng.u8(0..4) == 0;
+        let some = |rng: &mut Rng, most: f64| if bad { rng.f64() * most } else { 0.0 };
+        let moment = |rng: &mut Rng| Moment::from_millis(rng.u64(100..90_000));
+        Self {
+            loss: some(rng, 0.3),
+            reorder: some(rng, 0.1),
+            repeat: some(rng, 0.1),
+            odd_size: some(rng, 0.2),
+            no_marks: rng.u8(0..12) == 0,
+            cut_at: (rng.u8(0..8) == 0).then(|| moment(rng)),
+            jump: (rng.u8(0..10) == 0).then(|| (moment(rng), Duration::from_millis(rng.u64(50..20_000)))),
+            told: (rng.u8(0..15) == 0).then(|| {
+                let polite = rng.bool();
+                (moment(rng), if rng.bool() { EndCause::Drained } else { EndCause::Operator }, polite)
+            }),
+            acts_fail: rng.u8(0..15) == 0,
+        }
+    }
+}
+
+/// Something that will happen, by time, then by order of making.
+struct Due {
+    at: Moment,
+    order: u64,
+    what: Happening,
+}
+
+enum Happening {
+    Input(Input),
+    /// The next 20 ms of the caller's line.
+    Frame,
+    /// The caller begins an utterance.
+    Speak,
+    HangUp,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+impl Eq for Due {}
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+struct World<'a> {
+    rng: Rng,
+    catalogue: &'a Catalogue,
+    machine: Machine,
+    watch: Watch,
+    now: Moment,
+    queue: BinaryHeap<Reverse<Due>>,
+    order: u64,
+    cancelled: HashSet<AskId>,
+    line: Line,
+    stt: Temper,
+    llm: Temper,
+    tts: Temper,
+    language: Lang,
+    saying: String,
+    speech_until: Moment,
+    media_ms: u64,
+    held_back: Option<LegEvent>,
+    unplayed: Duration,
+    played_at: Moment,
+    outcome: Outcome,
+    keep_journal: bool,
+}
+
+impl Simulator {
+    /// Runs call `number` of this seed to its end. `journal`: keep every fact.
+    pub fn call(&self, number: u64, journal: bool) -> Outcome {
+        let mut rng = Rng::with_seed(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(number));
+        let languages = self.script.languages();
+        let language = languages[rng.usize(0..languages.len())];
+        let chosen = rng.bool().then_some(language);
+        let now = Moment::from_millis(1_000);
+        let id = CallId::from_seed(self.seed, number);
+        let machine = match Machine::new(id, Arc::clone(&self.script), chosen, Sense::Level, now) {
+            Ok(machine) => machine,
+            Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
+        };
+        let line = Line::draw(&mut rng);
+        let (stt, llm, tts) = (Temper::draw(&mut rng), Temper::draw(&mut rng), Temper::draw(&mut rng));
+        let mut watch = Watch::new(now);
+        // Who cannot be heard, or cannot speak, is excused from silence.
+        watch.mute = tts.fails > 0.0 || tts.hangs > 0.0 || tts.slow > 0.0 || line.jump.is_some();
+        let mut world = World {
+            rng,
+            catalogue: &self.catalogue,
+            machine,
+            watch,
+            now,
+            queue: BinaryHeap::new(),
+            order: 0,
+            cancelled: HashSet::new(),
+            line,
+            stt,
+            llm,
+            tts,
+            language,
+            saying: String::new(),
+            speech_until: Moment::ZERO,
+            media_ms: 0,
+            held_back: None,
+            unplayed: Duration::ZERO,
+            played_at: now,
+            outcome: Outcome {
+                number,
+                outcome: CallState::Failed,
+                cause: EndCause::InternalError,
+                turns: 0,
+                barge_ins: 0,
+                repairs: 0,
+                faults: 0,
+                virtual_time: Duration::ZERO,
+                broken: Vec::new(),
+                journal: Vec::new(),
+            },
+            keep_journal: journal,
+        };
+        world.run(now);
+        let World { watch, now: end, mut outcome, .. } = world;
+        outcome.virtual_time = end.since(now);
+        outcome.broken = watch.finish(end);
+        outcome
+    }
+}
+
+impl World<'_> {
+    fn at(&mut self, at: Moment, what: Happening) {
+        self.order += 1;
+        self.queue.push(Reverse(Due { at, order: self.order, what }));
+    }
+
+    fn run(&mut self, start: Moment) {
+        self.at(start, Happening::Frame);
+        let first = Duration::from_millis(self.rng.u64(200..9_000));
+        self.at(start + first, Happening::Speak);
+        let patience = Duration::from_millis(self.rng.u64(3_000..150_000));
+        self.at(start + patience, Happening::HangUp);
+        if let Some((at, cause, polite)) = self.line.told {
+            self.at(at, Happening::Input(if polite { Input::Finish(cause) } else { Input::Cut(cause) }));
+        }
+        if let Some(at) = self.line.cut_at {
+            self.at(at, Happening::Input(Input::Leg(LegEvent::Closed(LegEnd::Lost))));
+        }
+        self.drain();
+        let mut ticks_at_once = 0;
+        while !self.machine.is_over() && self.now.since(start) < CALL_TOO_LONG {
+            let deadline = self.machine.deadline();
+            let next = self.queue.peek().map(|Reverse(due)| due.at);
+            let tick = match (deadline, next) {
+                (Some(deadline), Some(next)) => deadline < next,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            if tick {
+                let before = self.now;
+                self.advance(deadline.unwrap_or(self.now));
+                ticks_at_once = if self.now == before { ticks_at_once + 1 } else { 0 };
+                if ticks_at_once > 100 {
+                    self.watch.spins(self.now, &self.machine.timers_set());
+                    break;
+                }
+                self.machine.handle(self.now, Input::Tick);
+            } else if let Some(Reverse(due)) = self.queue.pop() {
+                ticks_at_once = 0;
+                self.advance(due.at);
+                self.happen(due.what);
+            }
+            self.drain();
+            self.watch.look(self.now);
+        }
+    }
+
+    /// Time goes on; once in a while it jumps.
+    fn advance(&mut self, to: Moment) {
+        self.now = self.now.max(to);
+        if let Some((at, by)) = self.line.jump
+            && self.now >= at
+        {
+            self.line.jump = None;
+            self.now = self.now + by;
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Input(input) => {
+                let ask = match &input {
+                    Input::Stt { ask, .. }
+                    | Input::Llm { ask, .. }
+                    | Input::Tts { ask, .. }
+                    | Input::Acted { ask, .. } => Some(*ask),
+                    _ => None,
+                };
+                if let Some(ask) = ask {
+                    if self.cancelled.contains(&ask) {
+                        return;
+                    }
+                    let last = !matches!(
+                        &input,
+                        Input::Llm { event: Ok(crate::ai::llm::LlmEvent::Text(_)), .. }
+                            | Input::Tts { event: Ok(crate::ai::tts::TtsEvent::Audio(_)), .. }
+                    );
+                    if last {
+                        self.watch.answered(ask);
+                    }
+                }
+                self.machine.handle(self.now, input);
+            }
+            Happening::Frame => self.frame(),
+            Happening::Speak => self.speak(),
+            Happening::HangUp => self.machine.handle(self.now, Input::Leg(LegEvent::Closed(LegEnd::HungUp))),
+        }
+    }
+
+    fn frame(&mut self) {
+        let speaking = self.now < self.speech_until;
+        if speaking {
+            self.watch.caller_spoke(self.now);
+        }
+        let mut length = 160;
+        if self.rng.f64() < self.line.odd_size {
+            length = self.rng.usize(0..500);
+        }
+        let pcm = vec![if speaking { 3_000 } else { 3 }; length];
+        let event = LegEvent::Audio { pcm, at_ms: self.media_ms };
+        self.media_ms += 20;
+        if self.rng.f64() >= self.line.loss {
+            if self.rng.f64() < self.line.reorder {
+                self.held_back = Some(event.clone());
+            } else {
+                self.machine.handle(self.now, Input::Leg(event.clone()));
+                if let Some(late) = self.held_back.take() {
+                    self.machine.handle(self.now, Input::Leg(late));
+                }
+            }
+            if self.rng.f64() < self.line.repeat {
+                self.machine.handle(self.now, Input::Leg(event));
+            }
+        }
+        let next = self.now + Duration::from_millis(20);
+        self.at(next, Happening::Frame);
+    }
+
+    fn speak(&mut self) {
+        let again = Duration::from_millis(self.rng.u64(400..12_000));
+        self.at(self.now + again, Happening::Speak);
+        if self.rng.u8(0..12) == 0 {
+            let key = b"0123456789*#"[self.rng.usize(0..12)] as char;
+            return self.machine.handle(self.now, Input::Leg(LegEvent::Dtmf(key)));
+        }
+        if self.rng.u8(0..20) == 0
+            && let Some(other) = self.rng.choice(self.catalogue.books.keys().copied().collect::<Vec<_>>())
+        {
+            self.language = other;
+        }
+        let Some(book) = self.catalogue.books.get(&self.language) else { return };
+        let phrases: Vec<&String> = match self.rng.u8(0..10) {
+            0 => book.yes.iter().collect(),
+            1 => book.no.iter().collect(),
+            2 => book.everyday.iter().collect(),
+            _ => book.intents.values().flat_map(|i| &i.caller).collect(),
+        };
+        self.saying = self.rng.choice(phrases).cloned().unwrap_or_default();
+        // Sometimes a cough or a noise without a word.
+        if self.rng.u8(0..12) == 0 {
+            self.saying.clear();
+        }
+        let length = 150 + 55 * self.saying.chars().count() as u64;
+        self.speech_until = self.now + Duration::from_millis(length);
+    }
+
+    /// Does what the machine wants, with the faults of this call.
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            self.watch.output(self.now, &output);
+            match output {
+                Output::Leg(command) => self.leg(command),
+                Output::Stt { ask, .. } => {
+                    let saying = self.saying.clone();
+                    let answers = engines::hear(&mut self.rng, self.stt, &saying, self.language);
+                    self.answers(answers, |result| Input::Stt { ask, result });
+                }
+                Output::Llm { ask, request } => {
+                    let answers = engines::write(&mut self.rng, self.llm, &request, self.catalogue);
+                    self.answers(answers, |event| Input::Llm { ask, event });
+                }
+                Output::Tts { ask, request } => {
+                    let answers = engines::speak(&mut self.rng, self.tts, &request);
+                    self.answers(answers, |event| Input::Tts { ask, event });
+                }
+                Output::Act { ask, .. } => {
+                    let done = !self.line.acts_fail;
+                    let at = self.now + Duration::from_millis(self.rng.u64(1..40));
+                    self.at(at, Happening::Input(Input::Acted { ask, done }));
+                }
+                Output::Cancel(ask) => {
+                    self.cancelled.insert(ask);
+                }
+                Output::Fact(event) => {
+                    match &event {
+                        Event::BargeIn { .. } => self.outcome.barge_ins += 1,
+                        Event::Repair { .. } => self.outcome.repairs += 1,
+                        Event::EngineFault { .. } => self.outcome.faults += 1,
+                        Event::CallEnded { turns, .. } => self.outcome.turns = *turns,
+                        _ => {}
+                    }
+                    if self.keep_journal {
+                        self.outcome.journal.push((self.now, event));
+                    }
+                }
+                Output::Over { outcome, cause } => {
+                    self.outcome.outcome = outcome;
+                    self.outcome.cause = cause;
+                }
+            }
+        }
+    }
+
+    fn answers<T>(&mut self, answers: engines::Answers<T>, input: impl Fn(Result<T, crate::ai::Fault>) -> Input) {
+        // A hanging engine is what the router's deadline turns into a fault.
+        for (after, answer) in answers {
+            let at = self.now + after;
+            self.at(at, Happening::Input(input(answer)));
+        }
+    }
+
+    /// The carrier's player: plays in real time, echoes marks.
+    fn leg(&mut self, command: LegCommand) {
+        let elapsed = self.now.since(self.played_at);
+        self.unplayed = self.unplayed.saturating_sub(elapsed);
+        self.played_at = self.now;
+        match command {
+            LegCommand::Audio(_) => self.unplayed += Duration::from_millis(20),
+            LegCommand::Mark(mark) if !self.line.no_marks => {
+                let at = self.now + self.unplayed + Duration::from_millis(self.rng.u64(5..120));
+                self.at(at, Happening::Input(Input::Leg(LegEvent::MarkPlayed(mark))));
+            }
+            LegCommand::Mark(_) => {}
+            LegCommand::Clear => self.unplayed = Duration::ZERO,
+            LegCommand::Hangup => {
+                let at = self.now + Duration::from_millis(50);
+                self.at(at, Happening::Input(Input::Leg(LegEvent::Closed(LegEnd::ClosedByUs))));
+            }
+        }
+    }
+}
