@@ -1,1 +1,393 @@
-//! Composition root: builds every room, wires channels, owns shutdown.
+//! Composition root: builds every room, wires the channels, owns the shutdown. The only place that
+//! knows every room.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::ai::engines::{Llama, Setup, Voices, Whisper};
+use crate::ai::hardware::Hardware;
+use crate::ai::line_cache::LineCache;
+use crate::ai::router;
+use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
+use crate::api::{self, ApiDeps, Component, HealthSource, Metrics};
+use crate::base::audio::LINE_RATE;
+use crate::base::event::{CallState, EndCause, Event, Record};
+use crate::base::secret::{KeyedHash, Secret};
+use crate::base::tasks::Scope;
+use crate::base::{Clock, Lang, limits};
+use crate::call::admission::Admission;
+use crate::call::driver::Engines;
+use crate::call::registry::{Deps, Registry};
+use crate::call::script::{Bounds, Script, Scripts};
+use crate::config::Settings;
+use crate::dialogue::intent::Matcher;
+use crate::dialogue::shelf::Shelf;
+use crate::dialogue::speak;
+use crate::media::wav;
+use crate::ops::notify;
+use crate::store::journal::{Journal, Writer};
+use crate::telephony::signature::Keys;
+use crate::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings};
+
+/// The running daemon.
+pub struct App {
+    settings: Settings,
+    scope: Scope,
+    engine_scope: Scope,
+    registry: Registry,
+    writer: Writer,
+    address: SocketAddr,
+    _lock: std::fs::File,
+}
+
+/// The local engines as processes, for health.
+struct Local {
+    stt: Whisper,
+    llm: Llama,
+    tts: Voices,
+}
+
+/// The catalogues, agents and what is made of them.
+pub fn load_scripts(settings: &Settings) -> anyhow::Result<Scripts> {
+    let config = &settings.data.config_dir;
+    let shelf = Shelf::load(config)?;
+    let catalogue = Arc::new(shelf.catalogue);
+    let matcher = Arc::new(Matcher::new(&catalogue));
+    let bounds = Bounds { max_duration: settings.calls.max_duration, inactivity: settings.calls.inactivity };
+    let scripts = shelf
+        .agents
+        .agents
+        .into_values()
+        .map(|agent| Script::new(agent, Arc::clone(&catalogue), Arc::clone(&matcher), bounds))
+        .collect();
+    let scripts = Scripts::new(scripts, &settings.calls.default_agent);
+    if scripts.get(None).is_none() {
+        anyhow::bail!(
+            "there is no agent {:?} in {}; set calls.default_agent in vaani.toml to one that exists",
+            settings.calls.default_agent,
+            config.join("agents").display()
+        );
+    }
+    Ok(scripts)
+}
+
+impl App {
+    /// Builds everything and opens the port. Calls are taken once this returns; engines may still
+    /// be loading, which callers notice as a filler at most.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let scope = Scope::new();
+        let engine_scope = Scope::new();
+        let state = &settings.state.dir;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state)
+            .with_context(|| format!("could not make the state directory {}", state.display()))?;
+        let lock = only_one(state)?;
+        let scripts = Arc::new(load_scripts(&settings)?);
+        let api_token = match &settings.api.token {
+            Some(token) => token.clone(),
+            None => kept_secret(&state.join("api-token"))?,
+        };
+        let phone_hash = KeyedHash::new(kept_secret(&state.join("hash-key"))?);
+        let (journal, writer) = Journal::open(state)?;
+        close_lost_calls(&journal, clock).await?;
+
+        let listener = TcpListener::bind(settings.http.listen).await.with_context(|| {
+            format!(
+                "could not listen on {}; is another vaani running? Set http.listen in vaani.toml or use --listen",
+                settings.http.listen
+            )
+        })?;
+        let address = listener.local_addr()?;
+
+        let setup = Setup::new(&settings, &Hardware::detect(), engine_scope.clone(), clock);
+        let local =
+            Arc::new(Local { stt: Whisper::start(&setup), llm: Llama::start(&setup), tts: Voices::start(&setup) });
+        let router = Arc::new(router::Engines::new(
+            vec![Arc::new(local.stt.clone())],
+            vec![Arc::new(local.llm.clone())],
+            vec![Arc::new(local.tts.clone())],
+        ));
+        let tts: Arc<dyn Tts> = Arc::new(LineCache::new(router.clone()));
+        let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
+
+        let twilio_metrics = TwilioMetrics::default();
+        let metrics = Arc::new(Metrics::new(|registry| twilio_metrics.register(registry)));
+        let observing = Arc::clone(&metrics);
+        let registry = Registry::new(Deps {
+            clock,
+            scope: scope.clone(),
+            journal: journal.clone(),
+            engines: engines.clone(),
+            scripts: Arc::clone(&scripts),
+            admission: Admission::new(settings.calls.max_calls.min(limits::CALLS_MAX)),
+            phone_hash,
+            keep_words: settings.privacy.transcripts,
+            observers: vec![Arc::new(move |record: &Record| observing.observe(record))],
+        });
+        scope.spawn("sweep", registry.clone().sweep());
+        scope.spawn("fixed lines", render_ahead(Arc::clone(&scripts), Arc::clone(&tts), scope.clone()));
+
+        let public = settings.http.public_base_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let mut twilio = TwilioSettings::new(
+            Keys { auth_token: settings.twilio.auth_token.clone(), shared: Vec::new() },
+            public.parse()?,
+        );
+        twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
+        let twilio = TwilioDeps {
+            settings: twilio,
+            exchange: Arc::new(registry.clone()),
+            prompts: Arc::new(Prompts { scripts: Arc::clone(&scripts), tts }),
+            clock,
+            tasks: scope.clone(),
+            metrics: twilio_metrics,
+        };
+        let health = Arc::new(Parts { local, journal, twilio_ready: settings.twilio.auth_token.is_some() });
+        let api = ApiDeps { registry: registry.clone(), metrics, health, engines, scripts, clock, token: api_token };
+        let router: Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let stopping = scope.clone();
+        let listener = listener.tap_io(|stream| {
+            // 20 ms frames must not wait for each other.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+        });
+        scope.spawn("http", async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stopped().await });
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        tracing::info!(%address, "vaani is listening");
+        Ok(Self { settings, scope, engine_scope, registry, writer, address, _lock: lock })
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then lets live calls finish and ends everything.
+    pub async fn run_until_told(self) {
+        notify::notify("READY=1");
+        if let Some(interval) = notify::watchdog_interval() {
+            let scope = self.scope.clone();
+            self.scope.spawn("watchdog", async move {
+                while !scope.is_stopping() {
+                    notify::notify("WATCHDOG=1");
+                    tokio::time::sleep(interval).await;
+                }
+            });
+        }
+        told_to_stop().await;
+        tracing::info!("stopping: no new calls; live calls may finish");
+        notify::notify("STOPPING=1");
+        tokio::select! {
+            () = self.registry.drain(self.settings.calls.drain) => {}
+            () = told_to_stop() => tracing::warn!("told twice; not waiting for live calls"),
+        }
+        self.scope.stop();
+        if !self.scope.join(Duration::from_secs(5)).await {
+            tracing::warn!("some tasks did not end in time");
+        }
+        self.engine_scope.stop();
+        self.engine_scope.join(Duration::from_secs(5)).await;
+        if tokio::task::spawn_blocking(move || self.writer.close()).await.is_err() {
+            tracing::error!("the journal's writer did not close");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received; the daemon can only be killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// One daemon a state directory: two would write into each other's journal.
+fn only_one(state: &Path) -> anyhow::Result<std::fs::File> {
+    let path = state.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        anyhow::anyhow!("another vaani uses the state directory {}; stop it, or set state.dir", state.display())
+    })?;
+    Ok(file)
+}
+
+/// A secret made at first start and kept readable by the daemon's user alone.
+fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
+    if let Ok(text) = std::fs::read_to_string(path)
+        && !text.trim().is_empty()
+    {
+        return Ok(Secret::new(text.trim()));
+    }
+    let secret = Secret::random()?;
+    let fresh = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+    std::io::Write::write_all(&mut file, secret.expose().as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path).with_context(|| format!("could not keep {}", path.display()))?;
+    Ok(secret)
+}
+
+/// Calls that were live when the last process died get their end now.
+async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow::Result<()> {
+    let lost = journal.unfinished()?;
+    if !lost.is_empty() {
+        tracing::warn!(calls = lost.len(), "the last run ended with live calls; recording their end");
+    }
+    for (call, (_, call_ms)) in lost {
+        let event = Event::CallEnded {
+            outcome: CallState::Failed,
+            cause: EndCause::ProcessLost,
+            duration_ms: call_ms,
+            turns: 0,
+        };
+        let record = Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms, event };
+        journal.append_durable(record).await?;
+    }
+    Ok(())
+}
+
+/// Synthesises the lines every call may need, before a caller waits for them.
+async fn render_ahead(scripts: Arc<Scripts>, tts: Arc<dyn Tts>, scope: Scope) {
+    const KEYS: [&str; 6] =
+        ["filler_moment", "reprompt_silence", "reprompt_unclear", "language_confirmed", "human_unavailable", "goodbye"];
+    for script in scripts.all().filter(|s| !s.is_echo()) {
+        for language in script.languages() {
+            let mut lines: Vec<String> = vec![script.greeting(*language, false)];
+            lines.extend(KEYS.iter().map(|key| script.line(*language, key)));
+            for clause in lines.iter().flat_map(|line| crate::dialogue::clauses::split(line)) {
+                if scope.is_stopping() {
+                    return;
+                }
+                let request = TtsRequest {
+                    call: None,
+                    text: speak::spoken(*language, &clause),
+                    language: *language,
+                    voice: script.voice(*language),
+                    pace: 1.0,
+                    rate: LINE_RATE,
+                };
+                let mut stream = tts.speak(request);
+                while let Some(event) = stream.next().await {
+                    if let Err(fault) = event {
+                        tracing::debug!(%fault, "a fixed line could not be rendered ahead");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    tracing::info!("fixed lines are rendered");
+}
+
+/// The key menu in the box's own voice.
+struct Prompts {
+    scripts: Arc<Scripts>,
+    tts: Arc<dyn Tts>,
+}
+
+impl PromptSource for Prompts {
+    fn available(&self, lang: Lang, key: &str, digit: Option<char>) -> bool {
+        self.text(lang, key, digit).is_some()
+    }
+
+    fn wav(&self, lang: Lang, key: &str, digit: Option<char>) -> BoxFuture<'_, Option<Bytes>> {
+        let text = self.text(lang, key, digit);
+        let voice = self.scripts.get(None).and_then(|s| s.voice(lang));
+        Box::pin(async move {
+            let text = speak::spoken(lang, &text?);
+            let mut stream =
+                self.tts.speak(TtsRequest { call: None, text, language: lang, voice, pace: 1.0, rate: LINE_RATE });
+            let mut pcm = Vec::new();
+            while let Some(event) = stream.next().await {
+                match event {
+                    Ok(TtsEvent::Audio(more)) => pcm.extend(more),
+                    Ok(TtsEvent::Done(_)) => break,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "a menu line could not be rendered");
+                        return None;
+                    }
+                }
+            }
+            Some(Bytes::from(wav::write(LINE_RATE, &pcm)))
+        })
+    }
+
+    fn text(&self, lang: Lang, key: &str, digit: Option<char>) -> Option<String> {
+        let script = self.scripts.get(None)?;
+        Some(script.line(lang, key).replace("{digit}", &digit.map(String::from).unwrap_or_default()))
+    }
+}
+
+/// What `/health` looks at.
+struct Parts {
+    local: Arc<Local>,
+    journal: Journal,
+    twilio_ready: bool,
+}
+
+impl HealthSource for Parts {
+    fn components(&self) -> Vec<Component> {
+        let mut all: Vec<Component> = [self.local.stt.health(), self.local.llm.health(), self.local.tts.health()]
+            .into_iter()
+            .map(|pool| {
+                let (status, detail) = if pool.healthy >= pool.wanted {
+                    ("ok", String::new())
+                } else if pool.healthy > 0 {
+                    (
+                        "degraded",
+                        format!("{} of {} workers answer; the others are restarting", pool.healthy, pool.wanted),
+                    )
+                } else {
+                    let why = pool.workers.iter().find_map(|w| w.last_error.clone()).unwrap_or_default();
+                    ("down", format!("no worker answers; see its last error, and `vaani doctor`. {why}"))
+                };
+                let facts = serde_json::to_value(&pool).unwrap_or_default();
+                Component { name: format!("engine/{}", pool.engine), status, detail: detail.trim().to_owned(), facts }
+            })
+            .collect();
+        all.push(Component {
+            name: "transport/twilio".to_owned(),
+            status: if self.twilio_ready { "ok" } else { "degraded" },
+            detail: if self.twilio_ready {
+                String::new()
+            } else {
+                "no auth token: Twilio's webhooks are refused; set TWILIO_AUTH_TOKEN or twilio.auth_token".to_owned()
+            },
+            facts: serde_json::Value::Null,
+        });
+        let dropped = self.journal.dropped();
+        all.push(Component {
+            name: "journal".to_owned(),
+            status: if dropped == 0 { "ok" } else { "degraded" },
+            detail: if dropped == 0 {
+                String::new()
+            } else {
+                format!("{dropped} records were lost; is the disk of the state directory full?")
+            },
+            facts: serde_json::Value::Null,
+        });
+        all
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! Arguments to one subcommand.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vaani::cli::main()
+}

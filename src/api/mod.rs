@@ -1,1 +1,64 @@
-//! HTTP resources.
+//! HTTP resources: types in, types out. Promise: personal data only with the box's API token; errors
+//! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
+
+mod ai;
+mod health;
+pub mod metrics;
+mod problem;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+pub use health::{Component, Health, HealthSource};
+pub use metrics::Metrics;
+pub use problem::Problem;
+
+use crate::base::Clock;
+use crate::base::secret::Secret;
+use crate::call::driver::Engines;
+use crate::call::registry::Registry;
+use crate::call::script::Scripts;
+
+/// What the resources need.
+#[derive(Clone)]
+pub struct ApiDeps {
+    pub registry: Registry,
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<dyn HealthSource>,
+    pub engines: Engines,
+    pub scripts: Arc<Scripts>,
+    pub clock: Clock,
+    pub token: Secret,
+}
+
+pub fn routes(deps: ApiDeps) -> Router {
+    let private = Router::new()
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
+        .route("/ai/process", post(ai::process))
+        .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
+    Router::new()
+        .route("/health", get(health::show))
+        .route("/metrics", get(metrics::show))
+        .merge(private)
+        .with_state(deps)
+}
+
+async fn require_token(State(deps): State<ApiDeps>, request: Request, next: Next) -> Response {
+    let given = request
+        .headers()
+        .get(axum::http::header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "));
+    if given.is_some_and(|token| deps.token.matches(token.trim())) {
+        next.run(request).await
+    } else {
+        Problem::unauthorized().into_response()
+    }
+}

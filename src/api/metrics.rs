@@ -1,0 +1,178 @@
+//! `/metrics`: Prometheus, fed by the calls' facts. Counts and times only, nobody's words or numbers.
+
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::ApiDeps;
+use crate::base::event::{Event, Record, Waterfall};
+
+type Labels = Vec<(&'static str, String)>;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StageLabel {
+    stage: &'static str,
+}
+
+const TURN_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];
+const CALL_BUCKETS: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// All counters of the daemon.
+pub struct Metrics {
+    registry: Registry,
+    started: Family<Labels, Counter>,
+    completed: Family<Labels, Counter>,
+    duration: Histogram,
+    active: Gauge<i64>,
+    stages: Family<StageLabel, Histogram>,
+    turns: Family<Labels, Counter>,
+    repairs: Family<Labels, Counter>,
+    faults: Family<Labels, Counter>,
+    barge_ins: Counter,
+    false_barge_ins: Counter,
+    fillers: Counter,
+    switches: Counter,
+    actions: Family<Labels, Counter>,
+    refused_words: Counter,
+    lost_media_ms: Counter<u64, AtomicU64>,
+}
+
+impl Metrics {
+    /// `more` registers the counters of rooms below (transports).
+    pub fn new(more: impl FnOnce(&mut Registry)) -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            started: Family::default(),
+            completed: Family::default(),
+            duration: Histogram::new(CALL_BUCKETS),
+            active: Gauge::default(),
+            stages: Family::new_with_constructor(|| Histogram::new(TURN_BUCKETS)),
+            turns: Family::default(),
+            repairs: Family::default(),
+            faults: Family::default(),
+            barge_ins: Counter::default(),
+            false_barge_ins: Counter::default(),
+            fillers: Counter::default(),
+            switches: Counter::default(),
+            actions: Family::default(),
+            refused_words: Counter::default(),
+            lost_media_ms: Counter::default(),
+        };
+        let r = &mut metrics.registry;
+        r.register("calls_started", "Calls announced by a carrier", metrics.started.clone());
+        r.register("calls_completed", "Calls that ended, by outcome and cause", metrics.completed.clone());
+        r.register("call_duration_seconds", "Length of ended calls", metrics.duration.clone());
+        r.register("active_call_sessions", "Calls announced and not ended", metrics.active.clone());
+        r.register(
+            "turn_stage_seconds",
+            "Time after the caller's last word at which a turn reached each stage",
+            metrics.stages.clone(),
+        );
+        r.register("turns_answered", "Turns answered, by language and way", metrics.turns.clone());
+        r.register("turn_repairs", "Reprompts, by kind", metrics.repairs.clone());
+        r.register("engine_faults", "Failed requests to engines, by stage", metrics.faults.clone());
+        r.register("barge_ins", "Times the caller spoke over the agent", metrics.barge_ins.clone());
+        r.register("false_barge_ins", "Of those, times the agent went on", metrics.false_barge_ins.clone());
+        r.register("fillers", "Fillers said while an answer was late", metrics.fillers.clone());
+        r.register("language_switches", "Changes of language within a call", metrics.switches.clone());
+        r.register("actions", "Actions carried out, by kind", metrics.actions.clone());
+        r.register("policy_refusals", "Lines the agent was not allowed to say", metrics.refused_words.clone());
+        r.register(
+            "lost_media_milliseconds",
+            "Callers' sound that carriers never delivered",
+            metrics.lost_media_ms.clone(),
+        );
+        more(r);
+        metrics
+    }
+
+    /// Counts one fact.
+    pub fn observe(&self, record: &Record) {
+        match &record.event {
+            Event::CallInitiated { transport, .. } => {
+                self.started.get_or_create(&vec![("transport", transport.clone())]).inc();
+                self.active.inc();
+            }
+            Event::CallEnded { outcome, cause, duration_ms, .. } => {
+                let labels = vec![("outcome", name(outcome)), ("cause", name(cause))];
+                self.completed.get_or_create(&labels).inc();
+                self.duration.observe(*duration_ms as f64 / 1_000.0);
+                self.active.dec();
+            }
+            Event::TurnAnswered { language, way, waterfall, .. } => {
+                self.turns.get_or_create(&vec![("language", language.tag().to_owned()), ("way", name(way))]).inc();
+                self.waterfall(waterfall);
+            }
+            Event::Repair { kind, .. } => {
+                self.repairs.get_or_create(&vec![("kind", name(kind))]).inc();
+            }
+            Event::EngineFault { stage, .. } => {
+                self.faults.get_or_create(&vec![("stage", name(stage))]).inc();
+            }
+            Event::BargeIn { .. } => {
+                self.barge_ins.inc();
+            }
+            Event::FalseBargeIn { .. } => {
+                self.false_barge_ins.inc();
+            }
+            Event::Filler { .. } => {
+                self.fillers.inc();
+            }
+            Event::LanguageSwitched { .. } => {
+                self.switches.inc();
+            }
+            Event::Action { action, .. } => {
+                let kind = action.split([' ', '[', ']']).find(|w| !w.is_empty()).unwrap_or("unknown").to_owned();
+                self.actions.get_or_create(&vec![("kind", kind)]).inc();
+            }
+            Event::PolicyRefused { .. } => {
+                self.refused_words.inc();
+            }
+            Event::AudioGap { missing_ms } => {
+                self.lost_media_ms.inc_by(u64::from(*missing_ms));
+            }
+            _ => {}
+        }
+    }
+
+    fn waterfall(&self, w: &Waterfall) {
+        let stages = [
+            ("endpoint", w.endpoint),
+            ("stt_final", w.stt_final),
+            ("llm_first_token", w.llm_first_token),
+            ("first_clause", w.first_clause),
+            ("tts_first_audio", w.tts_first_audio),
+            ("first_frame_out", w.first_frame_out),
+        ];
+        for (stage, ms) in stages {
+            if let Some(ms) = ms {
+                self.stages.get_or_create(&StageLabel { stage }).observe(f64::from(ms) / 1_000.0);
+            }
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The name serde gives a unit variant.
+fn name(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
+}

@@ -1,0 +1,28 @@
+//! `/sessions`: live calls and those that ended a moment ago.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::{ApiDeps, Problem};
+use crate::base::event::EndCause;
+use crate::call::registry::{Control, View};
+
+pub(super) async fn list(State(deps): State<ApiDeps>) -> Json<Vec<View>> {
+    Json(deps.registry.live())
+}
+
+/// One call with its facts, words included while it lives. Takes the box's id or the carrier's.
+pub(super) async fn show(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<Json<View>, Problem> {
+    deps.registry.view(&id).map(Json).ok_or_else(|| Problem::not_found("no such session"))
+}
+
+/// Says goodbye and hangs up.
+pub(super) async fn hang_up(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such session"))?;
+    if deps.registry.control(view.id, Control::Finish(EndCause::Operator)).await {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(Problem::not_found("the session is over"))
+    }
+}
