@@ -1,6 +1,8 @@
 //! A daemon of a few lines: starts the worker and talks to it.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 
+pub mod gguf;
+
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
