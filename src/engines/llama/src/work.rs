@@ -65,6 +65,10 @@ impl Calls {
             Ask::Generate(ask) => {
                 let text: usize = ask.messages.iter().map(|m| m.role.len() + m.content.len() + 64).sum();
                 let bytes = text + ask.grammar.as_ref().map_or(0, String::len);
+                if bytes > WAITING_BYTES_MAX {
+                    // Not even an empty queue would take it, so that another try is useless.
+                    return Err(Fail::refused(format!("the request has {bytes} bytes")));
+                }
                 let lane = self.homes().find(ask.conversation);
                 Ok(Sorted::Work(Asked { ask, lane }, bytes))
             }

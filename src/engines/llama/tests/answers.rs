@@ -1,5 +1,7 @@
 //! The starter model answers through the worker as its card says.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use serde_json::{Value, json};

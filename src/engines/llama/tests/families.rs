@@ -1,6 +1,8 @@
 //! Other families of models go through the same path: plain attention without a template, one with
 //! thoughts to switch off, a sliding window, and a recurrent state that cannot be taken back.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use serde_json::json;

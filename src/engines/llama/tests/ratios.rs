@@ -1,7 +1,7 @@
 //! What reuse and batching are worth, as ratios measured in one run. Not part of the tests, because
 //! time is no test: `cargo nextest run --workspace --run-ignored only -E 'binary(ratios)' --no-capture`.
 
-#![allow(clippy::disallowed_methods, reason = "this measures time")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "this measures time; a test")]
 
 mod support;
 
