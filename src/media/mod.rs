@@ -5,8 +5,11 @@
 //! Absent on purpose: carriers, text, who speaks when.
 
 pub mod activity;
+#[cfg(test)]
+mod cost;
 pub mod dtmf;
 pub mod endpoint;
+mod features;
 pub mod g711;
 pub mod jitter;
 pub mod noise;

@@ -73,17 +73,17 @@ impl Resampler {
             out.extend_from_slice(pcm);
             return;
         }
-        self.feed(pcm.iter().map(|s| f32::from(*s)), u64::MAX, out);
+        self.feed(pcm, u64::MAX, out);
     }
 
     /// Appends the rest and makes the resampler new again.
     pub fn finish(&mut self, out: &mut Vec<i16>) {
         let Some(engine) = &self.engine else { return };
         let due = resampled_len(self.taken, self.from, self.to);
-        let block = engine.input_frames_max();
         // The delay is shorter than a block, so that a few blocks of silence push everything out.
+        let silence = vec![0; engine.input_frames_max()];
         while self.given < due {
-            self.feed(std::iter::repeat_n(0.0, block), due, out);
+            self.feed(&silence, due, out);
         }
         self.pending.clear();
         self.taken = 0;
@@ -94,12 +94,15 @@ impl Resampler {
         }
     }
 
-    fn feed(&mut self, input: impl Iterator<Item = f32>, at_most: u64, out: &mut Vec<i16>) {
+    fn feed(&mut self, mut pcm: &[i16], at_most: u64, out: &mut Vec<i16>) {
         let Some(engine) = self.engine.as_mut() else { return };
-        for sample in input {
-            self.pending.push(sample);
-            if self.pending.len() < engine.input_frames_next() {
-                continue;
+        loop {
+            let wanted = engine.input_frames_next() - self.pending.len();
+            let (now, later) = pcm.split_at(wanted.min(pcm.len()));
+            self.pending.extend(now.iter().map(|s| f32::from(*s)));
+            pcm = later;
+            if now.len() < wanted {
+                return;
             }
             let made = run(engine.as_mut(), &self.pending, &mut self.made);
             self.pending.clear();
@@ -108,7 +111,8 @@ impl Resampler {
             let room = usize::try_from(at_most.saturating_sub(self.given)).unwrap_or(usize::MAX);
             let ready = &self.made[skipped..made];
             let ready = &ready[..ready.len().min(room)];
-            out.extend(ready.iter().map(|s| s.round().clamp(-32768.0, 32767.0) as i16));
+            // The cast saturates.
+            out.extend(ready.iter().map(|s| (s + 0.5_f32.copysign(*s)) as i16));
             self.given += ready.len() as u64;
         }
     }
