@@ -101,7 +101,7 @@ pub const GAP_CONCEALED_MAX: Duration = Duration::from_millis(200);
 /// Silence put in for one gap in a carrier's audio; beyond that its clock is taken to have jumped.
 pub const GAP_FILLED_MAX: Duration = Duration::from_secs(1);
 /// Segments of one leg whose progress is remembered after they were played; the oldest is forgotten.
-pub const PLAYOUT_LEDGER_MAX: usize = 256;
+pub const PLAYOUT_LEDGER_MAX: usize = 64;
 /// Marks of one leg waiting for the carrier's answer; the oldest is forgotten.
 pub const PLAYOUT_MARKS_MAX: usize = 256;
 /// One configuration file, bytes. Larger ones are refused.

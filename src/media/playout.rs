@@ -240,7 +240,8 @@ impl Playout {
 
     /// Steps over segments that are done and forgets the oldest of them.
     fn advance(&mut self) {
-        while self.segments.get(self.current).is_some_and(Segment::is_done) {
+        while let Some(segment) = self.segments.get_mut(self.current).filter(|s| s.is_done()) {
+            segment.samples = VecDeque::new();
             self.current += 1;
         }
         while self.current > PLAYOUT_LEDGER_MAX {
