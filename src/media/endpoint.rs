@@ -17,7 +17,7 @@ pub struct EndpointSettings {
     pub start_speech_ms: u32,
     pub start_window_ms: u32,
     /// How far before the first speech a turn is said to start, for soft consonants. The caller of
-    /// this machine keeps that much sound.
+    /// this machine keeps [`EndpointSettings::look_back_ms`] of sound.
     pub pre_roll_ms: u32,
     /// Silence that is told as a pause.
     pub soft_pause_ms: u32,
@@ -43,6 +43,14 @@ impl Default for EndpointSettings {
             hesitation_ms: 300,
             turn_max_ms: TURN_AUDIO_MAX.as_millis() as u32,
         }
+    }
+}
+
+impl EndpointSettings {
+    /// How far back in time [`Endpoint::SpeechStarted`] reaches at most: the pre-roll and the window
+    /// in which it was decided.
+    pub const fn look_back_ms(&self) -> u32 {
+        self.pre_roll_ms + self.start_window_ms
     }
 }
 
@@ -394,7 +402,8 @@ mod tests {
                 endpointer.set_needed_silence(needed);
                 match endpointer.push(now, speech) {
                     Some(Endpoint::SpeechStarted { at_ms }) => {
-                        prop_assert!(!open && at_ms <= now);
+                        let look_back = u64::from(EndpointSettings::default().look_back_ms());
+                        prop_assert!(!open && at_ms <= now && at_ms + look_back + 60 >= now);
                         open = true;
                     }
                     Some(Endpoint::SoftPause { speech_end_ms }) => {

@@ -80,6 +80,7 @@ impl Sound {
         for j in 0..=ORDER {
             let sum: f32 = x[ORDER..].iter().zip(&x[ORDER - j..]).map(|(a, b)| a * b).sum();
             r[0][j] = f64::from(sum);
+            r[j][0] = r[0][j];
         }
         // The other rows of the covariance differ from the first by the samples at the ends.
         for i in 0..ORDER {
@@ -87,22 +88,17 @@ impl Sound {
                 let gained = f64::from(x[ORDER - 1 - i]) * f64::from(x[ORDER - 1 - j]);
                 let lost = f64::from(x[n - 1 - i]) * f64::from(x[n - 1 - j]);
                 r[i + 1][j + 1] = r[i][j] + gained - lost;
-            }
-        }
-        for i in 1..=ORDER {
-            for j in 0..i {
-                r[i][j] = r[j][i];
+                r[j + 1][i + 1] = r[i + 1][j + 1];
             }
         }
         let energy = r[0][0] + 1.0;
         // Eliminating the past samples one by one leaves what they cannot explain.
         for k in (1..=ORDER).rev() {
-            let pivot = r[k][k].max(0.0) + 1.0;
-            for i in 0..k {
-                let part = r[i][k] / pivot;
-                for j in 0..k {
-                    r[i][j] -= part * r[k][j];
-                }
+            let known = r[k];
+            let pivot = known[k].max(0.0) + 1.0;
+            for row in r.iter_mut().take(k) {
+                let part = row[k] / pivot;
+                row.iter_mut().zip(&known).take(k).for_each(|(slot, known)| *slot -= part * known);
             }
         }
         (10.0 * (r[0][0].max(0.0) / energy).max(1e-6).log10()) as f32
