@@ -255,13 +255,24 @@ fn the_process_ends_with_its_socket_and_never_wrote_what_was_said() {
 
 #[test]
 fn a_frame_that_breaks_the_rules_ends_the_worker() {
-    for bytes in [vec![0xff; 64], vec![1, 0, 0, 0, 9], encode(1, &"not an ask", &[]).unwrap()] {
+    for bytes in [vec![0xff; 64], vec![1, 0, 0, 0, 9]] {
         let mut worker = Worker::start();
         worker.socket.write_all(&bytes).unwrap();
         worker.socket.shutdown(std::net::Shutdown::Write).unwrap();
         worker.child.wait().unwrap();
         assert!(worker.stderr().contains("not understood"), "{bytes:?}");
     }
+}
+
+#[test]
+fn an_ask_that_is_not_understood_is_refused_and_the_next_one_answered() {
+    let mut worker = Worker::start();
+    for (number, ask) in (1..).zip([json!("not an ask"), json!({"ask": "generate"}), json!({"ask": "sing"}), json!(7)])
+    {
+        worker.socket.write_all(&encode(number, &ask, &[]).unwrap()).unwrap();
+        assert!(matches!(worker.answer(number).failed, Some((Why::Refused, _))), "{ask}");
+    }
+    assert!(!worker.ask(9, chat(1, &[("system", BRIEF), ("user", "hello")])).text.is_empty());
 }
 
 #[test]
