@@ -144,6 +144,15 @@ pub(super) fn fold(text: &str) -> String {
     out
 }
 
+/// The sign that an independent vowel becomes behind a consonant; short a has none.
+fn vowel_sign(vowel: char) -> Option<String> {
+    match (u32::from(vowel), u32::from(vowel) & 0x7F) {
+        (0xB80..=0xD7F, 0x05) => Some(String::new()),
+        (code @ 0xB80..=0xD7F, 0x06..=0x14) => char::from_u32(code + 0x38).map(String::from),
+        _ => None,
+    }
+}
+
 pub(super) fn of(lang: Lang) -> &'static Lexicon {
     static ALL: [OnceLock<Lexicon>; Lang::ALL.len()] = [const { OnceLock::new() }; Lang::ALL.len()];
     ALL[lang as usize].get_or_init(|| build(lang))
@@ -198,6 +207,11 @@ impl Lexicon {
                 for (unit, spellings) in (1..).zip(words.units.split(';')) {
                     for spelling in spellings.split_whitespace() {
                         self.number(&format!("{stem}{spelling}"), ten * 10 + unit);
+                        let mut letters = spelling.chars();
+                        if let Some(sign) = letters.next().and_then(vowel_sign) {
+                            let stem = stem.trim_end_matches(['ு', 'ി', 'ி']);
+                            self.number(&format!("{stem}{sign}{}", letters.as_str()), ten * 10 + unit);
+                        }
                     }
                 }
             }
@@ -221,7 +235,42 @@ impl Lexicon {
                 self.add(phrase, *heard);
             }
         }
+        if !words.tens.is_empty() {
+            self.fused_numbers(words);
+        }
         self.endings.extend(words.endings.split('|').filter(|ending| !ending.is_empty()).map(fold));
+    }
+
+    /// Where words run together: ನೂರ + ಇಪ್ಪತ್ತು = ನೂರಿಪ್ಪತ್ತು, നൂറ്റി + അമ്പത് = നൂറ്റമ്പത്.
+    fn fused_numbers(&mut self, words: &Words) {
+        let mut hundreds: Vec<(String, u64)> =
+            (1..).zip(words.hundreds).map(|(n, (_, joined))| (fold(joined), n * 100)).collect();
+        let mut smalls: Vec<(String, u64)> = Vec::new();
+        for (word, heard) in &self.words {
+            match heard {
+                Heard::N(n) if *n < 100 => smalls.push((word.clone(), *n)),
+                Heard::N(n) if *n < 1_000 && word.ends_with(['ு', 'ി']) => hundreds.push((word.clone(), *n)),
+                _ => {}
+            }
+        }
+        // The same for thousands, in the spellings beside the table's.
+        for (small, n) in &smalls {
+            for (last, fused) in [('ு', "ாயிர"), ('്', "ായിര")] {
+                if let (Some(stem), Some(thousands)) = (small.strip_suffix(last), &words.thousands) {
+                    self.number(&format!("{stem}{fused}{}", thousands.end), n * 1_000);
+                    self.number(&format!("{stem}{fused}{}", thousands.more), n * 1_000);
+                }
+            }
+        }
+        for (joined, hundred) in &hundreds {
+            let stem = joined.trim_end_matches(['ு', 'ി']);
+            for (small, n) in &smalls {
+                let mut letters = small.chars();
+                if let Some(sign) = letters.next().and_then(vowel_sign) {
+                    self.number(&format!("{stem}{sign}{}", letters.as_str()), hundred + n);
+                }
+            }
+        }
     }
 
     fn number(&mut self, word: &str, n: u64) {

@@ -168,7 +168,7 @@ pub(super) fn at(tokens: &[Token], from: usize) -> Option<Numeral> {
                 Some(_) => None,
             }
             .map(|value| current = Some(value)),
-            // A fused hundred: 200, 300 …
+            // A fused hundred: 200, 300 …, 125
             Token::Word(Heard::N(n)) if *n < 1_000 => (current.is_none() && !hundreds).then(|| {
                 current = Some(n * 1_000);
                 hundreds = true;

@@ -146,6 +146,11 @@ fn small_words_of_everyday_speech_are_no_numbers() {
          en one hundred and five => 105
          hi एक सौ एक => 101
          ta முப்பத்திஐந்து => 35
+         ta ஐநூற்றைம்பது => 550
+         kn ನೂರಿಪ್ಪತ್ತೈದು => 125
+         ml നൂറ്റമ്പത് => 150
+         ml നാല്പത്തിയഞ്ചായിരം => 45000
+         ta அம்பத்தஞ்சாயிரம் => 55000
          en one moment => 1",
         |slots| slots.number.map(|number| number.to_string()),
     );
