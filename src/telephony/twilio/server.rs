@@ -23,6 +23,7 @@ use super::socket;
 use super::tokens::{Ticket, Tokens};
 use super::twiml::{self, Gather, Stream, Verb};
 use crate::base::event::{CallState, Direction};
+use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::leg::{Announcement, Exchange, Refusal};
@@ -35,6 +36,8 @@ pub const MENU_KEYS: &str = "1234567890*";
 #[derive(Clone, Debug)]
 pub struct TwilioSettings {
     pub keys: Keys,
+    /// Still believed while the account's token is being changed.
+    pub previous_auth_token: Option<Secret>,
     /// Where the carrier reaches us. `http://` makes the media socket `ws://` (rehearsals).
     pub public_base_url: PublicUrl,
     /// Ask for the language by key, if the agent has several.
@@ -52,6 +55,7 @@ impl TwilioSettings {
     pub fn new(keys: Keys, public_base_url: PublicUrl) -> Self {
         Self {
             keys,
+            previous_auth_token: None,
             public_base_url,
             menu: true,
             menu_timeout: Duration::from_secs(6),
@@ -156,8 +160,7 @@ impl Webhook {
     async fn receive(shared: &Shared, request: Request) -> Result<Self, Answer> {
         let (parts, body) = request.into_parts();
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-        let keys = &shared.deps.settings.keys;
-        if !keys.is_configured() {
+        if !shared.deps.settings.keys.is_configured() {
             return Err(shared.unconfigured());
         }
         let read = axum::body::to_bytes(body, limits::WEBHOOK_BODY_MAX);
@@ -170,12 +173,14 @@ impl Webhook {
         let query = decode(uri.query().unwrap_or_default().as_bytes());
         let claim = presented(&parts.headers);
         let (checked, params) = match (&parts.method, kind_of(&parts.headers, &body)) {
-            (&Method::GET | &Method::HEAD, _) => (keys.check_form(claim, &url, &[]), query.clone()),
+            (&Method::GET | &Method::HEAD, _) => {
+                (shared.check(|keys| keys.check_form(claim, &url, &[])), query.clone())
+            }
             (_, BodyKind::Form) => {
                 let form = decode(&body);
-                (keys.check_form(claim, &url, &form), form)
+                (shared.check(|keys| keys.check_form(claim, &url, &form)), form)
             }
-            (_, BodyKind::Json) => (keys.check_body(claim, &url, &body), json_pairs(&body)),
+            (_, BodyKind::Json) => (shared.check(|keys| keys.check_body(claim, &url, &body)), json_pairs(&body)),
             (_, BodyKind::Other) => {
                 return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send a form or JSON"));
             }
@@ -299,7 +304,8 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     let claim = presented(&parts.headers);
     if claim.signature.is_some() || settings.require_upgrade_signature {
-        let checked = settings.keys.check_upgrade(claim, &settings.public_base_url, uri.path(), uri.query());
+        let base = &settings.public_base_url;
+        let checked = shared.check(|keys| keys.check_upgrade(claim, base, uri.path(), uri.query()));
         if let Err(fault) = checked {
             return shared.unsigned(fault, uri.path()).into_response();
         }
@@ -326,6 +332,17 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
 }
 
 impl Shared {
+    /// With the keys of today, then with yesterday's.
+    fn check(&self, with: impl Fn(&Keys) -> Result<(), Fault>) -> Result<(), Fault> {
+        let TwilioSettings { keys, previous_auth_token, .. } = &self.deps.settings;
+        match (with(keys), previous_auth_token) {
+            (Err(Fault::Mismatch), Some(previous)) => {
+                with(&Keys { auth_token: Some(previous.clone()), shared: keys.shared.clone() })
+            }
+            (checked, _) => checked,
+        }
+    }
+
     /// A call asks what to do for the first time.
     fn begin(&self, webhook: &Webhook) -> Result<Answer, Answer> {
         let call = self.announce(webhook)?;

@@ -26,6 +26,7 @@ use vaani::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSe
 
 use crate::exchange::Notes;
 
+const OLD_TOKEN: &str = "the-token-before-that";
 const TOKEN: &str = "a-token-for-tests";
 /// Long enough for the slowest machine; nothing is measured with it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,6 +47,7 @@ struct Setup {
     configured: bool,
     require_upgrade_signature: bool,
     spoken_busy: bool,
+    token_changing: bool,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             configured: true,
             require_upgrade_signature: true,
             spoken_busy: false,
+            token_changing: false,
         }
     }
 }
@@ -69,6 +72,7 @@ impl Setup {
         let mut settings = TwilioSettings::new(keys, public.clone());
         settings.require_upgrade_signature = self.require_upgrade_signature;
         settings.spoken_busy = self.spoken_busy;
+        settings.previous_auth_token = self.token_changing.then(|| Secret::new(OLD_TOKEN));
         let (exchange, offers) = Notes::new(self.languages);
         let exchange = Arc::new(exchange);
         let (tasks, clock, metrics) = (Scope::new(), Clock::system(), TwilioMetrics::default());

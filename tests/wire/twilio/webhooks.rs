@@ -43,6 +43,18 @@ async fn a_webhook_without_a_valid_signature_starts_nothing() {
 }
 
 #[tokio::test]
+async fn the_old_token_holds_while_it_is_being_changed() {
+    for (token_changing, token, taken) in [(true, OLD_TOKEN, true), (true, "other", false), (false, OLD_TOKEN, false)] {
+        let mut running = Setup { token_changing, ..Setup::default() }.start().await;
+        let mut options = running.options();
+        options.auth_token = Secret::new(token);
+        assert_eq!(running.dial(options).await.is_ok(), taken, "{token_changing} {token}");
+        let (carrier, _leg) = running.call(running.options()).await;
+        drop(carrier);
+    }
+}
+
+#[tokio::test]
 async fn a_box_without_a_token_says_so() {
     let running = Setup { configured: false, ..Setup::default() }.start().await;
     assert_eq!(running.post("/voice/incoming", &running.form()).await.0, 503);
