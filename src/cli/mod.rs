@@ -7,10 +7,12 @@ pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
 pub mod config;
+mod daemon;
 pub mod explain;
 mod local;
 pub mod models;
 mod output;
+pub mod rehearse;
 pub mod serve;
 pub mod simulate;
 pub mod transcribe;
@@ -41,6 +43,8 @@ enum Command {
     Transcribe(transcribe::Args),
     /// What the box makes of a text, without any engine.
     Explain(explain::Args),
+    /// Call the box over the carrier's real protocol and check the conversation.
+    Rehearse(rehearse::Args),
     /// Run whole calls in virtual time with faults and check what must always hold.
     Simulate(simulate::Args),
     /// Measure.
@@ -87,6 +91,7 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         match command {
             Command::Serve(args) => Box::pin(serve::run(args, settings)).await,
             Command::Transcribe(args) => Box::pin(transcribe::run(args, &settings)).await,
+            Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,

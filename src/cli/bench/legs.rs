@@ -13,11 +13,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::daemon::{Daemon, Usage};
 use super::load::{Load, Measured};
 use crate::base::audio::{LINE_FRAME, LINE_RATE};
 use crate::base::tasks::Scope;
 use crate::base::{Clock, g711, limits};
+use crate::cli::daemon::{Daemon, Usage};
 use crate::cli::output::{json_line, line};
 use crate::config::Settings;
 use crate::media::{resample, wav};
@@ -80,7 +80,7 @@ struct Spread {
 pub(super) async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     raise_descriptor_limit(args.calls);
     let sound = sound(&args, settings)?;
-    let daemon = Daemon::start(settings, args.calls as usize + 8).await?;
+    let daemon = Daemon::start(settings, args.calls as usize + 8, false).await?;
     let measured = measure(&args, &daemon, sound).await;
     daemon.stop().await?;
     let report = measured?;

@@ -1,6 +1,5 @@
 //! `vaani bench`: measurements of this box, each against something it can be compared with.
 
-mod daemon;
 mod legs;
 mod load;
 

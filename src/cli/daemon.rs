@@ -1,4 +1,4 @@
-//! A daemon of its own for a measurement: the same binary, a fresh state directory, no engines.
+//! A daemon of its own for a measurement or a rehearsal: the same binary, a fresh state directory.
 //! What the kernel says of its process is the daemon's alone.
 
 use std::os::unix::fs::DirBuilderExt as _;
@@ -27,6 +27,7 @@ pub(super) struct Daemon {
     state: PathBuf,
     pub(super) url: PublicUrl,
     pub(super) auth_token: Secret,
+    pub(super) api_token: Secret,
 }
 
 /// What the process has used so far.
@@ -40,15 +41,15 @@ pub(super) struct Usage {
 }
 
 impl Daemon {
-    /// Starts one that takes `calls` calls at once.
-    pub(super) async fn start(settings: &Settings, calls: usize) -> anyhow::Result<Self> {
-        let state = std::env::temp_dir().join(format!("vaani-bench-{}", std::process::id()));
+    /// Starts one that takes `calls` calls at once. Without engines it can do the line test only.
+    pub(super) async fn start(settings: &Settings, calls: usize, engines: bool) -> anyhow::Result<Self> {
+        let state = std::env::temp_dir().join(format!("vaani-{}", std::process::id()));
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&state)
             .with_context(|| format!("could not make {}", state.display()))?;
-        let auth_token = Secret::random()?;
+        let (auth_token, api_token) = (Secret::random()?, Secret::random()?);
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("--config")
@@ -61,12 +62,15 @@ impl Daemon {
             .env("VAANI_TWILIO__AUTH_TOKEN", auth_token.expose())
             .env("VAANI_STATE__DIR", &state)
             .env("VAANI_CALLS__MAX_CALLS", calls.to_string())
+            .env("VAANI_API__TOKEN", api_token.expose())
             .env("VAANI_LOG__LEVEL", "error")
-            // The line test needs no engines, and they would share the cores: none is found here.
-            .env("VAANI_DATA__ENGINES_DIR", &state)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+        if !engines {
+            // They would share the cores with what is measured: none is found here.
+            command.env("VAANI_DATA__ENGINES_DIR", &state);
+        }
         let mut child = command.spawn().context("could not start the daemon")?;
         let pid = child.id().context("the daemon ended at once")?;
         let stdout = child.stdout.take().context("the daemon has no output")?;
@@ -76,7 +80,7 @@ impl Daemon {
         let ready: serde_json::Value = serde_json::from_str(&line).context("the daemon announced something odd")?;
         let listening = ready["listening"].as_str().context("the daemon did not say where it listens")?;
         let url = format!("http://{listening}").parse()?;
-        Ok(Self { child, pid, state, url, auth_token })
+        Ok(Self { child, pid, state, url, auth_token, api_token })
     }
 
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {

@@ -1,0 +1,373 @@
+//! One rehearsed call: the carrier's side of the line, the caller's voice and ears.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use super::judge::{self, Evidence};
+use super::report::TurnReport;
+use super::scenario::{Scenario, Turn};
+use crate::ai::engines::{Voices, Whisper};
+use crate::ai::stt::{LanguageHint, Stt, SttRequest};
+use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
+use crate::base::audio::{LINE_RATE, STT_RATE, rms};
+use crate::base::event::{Event, Record, Waterfall};
+use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, Lang, Moment};
+use crate::dialogue::speak;
+use crate::media::noise::{Colour, Noise, level_dbfs};
+use crate::media::resample;
+use crate::telephony::public_url::PublicUrl;
+use crate::telephony::twilio::carrier::{CarrierCall, DialOptions, Heard, Network};
+
+/// Nobody waits longer for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// A person's pause before the next sentence.
+const BREATH: Duration = Duration::from_millis(400);
+/// Louder than this is sound.
+const AUDIBLE: f32 = 150.0;
+
+/// The box under rehearsal.
+pub(super) struct Target {
+    pub url: PublicUrl,
+    pub public_url: PublicUrl,
+    pub auth_token: Secret,
+    pub api_token: Secret,
+}
+
+pub(super) struct Caller<'a> {
+    pub target: &'a Target,
+    pub voices: Voices,
+    pub ear: Whisper,
+    pub variant: &'a str,
+    pub snr: Option<f32>,
+    pub loss: f32,
+    pub jitter: Duration,
+    pub http: reqwest::Client,
+    pub tasks: Scope,
+    pub clock: Clock,
+}
+
+/// What the caller's earpiece played, with the time of each frame.
+#[derive(Default)]
+struct Tape {
+    frames: Vec<(Moment, Vec<i16>)>,
+    ended: bool,
+}
+
+struct Line<'a> {
+    caller: &'a Caller<'a>,
+    sid: String,
+    tape: Arc<Mutex<Tape>>,
+    /// Facts of the call already looked at.
+    seen: usize,
+}
+
+/// What came of one turn, as the box's own facts tell it.
+#[derive(Default)]
+struct Answer {
+    heard: Vec<String>,
+    said: Vec<String>,
+    said_language: Option<Lang>,
+    intent: Option<String>,
+    way: Option<String>,
+    waterfall: Option<Waterfall>,
+    went_on: bool,
+    ended: bool,
+    repaired: bool,
+}
+
+impl Caller<'_> {
+    /// A box that has just started may still be loading its models.
+    pub(super) async fn wait_until_ready(&self) -> anyhow::Result<()> {
+        let url = self.target.url.webhook("/health");
+        for _ in 0..300 {
+            if let Ok(answer) = self.http.get(&url).send().await
+                && let Ok(health) = answer.json::<Value>().await
+                && health["status"] == "ok"
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        bail!("the box at {} does not get healthy; see its /health", self.target.url)
+    }
+
+    /// Plays one scenario; the turns that were reached.
+    pub(super) async fn play(&self, scenario: &Scenario) -> anyhow::Result<Vec<TurnReport>> {
+        let mut options = DialOptions::new(self.target.url.clone(), self.target.auth_token.clone());
+        options.public_base_url = self.target.public_url.clone();
+        options.http = Some(self.http.clone());
+        options.network = Network { loss: self.loss, jitter: self.jitter, ..Network::default() };
+        options.digits.extend(scenario.key);
+        let sid = options.call_sid.clone();
+        let call = CarrierCall::dial(options, &self.tasks, self.clock).await.context("the call did not come about")?;
+        let voice = call.caller();
+        let tape = Arc::new(Mutex::new(Tape::default()));
+        self.tasks.spawn("earpiece", record(call, Arc::clone(&tape)));
+        let mut line = Line { caller: self, sid, tape, seen: 0 };
+        line.greeting().await?;
+        let mut reports = Vec::new();
+        let mut language = scenario.language;
+        for (number, turn) in scenario.turns.iter().enumerate() {
+            language = turn.language.unwrap_or(language);
+            let pcm = self.speech(scenario.language, &turn.says).await?;
+            tokio::time::sleep(turn.interrupts_after_ms.map_or(BREATH, Duration::from_millis)).await;
+            let spoke_from = line.position();
+            // The last sound of the utterance has left when this returns.
+            let Ok(spoke_until) = voice.say(pcm).await else {
+                reports.push(TurnReport::lost(scenario, number, turn, "the box had hung up"));
+                break;
+            };
+            let answer = line.answer(turn).await?;
+            reports.push(self.report(scenario, number, turn, language, &line, answer, spoke_from, spoke_until).await?);
+            if reports.last().is_some_and(|r| r.ended) {
+                break;
+            }
+        }
+        // The box may have hung up already.
+        let _ = voice.hang_up().await;
+        Ok(reports)
+    }
+
+    /// The caller's sentence as sound, 8 kHz.
+    async fn speech(&self, language: Lang, text: &str) -> anyhow::Result<Vec<i16>> {
+        let mut stream = self.voices.speak(TtsRequest {
+            call: None,
+            text: speak::spoken(language, text),
+            language,
+            voice: Some(format!("espeak:{}+{}?rate=150", language.iso(), self.variant)),
+            pace: 1.0,
+            rate: LINE_RATE,
+        });
+        let mut pcm = Vec::new();
+        while let Some(event) = stream.next().await {
+            if let TtsEvent::Audio(more) = event.context("the caller's voice failed")? {
+                pcm.extend(more);
+            }
+        }
+        // The voice's own trailing silence would count as the box's waiting time.
+        while pcm.last().is_some_and(|s| s.unsigned_abs() < 60) {
+            pcm.pop();
+        }
+        if let Some(snr) = self.snr {
+            let noise = Noise::new(Colour::Pink, 7).take(pcm.len(), level_dbfs(&pcm) - snr);
+            for (sample, noise) in pcm.iter_mut().zip(noise) {
+                *sample = sample.saturating_add(noise);
+            }
+        }
+        Ok(pcm)
+    }
+
+    /// What the box's sound says, to ears that know it is one of these languages.
+    async fn listen(&self, pcm: &[i16]) -> anyhow::Result<(String, Lang)> {
+        let wide = resample::convert(pcm, LINE_RATE, STT_RATE);
+        let (mut text, mut language, mut longest) = (String::new(), Lang::En, 0);
+        for part in parts(&wide) {
+            let request = SttRequest {
+                call: None,
+                audio: Arc::from(part),
+                hint: LanguageHint::Open { among: Lang::ALL.to_vec() },
+                speculative: false,
+            };
+            let heard = self.ear.transcribe(request).await?;
+            if part.len() > longest && !heard.text.is_empty() {
+                (language, longest) = (heard.language, part.len());
+            }
+            text = format!("{text} {}", heard.text);
+        }
+        Ok((text.trim().to_owned(), language))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the evidence of one turn")]
+    async fn report(
+        &self,
+        scenario: &Scenario,
+        number: usize,
+        turn: &Turn,
+        language: Lang,
+        line: &Line<'_>,
+        answer: Answer,
+        spoke_from: usize,
+        spoke_until: Moment,
+    ) -> anyhow::Result<TurnReport> {
+        let (sound, first_sound) = line.sound_since(spoke_from, spoke_until);
+        let agent_said = answer.said.join(" ");
+        let (agent_heard_back, sounds) = if agent_said.is_empty() || sound.is_empty() {
+            (String::new(), language)
+        } else {
+            self.listen(&sound).await?
+        };
+        let evidence = Evidence {
+            says: turn.says.clone(),
+            heard: answer.heard.join(" "),
+            agent_said: agent_said.clone(),
+            agent_heard_back: agent_heard_back.clone(),
+            heard_back_language: (!agent_heard_back.is_empty()).then_some(sounds),
+            said_language: answer.said_language,
+            intent: answer.intent.clone(),
+            answered: !answer.said.is_empty() && !answer.repaired,
+        };
+        let mut faults = if turn.agent_goes_on {
+            if answer.went_on { Vec::new() } else { vec!["the agent did not go on".to_owned()] }
+        } else {
+            judge::faults(&evidence, language, &turn.intents, &turn.contains)
+        };
+        if turn.ends && !answer.ended {
+            faults.push("the box did not hang up".to_owned());
+        }
+        Ok(TurnReport {
+            scenario: scenario.name.clone(),
+            language,
+            turn: number + 1,
+            caller_said: turn.says.clone(),
+            heard: evidence.heard,
+            agent_said,
+            agent_heard_back,
+            agent_language: answer.said_language,
+            intent: answer.intent,
+            way: answer.way,
+            voice_to_voice_ms: first_sound.map(|at| at.since(spoke_until).as_millis() as u64),
+            waterfall: answer.waterfall,
+            passed: faults.is_empty(),
+            faults,
+            ended: answer.ended,
+        })
+    }
+}
+
+impl Line<'_> {
+    fn tape(&self) -> std::sync::MutexGuard<'_, Tape> {
+        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn position(&self) -> usize {
+        self.tape().frames.len()
+    }
+
+    /// What was audible after `until`, and when it began.
+    fn sound_since(&self, from: usize, until: Moment) -> (Vec<i16>, Option<Moment>) {
+        let tape = self.tape();
+        let after: Vec<_> = tape.frames[from.min(tape.frames.len())..].iter().filter(|(at, _)| *at >= until).collect();
+        let first = after.iter().position(|(_, pcm)| rms(pcm) > AUDIBLE);
+        let sound = after.iter().flat_map(|(_, pcm)| pcm.iter().copied()).collect();
+        (sound, first.map(|i| after[i].0))
+    }
+
+    /// New facts of the call.
+    async fn facts(&mut self) -> anyhow::Result<Vec<Record>> {
+        let url = self.caller.target.url.webhook(&format!("/sessions/{}", self.sid));
+        let request = self.caller.http.get(&url).bearer_auth(self.caller.target.api_token.expose());
+        let answer = request.send().await.context("the box does not answer")?;
+        if !answer.status().is_success() {
+            bail!("the box answered {} to /sessions; is the API token the box's?", answer.status());
+        }
+        let view: Value = answer.json().await?;
+        let events: Vec<Record> = serde_json::from_value(view["events"].clone())?;
+        let new = events.into_iter().skip(self.seen).collect::<Vec<_>>();
+        self.seen += new.len();
+        Ok(new)
+    }
+
+    /// Listens to the greeting to its end.
+    async fn greeting(&mut self) -> anyhow::Result<()> {
+        let until = self.caller.clock.now() + ANSWER_WITHIN;
+        while self.caller.clock.now() < until {
+            if self.facts().await?.iter().any(|r| matches!(r.event, Event::Said { .. })) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the box did not greet")
+    }
+
+    /// Waits for the answer to what was just said.
+    async fn answer(&mut self, turn: &Turn) -> anyhow::Result<Answer> {
+        let until = self.caller.clock.now() + ANSWER_WITHIN;
+        let mut answer = Answer::default();
+        while self.caller.clock.now() < until {
+            for record in self.facts().await? {
+                match record.event {
+                    Event::Heard { text, .. } => answer.heard.push(text),
+                    Event::Said { text, language, cut: false, .. } => {
+                        answer.said.push(text);
+                        answer.said_language = Some(language);
+                    }
+                    Event::TurnAnswered { intent, way, waterfall, .. } => {
+                        answer.intent = intent;
+                        answer.way = serde_json::to_value(way)?.as_str().map(str::to_owned);
+                        answer.waterfall = Some(waterfall);
+                    }
+                    Event::FalseBargeIn { .. } => answer.went_on = true,
+                    Event::Repair { .. } => answer.repaired = true,
+                    Event::CallEnded { .. } => answer.ended = true,
+                    _ => {}
+                }
+            }
+            let answered = answer.waterfall.is_some() && (!turn.ends || answer.ended);
+            let repaired = answer.repaired && !answer.said.is_empty();
+            let went_on = turn.agent_goes_on && answer.went_on && !answer.said.is_empty();
+            if answered || repaired || went_on || answer.ended || self.tape().ended {
+                // The last frames are still on their way to the earpiece.
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        Ok(answer)
+    }
+}
+
+async fn record(mut call: CarrierCall, tape: Arc<Mutex<Tape>>) {
+    while let Some(heard) = call.hear().await {
+        let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
+        match heard {
+            Heard::Frame(played) => tape.frames.push((played.at, played.pcm)),
+            Heard::Cleared { .. } => {}
+            Heard::Ended(_) => {
+                tape.ended = true;
+                return;
+            }
+        }
+    }
+    tape.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+}
+
+/// Cuts a recording at its pauses into parts a recogniser likes: no long silence inside, none
+/// longer than 12 s.
+fn parts(wide: &[i16]) -> Vec<&[i16]> {
+    const STEP: usize = STT_RATE as usize / 50;
+    let loud: Vec<bool> = wide.chunks(STEP).map(|frame| rms(frame) > AUDIBLE).collect();
+    let mut found = Vec::new();
+    let mut start: Option<usize> = None;
+    let mut quiet = 0;
+    for (at, loud) in loud.iter().enumerate() {
+        match (loud, start) {
+            (true, None) => {
+                start = Some(at.saturating_sub(8));
+                quiet = 0;
+            }
+            (true, Some(from)) => {
+                quiet = 0;
+                if at - from > 600 {
+                    found.push((from, at));
+                    start = Some(at);
+                }
+            }
+            (false, Some(from)) => {
+                quiet += 1;
+                if quiet > 30 {
+                    found.push((from, at - 20));
+                    start = None;
+                }
+            }
+            (false, None) => {}
+        }
+    }
+    found.extend(start.map(|from| (from, loud.len())));
+    found.into_iter().map(|(from, to)| &wide[from * STEP..(to * STEP).min(wide.len())]).collect()
+}
