@@ -14,8 +14,9 @@ use crate::media::endpoint::{Endpoint, EndpointSettings, Endpointer};
 use crate::media::jitter::Sequencer;
 use crate::media::resample::{ResampleError, Resampler};
 
-/// Sound kept from before the voice was noticed: the first consonant is soft.
-const PRE_ROLL: Duration = Duration::from_millis(300);
+/// Sound kept from before the voice was noticed: what it took to notice it, and the soft consonant
+/// before that.
+const PRE_ROLL: Duration = Duration::from_millis(500);
 /// Silence kept after the last voice in what is recognised.
 const POST_ROLL: Duration = Duration::from_millis(160);
 
@@ -138,8 +139,9 @@ impl Hearing {
                 self.in_turn = true;
                 self.turn.clear();
                 self.turn.extend(self.recent.drain(..));
-                // The endpointer counts the pre-roll in; the voice itself began after it.
-                let ago = self.ago(at_ms).saturating_sub(PRE_ROLL);
+                // The endpointer counts its pre-roll in; the voice itself began after it.
+                let before = u64::from(EndpointSettings::default().pre_roll_ms);
+                let ago = self.ago(at_ms + before);
                 let ago_ms = u32::try_from(ago.as_millis()).unwrap_or(u32::MAX);
                 noticed.push(Heard::SpeechStarted { ago_ms });
             }

@@ -45,7 +45,10 @@ pub(super) fn faults(evidence: &Evidence, language: Lang, intents: &[String], co
         faults.push(format!("taken for {intent}"));
     }
     let answer = spoken(language, &evidence.agent_said).to_lowercase();
-    let holds = |part: &String| answer.contains(&spoken(language, part).to_lowercase());
+    // Number words change their endings before another word; the figures do not.
+    let figures = evidence.agent_said.replace(',', "");
+    let holds =
+        |part: &String| answer.contains(&spoken(language, part).to_lowercase()) || figures.contains(part.as_str());
     if !contains.is_empty() && !contains.iter().any(holds) {
         faults.push(format!("the answer has none of {contains:?}"));
     }
