@@ -60,6 +60,8 @@ impl ModelSizes {
     }
 }
 
+/// Models up to this size are quick on one thread (the language model's worker draws the same line).
+const SMALL: u64 = 48 * MIB;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -86,17 +88,16 @@ impl Hardware {
         }
     }
 
-    /// Workers and threads for these models. The threads of recognition and language model together
-    /// never exceed the cores, because the engines' thread teams spin while they wait for each
-    /// other; synthesis is so cheap (a hundredth of real time) that it shares.
+    /// Workers and threads for these models. The thread teams of large models spin while they wait
+    /// for each other, so that together they never exceed the cores. Small models run every request
+    /// on one thread of its own; those share the cores like any others, and so does synthesis.
     pub fn plan(&self, sizes: ModelSizes) -> Plan {
         let cores = self.cores.max(1);
         let for_stt = (cores / 2).max(1);
         let for_llm = (cores - cores / 2).max(1);
-        // A small model has no use for a second thread; a large one would make a caller wait.
-        let stt_threads = if sizes.stt < 100 * MIB { 1 } else { for_stt.min(4) };
-        let stt_slots = (for_stt / stt_threads).clamp(1, 16);
-        let llm_threads = if sizes.llm < 100 * MIB { for_llm.min(2) } else { for_llm.min(16) };
+        let (stt_slots, stt_threads) =
+            if sizes.stt < SMALL { (cores.min(16), 1) } else { ((for_stt / 4).clamp(1, 16), for_stt.min(4)) };
+        let llm_threads = if sizes.llm < SMALL { cores.min(8) } else { for_llm.min(16) };
         let llm_slots = if sizes.llm < GIB { 8 } else { 4 };
         let spare = |bytes: u64| usize::from(self.memory >= 2 * GIB && bytes * 4 + 512 * MIB < self.memory_free);
         let limit = |bytes: u64, slots: usize| bytes * 2 + GIB + slots as u64 * 256 * MIB;
@@ -159,10 +160,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn threads_never_exceed_the_cores(cores in 2_usize..256, stt in 0..4 * GIB, llm in 0..40 * GIB, memory in GIB..256 * GIB) {
+        fn threads_that_spin_never_exceed_the_cores(
+            cores in 2_usize..256,
+            stt in 0..4 * GIB,
+            llm in 0..40 * GIB,
+            memory in GIB..256 * GIB,
+        ) {
             let plan = machine(cores, memory).plan(ModelSizes { stt, llm, tts: 0 });
-            let threads = plan.stt.workers * plan.stt.slots * plan.stt.threads + plan.llm.workers * plan.llm.threads;
-            prop_assert!(threads <= cores, "{threads} threads on {cores} cores");
+            let of_stt = plan.stt.workers * plan.stt.slots * plan.stt.threads;
+            let of_llm = plan.llm.workers * plan.llm.threads;
+            let spinning = if stt < SMALL { 0 } else { of_stt } + if llm < SMALL { 0 } else { of_llm };
+            prop_assert!(spinning <= cores, "{spinning} threads on {cores} cores");
+            prop_assert!(of_stt <= cores && of_llm <= cores);
             for worker in [plan.stt, plan.llm, plan.tts] {
                 prop_assert!(worker.workers >= 1 && worker.slots >= 1 && worker.threads >= 1);
             }
