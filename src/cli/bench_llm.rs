@@ -3,16 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use futures_util::StreamExt;
+use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use super::bench_stt::Spread;
-use super::local::Local;
+use super::local::{Local, read_answer};
 use super::output::{json_line, line};
 use crate::ai::engines::Llama;
-use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Message, Role};
+use crate::ai::llm::{Llm, LlmRequest, Message, Role};
 use crate::base::limits::ENGINE_READY_WITHIN;
 use crate::base::{CallId, Clock};
 use crate::config::Settings;
@@ -90,10 +89,10 @@ async fn measure(args: &Args, local: &Local, llama: &Llama) -> anyhow::Result<Su
         let mut talk = vec![Message::new(Role::System, brief(number as usize, facts))];
         for question in QUESTIONS {
             talk.push(Message::new(Role::User, question));
-            let turn = timed(llama.generate(request(Some(call), &talk)), clock).await?;
+            let turn = read_answer(llama.generate(request(Some(call), &talk)), clock).await?;
             if talk.len() > 2 {
                 later.push(turn.first_token);
-                cold.push(timed(llama.generate_cold(request(None, &talk)), clock).await?.first_token);
+                cold.push(read_answer(llama.generate_cold(request(None, &talk)), clock).await?.first_token);
             } else {
                 brief_tokens = turn.usage.prompt_tokens;
             }
@@ -134,7 +133,7 @@ async fn throughput(llama: &Llama, clock: Clock) -> anyhow::Result<(f64, f64)> {
                 talk.push(Message::new(Role::User, QUESTIONS[(round + n) % QUESTIONS.len()]));
             }
             let began = clock.now();
-            let asked = talks.iter().map(|(call, talk)| timed(llama.generate(request(Some(*call), talk)), clock));
+            let asked = talks.iter().map(|(call, talk)| read_answer(llama.generate(request(Some(*call), talk)), clock));
             let turns = if at_once {
                 try_join_all(asked).await?
             } else {
@@ -157,30 +156,6 @@ async fn throughput(llama: &Llama, clock: Clock) -> anyhow::Result<(f64, f64)> {
         *rate = f64::from(tokens) / took.as_secs_f64().max(f64::MIN_POSITIVE);
     }
     Ok((rates[0], rates[1]))
-}
-
-struct Turn {
-    first_token: Duration,
-    text: String,
-    usage: LlmUsage,
-}
-
-async fn timed(mut answer: LlmStream, clock: Clock) -> anyhow::Result<Turn> {
-    let began = clock.now();
-    let (mut first_token, mut text) = (None, String::new());
-    while let Some(event) = answer.next().await {
-        match event.context("failed to generate")? {
-            LlmEvent::Text(piece) => {
-                first_token.get_or_insert_with(|| clock.now().since(began));
-                text.push_str(&piece);
-            }
-            LlmEvent::Done(usage) => {
-                let first_token = first_token.unwrap_or_else(|| clock.now().since(began));
-                return Ok(Turn { first_token, text, usage });
-            }
-        }
-    }
-    bail!("the language model's answer ended in the middle")
 }
 
 fn request(call: Option<CallId>, talk: &[Message]) -> LlmRequest {
@@ -209,7 +184,7 @@ async fn facts_for(llama: &Llama, clock: Clock) -> anyhow::Result<usize> {
     for facts in [10, 20] {
         let talk = [Message::new(Role::System, brief(9_999, facts)), Message::new(Role::User, "hello")];
         let probe = LlmRequest { max_tokens: 1, ..request(None, &talk) };
-        tokens.push(timed(llama.generate(probe), clock).await?.usage.prompt_tokens);
+        tokens.push(read_answer(llama.generate(probe), clock).await?.usage.prompt_tokens);
     }
     let of_ten = tokens[1].saturating_sub(tokens[0]).max(1);
     Ok(20 + (BRIEF_TOKENS.saturating_sub(tokens[1]) * 10).div_ceil(of_ten) as usize)

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt;
+
 use crate::ai::engines::Setup;
 use crate::ai::hardware::Hardware;
+use crate::ai::llm::{LlmEvent, LlmStream, LlmUsage};
 use crate::base::Clock;
 use crate::base::tasks::Scope;
 use crate::config::Settings;
@@ -29,6 +33,31 @@ impl Local {
             tracing::warn!("engine workers did not end in time");
         }
     }
+}
+
+/// A language model's whole answer, and when its first piece came.
+pub(super) struct Written {
+    pub text: String,
+    pub usage: LlmUsage,
+    pub first_token: Duration,
+}
+
+pub(super) async fn read_answer(mut answer: LlmStream, clock: Clock) -> anyhow::Result<Written> {
+    let began = clock.now();
+    let (mut text, mut first_token) = (String::new(), None);
+    while let Some(event) = answer.next().await {
+        match event.context("failed to generate")? {
+            LlmEvent::Text(piece) => {
+                first_token.get_or_insert_with(|| clock.now().since(began));
+                text.push_str(&piece);
+            }
+            LlmEvent::Done(usage) => {
+                let first_token = first_token.unwrap_or_else(|| clock.now().since(began));
+                return Ok(Written { text, usage, first_token });
+            }
+        }
+    }
+    bail!("the language model's answer ended in the middle")
 }
 
 pub(super) fn ms(duration: Duration) -> u64 {

@@ -3,6 +3,7 @@
 //! wrong usage or configuration.
 #![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
+pub mod ask;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
@@ -15,6 +16,7 @@ mod output;
 pub mod rehearse;
 pub mod serve;
 pub mod simulate;
+pub mod say;
 pub mod transcribe;
 
 use std::path::PathBuf;
