@@ -10,6 +10,8 @@ mod pool;
 mod setup;
 mod spawn;
 mod supervise;
+#[cfg(test)]
+mod tests;
 mod tts;
 mod voices;
 mod whisper;

@@ -94,6 +94,10 @@ impl Worker {
         self.state.borrow().clone()
     }
 
+    pub(super) fn set_state(&self, state: State) {
+        self.state.send_replace(state);
+    }
+
     pub(super) fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -128,7 +132,7 @@ impl Worker {
 }
 
 /// How a life ended.
-enum End {
+pub(super) enum End {
     /// It never got ready.
     NotStarted(String),
     Died(String),
@@ -140,7 +144,7 @@ enum End {
 /// Runs one worker until the scope stops. `changed` is bumped whenever its state changes.
 pub(super) async fn supervise(worker: Arc<Worker>, scope: Scope, clock: Clock, changed: watch::Sender<u64>) {
     let set = |state: State| {
-        worker.state.send_replace(state);
+        worker.set_state(state);
         changed.send_modify(|n| *n += 1);
     };
     let engine = worker.orders.engine;
@@ -223,14 +227,20 @@ async fn live(worker: &Worker, scope: &Scope, clock: Clock, set: &impl Fn(State)
 }
 
 /// A worker's socket, in halves.
-struct Ends {
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
-    pid: u32,
+pub(super) struct Ends {
+    pub read: OwnedReadHalf,
+    pub write: OwnedWriteHalf,
+    pub pid: u32,
 }
 
 /// Waits until the worker is ready and carries requests and answers until its life ends.
-async fn converse(worker: &Worker, scope: &Scope, clock: Clock, set: &impl Fn(State), ends: Ends) -> End {
+pub(super) async fn converse(
+    worker: &Worker,
+    scope: &Scope,
+    clock: Clock,
+    set: &impl Fn(State),
+    ends: Ends,
+) -> End {
     let Ends { mut read, mut write, pid } = ends;
     let orders = &worker.orders;
     let mut decoder = Decoder::default();

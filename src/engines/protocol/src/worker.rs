@@ -24,12 +24,10 @@ pub struct Limits {
 
 /// Takes the limits on and ties this process's life to the daemon's.
 pub fn settle(limits: &Limits) -> std::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, Signal, getppid, setrlimit};
+    use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+    // A daemon that died before this line closed its end of the socket: reading ends the worker.
+    // (The parent's number tells nothing: in a container the daemon itself may be process 1.)
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid().is_none_or(|parent| parent.is_init()) {
-        // The daemon died before the line above; nobody would ever stop this process.
-        std::process::exit(0);
-    }
     if limits.memory > 0 {
         setrlimit(Resource::Data, Rlimit { current: Some(limits.memory), maximum: Some(limits.memory) })?;
     }
