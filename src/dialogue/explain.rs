@@ -5,6 +5,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::Lang;
+use crate::base::limits::ASK_CHARS_MAX;
 
 use super::book::{Catalogue, Intent};
 use super::ending::{Completeness, Expects, completeness};
@@ -65,7 +66,7 @@ const INTENT_LEAST: f32 = 0.4;
 pub fn explain(catalogue: &Catalogue, matcher: &Matcher, input: &ExplainInput) -> Explained {
     let found = language_of(catalogue, input);
     let lang = found.language;
-    let text = input.text.as_str();
+    let text = cut(&input.text);
     // An agent speaks the language of the call, whatever words it borrows.
     let voice = input.language.filter(|_| input.role == Some(Role::Agent)).unwrap_or(lang);
     let heard = input.role != Some(Role::Agent);
@@ -80,11 +81,20 @@ pub fn explain(catalogue: &Catalogue, matcher: &Matcher, input: &ExplainInput) -
         intent: matcher.guess(lang, text).filter(|g| heard && g.score >= INTENT_LEAST).map(|g| g.intent),
         slots: heard.then(|| slots::find(lang, text)),
         policy: (input.role != Some(Role::Caller)).then(|| {
+            if text.len() < input.text.len() {
+                let reason = format!("longer than {ASK_CHARS_MAX} characters, which no agent says");
+                return PolicyView { allowed: false, reason: Some(reason) };
+            }
             let verdict = policy::check(lang, text);
             PolicyView { allowed: verdict.allowed, reason: verdict.reason }
         }),
         text: input.text.clone(),
     }
+}
+
+/// What is explained of a text that is longer than any turn.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(ASK_CHARS_MAX).and_then(|(at, _)| text.get(..at)).unwrap_or(text)
 }
 
 /// The language by text and hint, the dialect by the catalogue's own lists where it has some.
