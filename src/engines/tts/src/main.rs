@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 fn open(settings: Settings) -> Result<Studio, Fail> {
     settings.check()?;
     let espeak = Espeak::start(&settings.espeak_home()?)?;
-    let voices = Voices::load(&settings)?;
+    let voices = Voices::load(&settings, &espeak)?;
     Studio::new(settings, espeak, voices)
 }
 

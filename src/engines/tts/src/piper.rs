@@ -10,6 +10,7 @@ use piper_rs::{ModelConfig, Piper};
 use serde_json::Value;
 use vaani_engine_protocol::desk::Fail;
 
+use crate::espeak::Espeak;
 use crate::runtime;
 use crate::settings::{Settings, Voice};
 
@@ -19,6 +20,8 @@ const PACE_MOST: f32 = 2.0;
 
 pub(crate) struct Voices {
     voices: Vec<PiperVoice>,
+    /// Ids of voices whose files are no use.
+    left_out: Vec<String>,
 }
 
 pub(crate) struct PiperVoice {
@@ -40,10 +43,12 @@ struct Network {
 }
 
 impl Voices {
-    pub(crate) fn load(settings: &Settings) -> Result<Self, Fail> {
-        let mut voices: Vec<PiperVoice> = Vec::new();
+    /// A voice whose files are no use is left out, with a line in the log: the others and espeak-ng
+    /// still speak.
+    pub(crate) fn load(settings: &Settings, espeak: &Espeak) -> Result<Self, Fail> {
+        let (mut voices, mut left_out) = (Vec::new(), Vec::new());
         if settings.voices.is_empty() {
-            return Ok(Self { voices });
+            return Ok(Self { voices, left_out });
         }
         let library = settings
             .onnxruntime
@@ -51,11 +56,19 @@ impl Voices {
             .ok_or_else(|| Fail::refused("Piper voices need onnxruntime, the path of its shared library"))?;
         runtime::load(library)?;
         for wanted in &settings.voices {
-            let voice = PiperVoice::load(wanted, &voices, settings.copies)
-                .map_err(|fail| Fail { detail: format!("voice {}: {}", wanted.id, fail.detail), ..fail })?;
-            voices.push(voice);
+            match PiperVoice::load(wanted, &voices, settings.copies, espeak) {
+                Ok(voice) => voices.push(voice),
+                Err(fail) => {
+                    eprintln!("the voice {} is left out: {fail}", wanted.id);
+                    left_out.push(wanted.id.clone());
+                }
+            }
         }
-        Ok(Self { voices })
+        Ok(Self { voices, left_out })
+    }
+
+    pub(crate) fn is_left_out(&self, id: &str) -> bool {
+        self.left_out.iter().any(|v| v == id)
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&PiperVoice> {
@@ -72,7 +85,7 @@ impl Voices {
 }
 
 impl PiperVoice {
-    fn load(wanted: &Voice, loaded: &[Self], copies: u32) -> Result<Self, Fail> {
+    fn load(wanted: &Voice, loaded: &[Self], copies: u32, espeak: &Espeak) -> Result<Self, Fail> {
         let onnx = std::fs::canonicalize(&wanted.onnx)
             .map_err(|error| Fail::refused(format!("{} cannot be read: {error}", wanted.onnx.display())))?;
         let text = std::fs::read_to_string(&wanted.config)
@@ -86,6 +99,7 @@ impl PiperVoice {
             return Err(wrong(format!("has the rate {rate} and the length scale {length_scale}")));
         }
         let espeak_voice = parsed.espeak.voice;
+        espeak.phonemes("a", &espeak_voice)?;
         let sounds = sounds(&config);
         let known = loaded.iter().map(|v| &v.network).find(|n| n.onnx == onnx && n.sounds == sounds);
         let network = match known {

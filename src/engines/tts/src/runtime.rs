@@ -20,10 +20,10 @@ struct ApiBase {
 
 /// Loads the library for this process and hands it to `ort`.
 pub(crate) fn load(path: &Path) -> Result<(), Fail> {
-    if !path.is_absolute() || !path.is_file() {
-        // `ort` would look beside the executable, the loader in the system's folders.
-        return Err(Fail::refused(format!("ONNX Runtime is not at {} (an absolute path is needed)", path.display())));
-    }
+    // With a bare name, `ort` would look beside the executable and the loader in the system's folders.
+    let path = &path
+        .canonicalize()
+        .map_err(|error| Fail::refused(format!("ONNX Runtime is not at {}: {error}", path.display())))?;
     let unusable = |why: String| Fail::refused(format!("{} cannot be used as ONNX Runtime: {why}", path.display()));
     // SAFETY: the daemon names the file; it runs with this process's rights like the program itself.
     // The two functions have had this place and type since the library's first release.

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use vaani_engine_protocol::desk::Fail;
 use vaani_engine_protocol::worker::Limits;
 
+use crate::language::espeak_voice;
+
 const SLOTS_MAX: u32 = 16;
 const VOICES_MAX: usize = 256;
 
@@ -65,6 +67,12 @@ impl Settings {
         for (number, voice) in self.voices.iter().enumerate() {
             if voice.id.is_empty() || voice.id == "piper" || voice.id.starts_with("espeak") {
                 return Err(Fail::refused(format!("a voice cannot be called {:?}", voice.id)));
+            }
+            if espeak_voice(&voice.language).is_none() {
+                return Err(Fail::refused(format!(
+                    "voice {}: {:?} is no language of the box",
+                    voice.id, voice.language
+                )));
             }
             if self.voices[..number].iter().any(|v| v.id == voice.id) {
                 return Err(Fail::refused(format!("two voices are called {:?}", voice.id)));

@@ -35,21 +35,9 @@ impl Studio {
         let studio = Self { settings, espeak, voices };
         // Wrong names show here and not in the first call.
         for (tag, name) in &studio.settings.defaults {
-            if espeak_voice(tag).is_none() {
-                return Err(Fail::refused(format!("defaults: {tag:?} is no language of the box")));
-            }
             let mouth = studio.mouth(tag, Some(name.as_str()));
             let heard = mouth.and_then(|m| studio.clause_sound(&m, &Clause::one("a"), 1.0, &Stop::default()));
             heard.map_err(|fail| Fail { detail: format!("defaults: {tag}: {}", fail.detail), ..fail })?;
-        }
-        for voice in studio.settings.voices.iter().filter_map(|v| studio.voices.get(&v.id)) {
-            if espeak_voice(&voice.language).is_none() {
-                return Err(Fail::refused(format!(
-                    "voice {}: {:?} is no language of the box",
-                    voice.id, voice.language
-                )));
-            }
-            studio.espeak.phonemes("a", &voice.espeak_voice)?;
         }
         Ok(studio)
     }
@@ -113,8 +101,9 @@ impl Studio {
     fn mouth(&self, language: &str, name: Option<&str>) -> Result<Mouth<'_>, Fail> {
         let own =
             espeak_voice(language).ok_or_else(|| Fail::refused(format!("{language:?} is no language of the box")))?;
-        let default = || self.settings.defaults.get(language).map(String::as_str);
-        let Some(name) = name.filter(|n| !n.is_empty()).or_else(default) else {
+        let usable = |n: &&str| !n.is_empty() && !self.voices.is_left_out(n);
+        let default = || self.settings.defaults.get(language).map(String::as_str).filter(usable);
+        let Some(name) = name.filter(usable).or_else(default) else {
             return Ok(match self.voices.of_language(language) {
                 Some(voice) => Mouth::Piper(voice),
                 None => Mouth::Espeak(Tone::new(own)),

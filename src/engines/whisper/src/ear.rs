@@ -246,6 +246,34 @@ mod tests {
         assert_eq!(looping(&phrase), Some(6));
     }
 
+    /// Hindi speech written as Hindi, then held to another script: no foreign letter slips through.
+    #[test]
+    fn a_forced_script_is_kept() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../models/starter/stt");
+        let settings = serde_json::json!({"model": folder.join("vaani-starter-stt.bin")});
+        whisper_rs::install_logging_hooks();
+        let model = Model::load(&serde_json::from_value(settings).unwrap()).unwrap();
+        let wave = std::fs::read(folder.join("eval/hi-40.wav")).unwrap();
+        let samples: Vec<i16> =
+            wave[44..].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).flat_map(|s| [s, s]).collect();
+        let mut ear = Ear::new(&model, 1).unwrap();
+        ear.hear(&samples).unwrap();
+        let hindi = model.language("hi-IN").unwrap();
+        let stop = Stop::default();
+        let mut read = |script| {
+            ear.open(&[hindi]).unwrap();
+            ear.write(hindi, script, samples.len(), &stop).unwrap().text
+        };
+        let free = read(None);
+        assert!(!free.is_empty() && !Script::Devanagari.misses(&free));
+        for script in [Script::Devanagari, Script::Tamil, Script::Latin] {
+            let text = read(Some(script));
+            assert!(!text.is_empty() && text.chars().all(|c| Script::of(c).is_none_or(|s| s == script)), "{script:?}");
+        }
+        assert_eq!(read(Some(Script::Devanagari)), free);
+        assert_eq!(read(None), free, "a reading leaves nothing behind");
+    }
+
     #[test]
     fn probabilities_of_languages_sum_to_one() {
         let p = softmax(&[1.0, 2.0, f32::NEG_INFINITY]);

@@ -144,7 +144,7 @@ fn requests_that_make_no_sense_are_refused() {
 
 #[test]
 fn wrong_settings_are_told_before_the_worker_ends() {
-    let scratch = std::env::temp_dir().join(format!("vaani-tts-{}", std::process::id()));
+    let scratch = std::env::temp_dir().join(format!("vaani-tts-settings-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
     let file = |name: &str, text: &str| {
         std::fs::write(scratch.join(name), text).unwrap();
@@ -165,7 +165,8 @@ fn wrong_settings_are_told_before_the_worker_ends() {
         ("{}".to_owned(), "espeak_data"),
         (with("espeak_data", json!("/nowhere")), "/nowhere"),
         (with("onnxruntime", json!("/nowhere/libonnxruntime.so")), "/nowhere/libonnxruntime.so"),
-        (with("onnxruntime", json!("libonnxruntime.so")), "absolute"),
+        (with("onnxruntime", json!("libonnxruntime.so")), "libonnxruntime.so"),
+        (with("onnxruntime", json!(runtime())), "cannot be used"),
         (with("onnxruntime", json!(file("text.so", "not a library"))), "text.so"),
         (with("onnxruntime", json!("/lib/x86_64-linux-gnu/libc.so.6")), "libc.so.6"),
         (with("onnxruntime", Value::Null), "onnxruntime"),
@@ -173,11 +174,6 @@ fn wrong_settings_are_told_before_the_worker_ends() {
         (with("defaults", json!({"hi-IN": "nobody"})), "nobody"),
         (with("defaults", json!({"xx": "espeak"})), "xx"),
         (with("voices", json!([voice("hi-IN"), voice("hi-IN")])), "starter-hi-IN"),
-        (with_voice("onnx", json!("/nowhere/voice.onnx")), "/nowhere/voice.onnx"),
-        (with_voice("onnx", json!(file("voice.onnx", "not a network"))), "voice.onnx"),
-        (with_voice("config", json!("/nowhere/voice.json")), "/nowhere/voice.json"),
-        (with_voice("config", json!(file("no.json", "[1, 2"))), "JSON"),
-        (with_voice("config", json!(file("other.json", "{\"audio\": {}}"))), "Piper"),
         (with_voice("language", json!("xx-YY")), "xx-YY"),
         (with_voice("id", json!("espeak")), "espeak"),
     ];
@@ -190,6 +186,67 @@ fn wrong_settings_are_told_before_the_worker_ends() {
     }
     std::fs::remove_dir_all(scratch).unwrap();
     assert!(library().is_file());
+}
+
+#[test]
+fn a_voice_whose_files_are_no_use_is_left_out_and_its_language_still_speaks() {
+    let scratch = std::env::temp_dir().join(format!("vaani-tts-voices-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(scratch.join(name), text).unwrap();
+        scratch.join(name)
+    };
+    let config = std::fs::read_to_string(voice("hi-IN")["config"].as_str().unwrap()).unwrap();
+    let cases = [
+        ("onnx", json!("/nowhere/voice.onnx")),
+        ("onnx", json!(file("voice.onnx", "not a network"))),
+        ("config", json!("/nowhere/voice.json")),
+        ("config", json!(file("no.json", "[1, 2"))),
+        ("config", json!(file("list.json", "[1, 2]"))),
+        ("config", json!(file("other.json", "{\"audio\": {}}"))),
+        ("config", json!(file("fast.json", &config.replace("16000", "1600000")))),
+        ("config", json!(file("klingon.json", &config.replace("\"voice\": \"hi\"", "\"voice\": \"klingon\"")))),
+    ];
+    let mut settings = settings();
+    let mut voices = vec![voice("ta-IN")];
+    for (number, (key, value)) in cases.iter().enumerate() {
+        let mut broken = voice("hi-IN");
+        broken[*key] = value.clone();
+        broken["id"] = json!(format!("broken-{number}"));
+        voices.push(broken);
+    }
+    settings["voices"] = json!(voices);
+    settings["defaults"] = json!({"hi-IN": "broken-0"});
+    let mut worker = Worker::spawn(&settings.to_string());
+    let Tell::Ready(ready) = worker.hear().message else { panic!("not ready") };
+    assert_eq!(ready.models, ["starter-ta-IN", "espeak"]);
+    for name in [None, Some("broken-0"), Some("broken-5"), Some("espeak")] {
+        assert_eq!(worker.speak(ask("hi-IN", "नमस्ते", name, 8_000)).unwrap().spoken.voice, "espeak:hi", "{name:?}");
+    }
+    std::fs::remove_dir_all(scratch).unwrap();
+}
+
+/// Voices from elsewhere: fields left out, sounds of several characters.
+#[test]
+fn configurations_of_older_and_newer_piper_voices_are_taken() {
+    let scratch = std::env::temp_dir().join(format!("vaani-tts-configs-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).unwrap();
+    let mut config: Value =
+        serde_json::from_str(&std::fs::read_to_string(voice("hi-IN")["config"].as_str().unwrap()).unwrap()).unwrap();
+    let fields = config.as_object_mut().unwrap();
+    for gone in ["num_speakers", "speaker_id_map", "inference", "language", "dataset"] {
+        fields.remove(gone);
+    }
+    fields["phoneme_id_map"].as_object_mut().unwrap().insert("tʃʰ".to_owned(), json!([20]));
+    std::fs::write(scratch.join("other.json"), config.to_string()).unwrap();
+    let mut settings = settings();
+    let mut other = voice("hi-IN");
+    other["config"] = json!(scratch.join("other.json"));
+    settings["voices"] = json!([other]);
+    let mut worker = Worker::ready(&settings);
+    let said = worker.speak(ask("hi-IN", LINES[1].1, Some("piper"), 16_000)).unwrap();
+    assert!(said.samples.len() > 16_000);
+    std::fs::remove_dir_all(scratch).unwrap();
 }
 
 #[test]
