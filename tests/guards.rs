@@ -9,18 +9,22 @@ fn program(name: &str) -> PathBuf {
 
 /// How many functions of whisper.cpp, llama.cpp and ggml a program defines.
 fn engine_functions(program: &Path) -> (usize, usize, usize) {
+    let names = functions(program);
+    let of = |prefix: &str| names.iter().filter(|n| n.starts_with(prefix)).count();
+    (of("whisper_"), of("llama_"), of("ggml_"))
+}
+
+/// The names of the functions a program defines.
+fn functions(program: &Path) -> Vec<String> {
     let out = Command::new("nm").arg("--defined-only").arg(program).output().expect("nm is part of binutils");
     assert!(out.status.success(), "nm {}: {}", program.display(), String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8_lossy(&out.stdout);
-    let names: Vec<&str> = text
-        .lines()
+    text.lines()
         .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-            [_, "T" | "t", name] => Some(name),
+            [_, "T" | "t", name] => Some(name.to_owned()),
             _ => None,
         })
-        .collect();
-    let of = |prefix: &str| names.iter().filter(|n| n.starts_with(prefix)).count();
-    (of("whisper_"), of("llama_"), of("ggml_"))
+        .collect()
 }
 
 /// Two engines in one program link without any error, and one then runs on the other's ggml.
@@ -35,6 +39,15 @@ fn no_program_holds_two_engines_and_the_daemon_none() {
     assert_eq!(whisper, 0, "llama's worker holds whisper.cpp");
     let (whisper, llama, _) = engine_functions(&program("vaani-engine-tts"));
     assert_eq!((whisper, llama), (0, 0), "the speech worker holds another engine");
+}
+
+/// espeak-ng is under the GPL; it stays in its own program.
+#[test]
+fn only_the_speech_worker_holds_espeak() {
+    for name in ["vaani", "vaani-engine-whisper", "vaani-engine-llama", "vaani-engine-tts"] {
+        let holds = functions(&program(name)).iter().any(|f| f.starts_with("espeak_"));
+        assert_eq!(holds, name == "vaani-engine-tts", "{name}");
+    }
 }
 
 fn files_below(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
