@@ -14,9 +14,9 @@ mod local;
 pub mod models;
 mod output;
 pub mod rehearse;
+pub mod say;
 pub mod serve;
 pub mod simulate;
-pub mod say;
 pub mod transcribe;
 
 use std::path::PathBuf;
@@ -43,6 +43,10 @@ enum Command {
     Serve(serve::Args),
     /// Write down what is said in sound files.
     Transcribe(transcribe::Args),
+    /// Speak a text into a sound file.
+    Say(say::Args),
+    /// Ask the language model as a caller would.
+    Ask(ask::Args),
     /// What the box makes of a text, without any engine.
     Explain(explain::Args),
     /// Call the box over the carrier's real protocol and check the conversation.
@@ -93,6 +97,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         match command {
             Command::Serve(args) => Box::pin(serve::run(args, settings)).await,
             Command::Transcribe(args) => Box::pin(transcribe::run(args, &settings)).await,
+            Command::Say(args) => Box::pin(say::run(args, &settings)).await,
+            Command::Ask(args) => Box::pin(ask::run(args, &settings)).await,
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,

@@ -234,13 +234,7 @@ pub(super) struct Ends {
 }
 
 /// Waits until the worker is ready and carries requests and answers until its life ends.
-pub(super) async fn converse(
-    worker: &Worker,
-    scope: &Scope,
-    clock: Clock,
-    set: &impl Fn(State),
-    ends: Ends,
-) -> End {
+pub(super) async fn converse(worker: &Worker, scope: &Scope, clock: Clock, set: &impl Fn(State), ends: Ends) -> End {
     let Ends { mut read, mut write, pid } = ends;
     let orders = &worker.orders;
     let mut decoder = Decoder::default();
