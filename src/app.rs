@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::ai::engines::{Llama, Setup, Voices, Whisper};
 use crate::ai::hardware::Hardware;
@@ -49,6 +49,7 @@ pub struct App {
     registry: Registry,
     writer: Writer,
     address: SocketAddr,
+    signals: Signals,
     _lock: std::fs::File,
 }
 
@@ -113,6 +114,7 @@ impl App {
             )
         })?;
         let address = listener.local_addr()?;
+        let signals = Signals::catch()?;
 
         let setup = Setup::new(&settings, &Hardware::detect(), engine_scope.clone(), clock);
         let local =
@@ -173,7 +175,7 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, writer, address, _lock: lock })
+        Ok(Self { settings, scope, engine_scope, registry, writer, address, signals, _lock: lock })
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -181,7 +183,7 @@ impl App {
     }
 
     /// Serves until SIGTERM or SIGINT, then lets live calls finish and ends everything.
-    pub async fn run_until_told(self) {
+    pub async fn run_until_told(mut self) {
         notify::notify("READY=1");
         if let Some(interval) = notify::watchdog_interval() {
             let scope = self.scope.clone();
@@ -192,12 +194,12 @@ impl App {
                 }
             });
         }
-        told_to_stop().await;
+        self.signals.told_to_stop().await;
         tracing::info!("stopping: no new calls; live calls may finish");
         notify::notify("STOPPING=1");
         tokio::select! {
             () = self.registry.drain(self.settings.calls.drain) => {}
-            () = told_to_stop() => tracing::warn!("told twice; not waiting for live calls"),
+            () = self.signals.told_to_stop() => tracing::warn!("told twice; not waiting for live calls"),
         }
         self.scope.stop();
         if !self.scope.join(Duration::from_secs(5)).await {
@@ -212,14 +214,24 @@ impl App {
     }
 }
 
-async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be received; the daemon can only be killed");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The ways to tell the daemon to stop. Caught before the first call can come: a signal that nobody
+/// has caught yet would kill it on the spot.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("could not prepare for being told to stop");
+        Ok(Self { term: catch(SignalKind::terminate())?, int: catch(SignalKind::interrupt())? })
+    }
+
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }
 

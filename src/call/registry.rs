@@ -245,7 +245,9 @@ impl Registry {
 impl Exchange for Registry {
     fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal> {
         let deps = &self.0.deps;
-        if let Some(known) = lock(&self.0.by_carrier).get(&announcement.carrier_call) {
+        // Held to the end: a carrier that asks twice at once still has one call.
+        let mut by_carrier = lock(&self.0.by_carrier);
+        if let Some(known) = by_carrier.get(&announcement.carrier_call) {
             return Ok(*known);
         }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
@@ -278,8 +280,9 @@ impl Exchange for Registry {
             agent: announcement.agent.clone(),
         };
         let recorder = self.recorder(call, &live);
-        lock(&self.0.by_carrier).insert(announcement.carrier_call.clone(), call);
+        by_carrier.insert(announcement.carrier_call.clone(), call);
         lock(&self.0.calls).insert(call, live);
+        drop(by_carrier);
         recorder.fact(Event::CallInitiated {
             transport: announcement.transport.to_owned(),
             direction: announcement.direction,
@@ -393,8 +396,12 @@ impl CallRecorder {
         }
     }
 
-    /// The last fact of the call, on the disk when this returns.
+    /// The last fact of the call, on the disk when this returns. The change of state comes before it:
+    /// nothing may follow the end.
     pub async fn end(&self, event: Event) {
+        if let Event::CallEnded { outcome, .. } = &event {
+            self.registry.change_state(self.call, *outcome);
+        }
         if let Event::CallEnded { outcome, cause, .. } = &event {
             let mut view = lock(&self.view);
             view.cause = Some(*cause);

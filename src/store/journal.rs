@@ -4,7 +4,7 @@
 //! (power cut, kill -9) is cut off at the next start and never hides the lines before it. A full
 //! disk fails the durable append and drops the others, counted; calls go on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -125,13 +125,15 @@ impl Journal {
     /// the wall time and call time of their last record.
     pub fn unfinished(&self) -> io::Result<BTreeMap<CallId, (u64, u64)>> {
         let mut open: HashMap<CallId, (u64, u64)> = HashMap::new();
+        let mut ended = HashSet::new();
         let all = files(&self.dir)?;
         for file in all.iter().skip(all.len().saturating_sub(2)) {
             for line in BufReader::new(File::open(file)?).lines() {
                 let Ok(record) = serde_json::from_str::<Record>(&line?) else { continue };
                 if matches!(record.event, Event::CallEnded { .. }) {
                     open.remove(&record.call);
-                } else {
+                    ended.insert(record.call);
+                } else if !ended.contains(&record.call) {
                     open.insert(record.call, (record.unix_ms, record.call_ms));
                 }
             }
@@ -274,6 +276,9 @@ mod tests {
         assert_eq!(journal.unfinished().unwrap().into_keys().collect::<Vec<_>>(), [torn]);
         journal.append_durable(ended(torn, 86_400_003)).await.unwrap();
         assert!(journal.unfinished().unwrap().is_empty());
+        journal.append(began(torn, 86_400_004));
+        journal.append_durable(ended(whole, 86_400_005)).await.unwrap();
+        assert!(journal.unfinished().unwrap().is_empty(), "a late fact does not bring a call back");
         writer.close();
     }
 
