@@ -1,0 +1,115 @@
+//! Lines and callers that misbehave, all at once on one daemon.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::join;
+use tokio::time::sleep;
+use vaani::base::Lang;
+use vaani::base::event::{EndCause, Event, RepairKind};
+use vaani::media::noise::{Colour, Noise};
+use vaani::telephony::twilio::carrier::{Heard, Network, Side};
+
+use crate::support::{Daemon, impatient_config, question, root};
+
+#[tokio::test]
+async fn lines_that_misbehave_end_their_own_call_only() {
+    let (state, config) = (tempfile::tempdir().unwrap(), impatient_config());
+    let daemon = Daemon::start(state.path(), config.path(), true, &[("VAANI_PRIVACY__TRANSCRIPTS", "true")]).await;
+    join!(cut_in_mid_word(&daemon), stopped_in_mid_playback(&daemon), key_three(&daemon));
+    join!(silent(&daemon), noise(&daemon, Colour::Pink, -42.0), noise(&daemon, Colour::Keys, -30.0));
+    let health = daemon.health().await;
+    assert_eq!((&health["status"], &health["live_calls"]), (&"ok".into(), &0.into()), "{health:#}");
+    daemon.stop().await;
+}
+
+async fn cut_in_mid_word(daemon: &Daemon) {
+    let mut options = daemon.call();
+    options.network = Network { cut_after: Some(Duration::from_millis(1_500)), ..Network::default() };
+    let call = daemon.dial(options).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    call.say(question()).await.expect_err("the sentence is longer than the line lives");
+    assert_eq!(call.end().await.unwrap().by, Side::Network);
+    let (facts, cause) = daemon.ended(&sid).await;
+    assert_eq!(cause, EndCause::MediaLost, "{facts:#?}");
+    assert!(facts.iter().any(|e| matches!(e, Event::SpeechStarted { .. })), "{facts:#?}");
+}
+
+async fn stopped_in_mid_playback(daemon: &Daemon) {
+    let mut call = daemon.dial(daemon.call()).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    let mut played = 0;
+    while played < 8_000 {
+        match call.hear().await {
+            Some(Heard::Frame(frame)) => played += frame.from_box,
+            other => panic!("no greeting: {other:?}"),
+        }
+    }
+    call.hang_up().await.unwrap();
+    let end = call.end().await.unwrap();
+    assert_eq!((end.by, end.violations.len()), (Side::Caller, 0), "{end:?}");
+    let (facts, cause) = daemon.ended(&sid).await;
+    assert_eq!(cause, EndCause::CallerHungUp, "{facts:#?}");
+    assert!(facts.iter().any(|e| matches!(e, Event::Said { cut: true, .. })), "the greeting was cut: {facts:#?}");
+}
+
+async fn key_three(daemon: &Daemon) {
+    let call = daemon.dial(daemon.call().digit('3')).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    let facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
+    for event in &facts {
+        match event {
+            Event::LanguageDetected { language, source, .. } => {
+                assert_eq!((*language, source.as_str()), (Lang::Ta, "menu"));
+            }
+            Event::Said { language, .. } => assert_eq!(*language, Lang::Ta, "{facts:#?}"),
+            _ => {}
+        }
+    }
+    call.hang_up().await.unwrap();
+    daemon.ended(&sid).await;
+}
+
+async fn silent(daemon: &Daemon) {
+    let call = daemon.dial(daemon.call()).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    let (facts, cause) = daemon.ended(&sid).await;
+    assert_eq!(cause, EndCause::TooManyFailures, "{facts:#?}");
+    let repairs: Vec<_> = facts
+        .iter()
+        .filter_map(|e| if let Event::Repair { kind, in_a_row } = e { Some((*kind, *in_a_row)) } else { None })
+        .collect();
+    assert_eq!(repairs, [(RepairKind::Silence, 1), (RepairKind::Silence, 2), (RepairKind::Silence, 3)]);
+    let said: Vec<_> = facts
+        .iter()
+        .filter_map(|e| if let Event::Said { text, .. } = e { Some(text.as_str()) } else { None })
+        .collect();
+    let hindi = std::fs::read_to_string(root().join("config/prompts/hi-IN.toml")).unwrap();
+    let line = |key: &str| {
+        let (_, rest) = hindi.split_once(&format!("\n{key} = \"")).unwrap();
+        rest.split_once('"').unwrap().0
+    };
+    let again = line("reprompt_silence");
+    let last = format!("{} {}", line("human_unavailable"), line("goodbye"));
+    assert_eq!(said[1..], [again, again, last.as_str()]);
+    let end = call.end().await.unwrap();
+    assert_eq!((end.by, end.clean), (Side::Box, true), "{end:?}");
+}
+
+/// A caller who is not there, but whose telephone is.
+async fn noise(daemon: &Daemon, colour: Colour, level: f32) {
+    let mut options = daemon.call();
+    options.noise = Some(Arc::from(Noise::new(colour, 5).take(10 * 8_000, level)));
+    let call = daemon.dial(options).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
+    sleep(Duration::from_secs(9)).await;
+    let facts = daemon.facts(&sid).await;
+    let words = facts.iter().any(|e| matches!(e, Event::Heard { text, .. } if !text.is_empty()));
+    assert!(!words, "{colour:?}: {facts:#?}");
+    let asked = facts.iter().any(|e| matches!(e, Event::Repair { kind: RepairKind::Silence, .. }));
+    assert!(asked, "{colour:?}: nobody was asked again: {facts:#?}");
+    // The box may have given up already.
+    let _ = call.hang_up().await;
+    daemon.ended(&sid).await;
+}

@@ -1,0 +1,12 @@
+//! The real daemon as a process, with real engines, called over the carrier's real protocol while
+//! things break: workers die, lines are cut, callers say nothing, the daemon is told to stop or is
+//! killed.
+//!
+//! Needs `cargo build --workspace` and `scripts/engine-data`.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod ends;
+mod engines;
+mod lines;
+mod support;

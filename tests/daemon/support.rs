@@ -1,0 +1,241 @@
+//! A daemon under test, and how its calls are looked at.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+use vaani::base::event::{EndCause, Event, Record};
+use vaani::base::secret::Secret;
+use vaani::base::tasks::Scope;
+use vaani::base::{CallId, Clock};
+use vaani::media::wav;
+use vaani::telephony::twilio::carrier::{self, CarrierCall, DialError, DialOptions};
+
+/// Long enough for a busy test machine; the tests fail by their assertions, not by this.
+const PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(40);
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// "Tell me the truth, are you a man or a robot": a question that does not end the call.
+pub(crate) fn question() -> Vec<i16> {
+    let file = std::fs::read(root().join("models/starter/stt/eval/hi-40.wav")).unwrap();
+    let (rate, pcm) = wav::read(&file).unwrap();
+    assert_eq!(rate, 8_000);
+    pcm
+}
+
+pub(crate) struct Daemon {
+    child: Child,
+    state: PathBuf,
+    options: DialOptions,
+    api_token: Secret,
+    http: reqwest::Client,
+    tasks: Scope,
+    clock: Clock,
+}
+
+impl Daemon {
+    /// Without engines it takes calls and can say nothing.
+    pub(crate) async fn start(state: &Path, config: &Path, engines: bool, more: &[(&str, &str)]) -> Self {
+        let vaani = Path::new(env!("CARGO_BIN_EXE_vaani"));
+        let programs = vaani.parent().unwrap();
+        let (auth_token, api_token) = (Secret::random().unwrap(), Secret::random().unwrap());
+        let mut child = Command::new(vaani)
+            .args(["serve", "--announce", "--listen", "127.0.0.1:0", "--config"])
+            .arg(config)
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .env_remove("WEBHOOK_BASE_URL")
+            .env_remove("TWILIO_AUTH_TOKEN")
+            .env("VAANI_HTTP__PUBLIC_BASE_URL", "")
+            .env("VAANI_TWILIO__AUTH_TOKEN", auth_token.expose())
+            .env("VAANI_API__TOKEN", api_token.expose())
+            .env("VAANI_STATE__DIR", state)
+            .env("VAANI_DATA__MODELS_DIR", root().join("models"))
+            .env("VAANI_DATA__LIB_DIR", programs.with_file_name("vaani-runtime"))
+            .env("VAANI_DATA__ENGINES_DIR", if engines { programs } else { state })
+            .env("VAANI_LOG__LEVEL", if engines { "error" } else { "off" })
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        let ready: Value = serde_json::from_str(&line.expect("the daemon ended before it was ready")).unwrap();
+        let url = format!("http://{}", ready["listening"].as_str().unwrap()).parse().unwrap();
+        let daemon = Self {
+            child,
+            state: state.to_owned(),
+            options: DialOptions::new(url, auth_token),
+            api_token,
+            http: carrier::client().unwrap(),
+            tasks: Scope::new(),
+            clock: Clock::system(),
+        };
+        if engines {
+            daemon.healthy().await;
+        }
+        daemon
+    }
+
+    /// A new call of its own.
+    pub(crate) fn call(&self) -> DialOptions {
+        let DialOptions { base_url, auth_token, .. } = self.options.clone();
+        DialOptions::new(base_url, auth_token)
+    }
+
+    pub(crate) async fn dial(&self, options: DialOptions) -> Result<CarrierCall, DialError> {
+        CarrierCall::dial(options, &self.tasks, self.clock).await
+    }
+
+    /// Of the box's own address.
+    pub(crate) async fn get(&self, path: &str) -> Option<reqwest::Response> {
+        let url = self.options.base_url.webhook(path);
+        let answer = self.http.get(url).bearer_auth(self.api_token.expose()).send().await.ok()?;
+        answer.status().is_success().then_some(answer)
+    }
+
+    pub(crate) async fn health(&self) -> Value {
+        let answer = self.http.get(self.options.base_url.webhook("/health")).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    pub(crate) async fn healthy(&self) {
+        until("the daemon is healthy", async || (self.health().await["status"] == "ok").then_some(())).await;
+    }
+
+    /// Pids of one engine's workers.
+    pub(crate) async fn workers(&self, engine: &str) -> Vec<Pid> {
+        let health = self.health().await;
+        let components = health["components"].as_array().unwrap();
+        let engine = components.iter().find(|c| c["name"] == format!("engine/{engine}")).unwrap();
+        let workers = engine["facts"]["workers"].as_array().unwrap().iter();
+        workers.filter_map(|w| Pid::from_raw(i32::try_from(w["pid"].as_u64()?).ok()?)).collect()
+    }
+
+    /// All facts of a call so far.
+    pub(crate) async fn facts(&self, call_sid: &str) -> Vec<Event> {
+        let Some(answer) = self.get(&format!("/sessions/{call_sid}")).await else { return Vec::new() };
+        let view: Value = answer.json().await.unwrap();
+        let records: Vec<Record> = serde_json::from_value(view["events"].clone()).unwrap();
+        records.into_iter().map(|r| r.event).collect()
+    }
+
+    /// Waits until one of the facts after the first `skip` is like this; all of them then.
+    pub(crate) async fn fact(&self, sid: &str, what: &str, skip: usize, like: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut facts = Vec::new();
+        let found = timeout(PATIENCE, async {
+            while !facts.iter().skip(skip).any(&like) {
+                sleep(POLL).await;
+                facts = self.facts(sid).await;
+            }
+        });
+        if found.await.is_err() {
+            panic!("{what}: never happened; what did: {facts:#?}");
+        }
+        facts
+    }
+
+    /// Waits for the end of a call and that the box has forgotten it; all facts and the cause.
+    pub(crate) async fn ended(&self, sid: &str) -> (Vec<Event>, EndCause) {
+        let facts = self.fact(sid, "the call ended", 0, |e| matches!(e, Event::CallEnded { .. })).await;
+        let ends = ends(&facts);
+        assert_eq!(ends.len(), 1, "{facts:#?}");
+        until("the call leaves the list", async || {
+            let live: Vec<Value> = self.get("/sessions").await?.json().await.ok()?;
+            live.iter().all(|view| view["carrier_call"] != sid).then_some(())
+        })
+        .await;
+        (facts, ends[0])
+    }
+
+    /// The box's own name of a carrier's call.
+    pub(crate) async fn id(&self, call_sid: &str) -> CallId {
+        let answer = self.get(&format!("/sessions/{call_sid}")).await.expect("the call is known");
+        let view: Value = answer.json().await.unwrap();
+        view["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) async fn exit(mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("the daemon ends").unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.signal(Signal::TERM);
+        let state = self.state.clone();
+        assert!(self.exit().await.success());
+        for (call, events) in journal(&state) {
+            assert_eq!(ends(&events).len(), 1, "{call}: {events:#?}");
+        }
+    }
+}
+
+pub(crate) fn ends(events: &[Event]) -> Vec<EndCause> {
+    let cause = |event: &Event| if let Event::CallEnded { cause, .. } = event { Some(*cause) } else { None };
+    events.iter().filter_map(cause).collect()
+}
+
+/// What the journal's files say of each call.
+pub(crate) fn journal(state: &Path) -> std::collections::HashMap<CallId, Vec<Event>> {
+    let mut calls = std::collections::HashMap::<_, Vec<_>>::new();
+    for file in std::fs::read_dir(state.join("journal")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        // The last line may still be on its way.
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let record: Record = serde_json::from_str(line).unwrap();
+            calls.entry(record.call).or_default().push(record.event);
+        }
+    }
+    calls
+}
+
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = timeout(PATIENCE, async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            sleep(POLL).await;
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("it never came about that {what}"))
+}
+
+/// The shipped configuration with a helpdesk that asks silent callers as soon as may be.
+pub(crate) fn impatient_config() -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    copy(&root().join("config"), to.path());
+    let agent = to.path().join("agents/helpdesk.toml");
+    let text = std::fs::read_to_string(&agent).unwrap();
+    let quick = text.replace("silence_seconds = 7", "silence_seconds = 2");
+    assert_ne!(quick, text, "the shipped agent's silence has changed");
+    std::fs::write(agent, quick).unwrap();
+    to
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
