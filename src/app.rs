@@ -149,6 +149,7 @@ impl App {
             Keys { auth_token: settings.twilio.auth_token.clone(), shared: Vec::new() },
             public.parse()?,
         );
+        twilio.previous_auth_token = settings.twilio.previous_auth_token.clone();
         twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
         let twilio = TwilioDeps {
             settings: twilio,
@@ -373,7 +374,7 @@ impl HealthSource for Parts {
                     )
                 } else {
                     let why = pool.workers.iter().find_map(|w| w.last_error.clone()).unwrap_or_default();
-                    ("down", format!("no worker answers; see its last error, and `vaani doctor`. {why}"))
+                    ("down", format!("no worker answers. {why}"))
                 };
                 let facts = serde_json::to_value(&pool).unwrap_or_default();
                 Component { name: format!("engine/{}", pool.engine), status, detail: detail.trim().to_owned(), facts }

@@ -24,7 +24,6 @@ impl Scope {
     }
 
     /// Runs `task` until it ends; tasks watch [`Scope::stopped`] themselves, none is cut off.
-    #[expect(clippy::disallowed_methods, reason = "the one place that may spawn")]
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -538,9 +538,13 @@ impl Machine {
     fn finish_line(&mut self, answer: &mut Answer) {
         if answer.act_failed {
             answer.act_failed = false;
-            if let Some(line) = answer.line.take().filter(|l| !self.mouth.has_started(*l)) {
+            // What was promised is taken back: unsaid if nobody heard it, else by what follows it.
+            if let Some(line) = answer.line
+                && !self.mouth.has_started(line)
+            {
                 let asks = self.mouth.discard(line);
                 self.cancel(asks);
+                answer.line = None;
             }
             answer.tail = Some(self.script.line(answer.language, "action_failed"));
         }

@@ -180,7 +180,7 @@ impl Drive {
                     running.add(ask, stream.map(move |event| Input::Tts { ask, event }).boxed());
                 }
                 Output::Act { ask, action } => {
-                    let recorded = self.recorder.act(action);
+                    let recorded = self.recorder.act(&action);
                     running.add(ask, recorded.map(move |done| Input::Acted { ask, done }).into_stream().boxed());
                 }
                 Output::Cancel(ask) => {

@@ -1,4 +1,4 @@
-//! One question to an agent without a call: what `vaani ask` and `/ai/process` answer.
+//! One question to an agent without a call: what `/ai/process` answers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -337,6 +337,7 @@ impl Exchange for Registry {
 }
 
 /// The pen of one call: view, journal, observers.
+#[derive(Clone)]
 pub struct CallRecorder {
     registry: Registry,
     call: CallId,
@@ -352,11 +353,10 @@ impl CallRecorder {
         Record { call: self.call, unix_ms: clock.unix_ms(now), call_ms, event }
     }
 
-    /// Shows the record to everybody and gives back what may be kept.
-    fn show(&self, record: Record) -> Record {
-        let deps = &self.registry.0.deps;
-        for observer in &deps.observers {
-            observer(&record);
+    /// Shows the record to everybody who watches.
+    fn show(&self, record: &Record) {
+        for observer in &self.registry.0.deps.observers {
+            observer(record);
         }
         let mut view = lock(&self.view);
         match &record.event {
@@ -370,26 +370,37 @@ impl CallRecorder {
             view.events.pop_front();
         }
         view.events.push_back(record.clone());
-        drop(view);
-        let Record { call, unix_ms, call_ms, event } = record;
-        let event = if deps.keep_words { event } else { event.without_words() };
-        Record { call, unix_ms, call_ms, event }
+    }
+
+    /// What may be kept of a record.
+    fn kept(&self, record: Record) -> Record {
+        if self.registry.0.deps.keep_words {
+            return record;
+        }
+        Record { event: record.event.without_words(), ..record }
     }
 
     pub fn fact(&self, event: Event) {
-        let kept = self.show(self.record(event));
-        self.registry.0.deps.journal.append(kept);
+        let record = self.record(event);
+        self.show(&record);
+        self.registry.0.deps.journal.append(self.kept(record));
     }
 
-    /// Carries an action out: today that means to record it, durably.
-    pub fn act(&self, action: Action) -> impl Future<Output = bool> + Send + 'static {
-        let kept = self.show(self.record(Event::Action { action: action.to_string(), done: true }));
-        let journal = self.registry.0.deps.journal.clone();
+    /// Carries an action out: today that means to record it, durably. Shown as done only when it is.
+    pub fn act(&self, action: &Action) -> impl Future<Output = bool> + Send + 'static {
+        let pen = self.clone();
+        let action = action.to_string();
         async move {
-            match journal.append_durable(kept).await {
-                Ok(()) => true,
+            let record = pen.record(Event::Action { action: action.clone(), done: true });
+            let journal = pen.registry.0.deps.journal.clone();
+            match journal.append_durable(pen.kept(record.clone())).await {
+                Ok(()) => {
+                    pen.show(&record);
+                    true
+                }
                 Err(error) => {
                     tracing::error!(%error, "an action could not be recorded; the caller is told so");
+                    pen.show(&pen.record(Event::Action { action, done: false }));
                     false
                 }
             }
@@ -409,8 +420,9 @@ impl CallRecorder {
             let clock = self.registry.0.deps.clock;
             view.ended_unix_ms = Some(clock.unix_ms(clock.now()));
         }
-        let kept = self.show(self.record(event));
-        if let Err(error) = self.registry.0.deps.journal.append_durable(kept).await {
+        let record = self.record(event);
+        self.show(&record);
+        if let Err(error) = self.registry.0.deps.journal.append_durable(self.kept(record)).await {
             tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
         }
     }

@@ -42,7 +42,7 @@ pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         for (at, event) in &outcome.journal {
             println!("{at:?} {}", serde_json::to_string(event)?);
         }
-        report(&args, &[outcome.clone()])?;
+        report(&args, std::slice::from_ref(&outcome))?;
         return Ok(ExitCode::from(u8::from(!outcome.broken.is_empty())));
     }
     let next = AtomicU64::new(0);

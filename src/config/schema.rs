@@ -28,8 +28,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub listen: SocketAddr,
-    /// What carriers call, without a slash at the end: `https://box.example.in`. `None`: taken from
-    /// the request.
+    /// What carriers call, without a slash at the end: `https://box.example.in`. `None`: the
+    /// address listened on, which only callers on this machine can use.
     pub public_base_url: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub struct Engine {
     pub workers: u32,
     /// Requests one worker serves at the same time.
     pub slots: u32,
-    /// Threads of one worker; 0: as many as the machine has cores.
+    /// Threads of one worker (recognition: of one request); 0: what the machine suggests.
     pub threads: u32,
     /// Private memory of one worker; 0: no limit.
     pub memory_mb: u32,

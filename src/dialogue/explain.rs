@@ -100,11 +100,11 @@ fn cut(text: &str) -> &str {
 /// The language by text and hint, the dialect by the catalogue's own lists where it has some.
 fn language_of(catalogue: &Catalogue, input: &ExplainInput) -> Detected {
     let mut found = detect(&input.text, input.language);
-    if let Some((name, markers)) = catalogue.books.get(&found.language).and_then(|b| dialect(b, &input.text)) {
-        if found.dialect.as_ref() != Some(&name) {
-            found.evidence.push(format!("{name} word {markers}"));
-            found.dialect = Some(name);
-        }
+    if let Some((name, markers)) = catalogue.books.get(&found.language).and_then(|b| dialect(b, &input.text))
+        && found.dialect.as_ref() != Some(&name)
+    {
+        found.evidence.push(format!("{name} word {markers}"));
+        found.dialect = Some(name);
     }
     found
 }

@@ -58,11 +58,12 @@ pub fn detect(text: &str, hint: Option<Lang>) -> Detected {
         found.dialect = Some("assamese".to_owned());
         found.evidence.push("Assamese letters".to_owned());
     }
-    if found.language == Lang::Ml && letters.script() == Script::Of(Lang::Ml) {
-        if let Some((name, marker)) = malayalam_dialect(&words) {
-            found.evidence.push(format!("{name} word {marker}"));
-            found.dialect = Some(name);
-        }
+    if found.language == Lang::Ml
+        && letters.script() == Script::Of(Lang::Ml)
+        && let Some((name, marker)) = malayalam_dialect(&words)
+    {
+        found.evidence.push(format!("{name} word {marker}"));
+        found.dialect = Some(name);
     }
     found
 }
@@ -148,10 +149,10 @@ impl Letters {
             if c.is_ascii_alphabetic() || ('\u{C0}'..='\u{24F}').contains(&c) {
                 letters.latin += 1;
             } else if let Some(lang) = Lang::ALL.into_iter().find(|l| *l != Lang::En && l.writes(c)) {
-                if super::words::digit(c).is_none() {
-                    if let Some(n) = letters.indian.get_mut(lang as usize) {
-                        *n += 1;
-                    }
+                if super::words::digit(c).is_none()
+                    && let Some(n) = letters.indian.get_mut(lang as usize)
+                {
+                    *n += 1;
                 }
             } else if c.is_alphabetic() {
                 letters.foreign += 1;
@@ -206,9 +207,7 @@ fn devanagari(words: &[String], hint: Option<Lang>) -> Detected {
             mr += 0.6; // "yes"; in Hindi the word never stands first
         } else if hindi.contains(word) {
             hi += 1.0;
-        } else if marathi.contains(word) {
-            mr += 1.0;
-        } else if word.contains(['ळ', 'ऱ', 'ॲ', 'ऍ', 'ॅ']) {
+        } else if marathi.contains(word) || word.contains(['ळ', 'ऱ', 'ॲ', 'ऍ', 'ॅ']) {
             mr += 1.0;
         } else if ends(word, MARATHI_ENDINGS) {
             mr += 0.6;
@@ -251,20 +250,18 @@ fn latin(words: &[String], hint: Option<Lang>) -> Detected {
         let english = ENGLISH_WORDS.contains(&word.as_str());
         let spelt = plain(word);
         let speakers: Vec<Lang> = LISTS.iter().filter(|(_, list)| list.contains(&spelt)).map(|(l, _)| *l).collect();
-        if english {
-            if let Some(s) = scores.get_mut(Lang::En as usize) {
-                *s += if speakers.is_empty() { 1.0 } else { 0.6 };
-            }
+        if english && let Some(s) = scores.get_mut(Lang::En as usize) {
+            *s += if speakers.is_empty() { 1.0 } else { 0.6 };
         }
         for lang in &speakers {
             if let Some(s) = scores.get_mut(*lang as usize) {
                 *s += if english { 0.2 } else { 1.0 } / (speakers.len() as f32).sqrt();
             }
         }
-        if let ([only], false) = (speakers.as_slice(), english) {
-            if evidence.len() < 6 {
-                evidence.push(format!("{} word {word}", only.english_name()));
-            }
+        if let ([only], false) = (speakers.as_slice(), english)
+            && evidence.len() < 6
+        {
+            evidence.push(format!("{} word {word}", only.english_name()));
         }
     }
     if let Some(s) = hint.and_then(|h| scores.get_mut(h as usize)) {

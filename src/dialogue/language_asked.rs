@@ -105,7 +105,7 @@ fn unknown_to_caller(after: &[String], words: &[String], at: usize) -> bool {
 fn has(list: &[String], word: &str) -> bool {
     if word.is_ascii() {
         let word = plain(word);
-        list.iter().any(|w| *w == word)
+        list.contains(&word)
     } else {
         // Indian verbs are inflected at their end, so stems are compared.
         list.iter().any(|w| !w.is_ascii() && word.starts_with(w.as_str()))

@@ -84,7 +84,7 @@ impl Tracker {
         // English words are in everybody's mouth, so English takes a sentence.
         let least = if to == Lang::En { 4 } else { 2 };
         let one_clear_word = seen.words == 1 && to != Lang::En && seen.stt_confidence >= 0.9 && text.confidence >= 0.9;
-        if seen.words < least && !(one_clear_word && !self.certain) {
+        if seen.words < least && (self.certain || !one_clear_word) {
             return None;
         }
         if !self.certain && sure >= FIRST_ANSWER {

@@ -35,10 +35,11 @@ pub fn class(lang: Lang, text: &str) -> UtteranceClass {
         return UtteranceClass::Backchannel; // a cough stops nobody
     }
     let lists = lists(lang);
-    if let Some(rest) = lists.beside_stop(&words) {
-        if rest <= WORDS_BESIDE_STOP_MAX && words.len() <= 8 {
-            return UtteranceClass::Interrupt;
-        }
+    if let Some(rest) = lists.beside_stop(&words)
+        && rest <= WORDS_BESIDE_STOP_MAX
+        && words.len() <= 8
+    {
+        return UtteranceClass::Interrupt;
     }
     if words.len() <= BACKCHANNEL_WORDS_MAX && lists.only_nods(&words) {
         return UtteranceClass::Backchannel;

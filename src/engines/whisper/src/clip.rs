@@ -119,7 +119,7 @@ mod tests {
                 prop_assert_eq!(pair[0].end, pair[1].start);
             }
             for piece in cut {
-                prop_assert!(piece.len() <= longest && (piece.len() > 0 || length == 0));
+                prop_assert!(piece.len() <= longest && (!piece.is_empty() || length == 0));
             }
         }
     }
