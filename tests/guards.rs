@@ -1,7 +1,5 @@
 //! Guards against pitfalls that no compiler reports (see src/ARCHITECTURE.md, "What never meets").
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
