@@ -41,6 +41,7 @@ impl Llama {
             engine: "llama",
             provider: PROVIDER,
             program: setup.program("vaani-engine-llama", plan, settings),
+            memory: plan.memory,
             ready_within: ENGINE_READY_WITHIN,
             recycle_after: None,
         };

@@ -60,7 +60,10 @@ impl Setup {
 
     /// What a worker is run with: its program, and its settings with the limits put in.
     pub(super) fn program(&self, name: &str, plan: &WorkerPlan, mut settings: Value) -> Program {
-        let limits = Limits { memory: plan.memory, nice: plan.nice, cores: plan.cores.clone() };
+        // What is in use is watched from outside; the hard limit only stops a runaway. It counts what is
+        // reserved, and whisper.cpp reserves half a gigabyte for a state that uses fifty megabytes.
+        let hard = if plan.memory == 0 { 0 } else { plan.memory * 2 + plan.slots as u64 * (1 << 30) };
+        let limits = Limits { memory: hard, nice: plan.nice, cores: plan.cores.clone() };
         settings["limits"] = json!(limits);
         Program { path: self.engines_dir.join(name), settings: settings.to_string() }
     }
@@ -110,7 +113,7 @@ mod tests {
             memory_free: 12 << 30,
             gpu: None,
         };
-        let plan = hardware.plan(ModelSizes { stt: 500 << 20, llm: 1 << 20, tts: 0 });
+        let plan = hardware.plan(ModelSizes { stt: 500 << 20, llm: 1 << 30, tts: 0 });
         assert_eq!((plan.stt.slots, plan.stt.threads), (1, 4));
         let engine = |workers, slots, threads| Engine {
             model: "m".to_owned(),
@@ -126,6 +129,6 @@ mod tests {
         let many = wanted(plan.stt.clone(), &engine(3, 4, 0), ThreadsAre::OfASlot);
         assert_eq!((many.workers, many.slots, many.threads), (3, 4, 1));
         assert_eq!(wanted(plan.stt, &engine(1, 2, 7), ThreadsAre::OfASlot).threads, 7);
-        assert_eq!(wanted(plan.llm, &engine(2, 4, 0), ThreadsAre::OfAWorker).threads, 1);
+        assert_eq!(wanted(plan.llm, &engine(2, 4, 0), ThreadsAre::OfAWorker).threads, 2);
     }
 }

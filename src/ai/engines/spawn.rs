@@ -47,6 +47,8 @@ impl Program {
             // OpenMP threads that spin between steps starve every other engine of a small box.
             .env("GOMP_SPINCOUNT", "0")
             .env("OMP_WAIT_POLICY", "passive")
+            // An engine that gives up is to die at once, not to start a debugger first.
+            .env("GGML_NO_BACKTRACE", "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -31,6 +31,8 @@ pub(super) struct Orders {
     /// Its name in answers and faults: `local/whisper`.
     pub provider: &'static str,
     pub program: Program,
+    /// Bytes of private memory in use beyond which it is taken for broken; 0: no limit.
+    pub memory: u64,
     /// Models must be loaded within this time.
     pub ready_within: Duration,
     /// Renewed after so many requests, when idle: whisper-rs leaks a few bytes a request.
@@ -57,6 +59,7 @@ pub(super) struct Worker {
     state: watch::Sender<State>,
     restarts: AtomicU32,
     served: AtomicU64,
+    memory: AtomicU64,
     crash_loop: AtomicBool,
     last_error: Mutex<Option<String>>,
 }
@@ -70,6 +73,8 @@ pub struct WorkerHealth {
     pub in_flight: usize,
     pub served: u64,
     pub restarts: u32,
+    /// Bytes of private memory in use when last looked at.
+    pub memory: u64,
     /// It dies again and again: a finding, not an accident.
     pub crash_loop: bool,
     pub last_error: Option<String>,
@@ -85,6 +90,7 @@ impl Worker {
             state: watch::Sender::new(State::Starting),
             restarts: AtomicU32::new(0),
             served: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             crash_loop: AtomicBool::new(false),
             last_error: Mutex::new(None),
         })
@@ -118,6 +124,7 @@ impl Worker {
             in_flight: link.map_or(0, |l| l.in_flight()),
             served: self.served.load(Ordering::Relaxed) + link.map_or(0, |l| l.served.load(Ordering::Relaxed)),
             restarts: self.restarts.load(Ordering::Relaxed),
+            memory: self.memory.load(Ordering::Relaxed),
             crash_loop: self.crash_loop.load(Ordering::Relaxed),
             last_error: self.last_error(),
             version: link.map(|l| l.ready.version.clone()),
@@ -256,7 +263,7 @@ pub(super) async fn converse(worker: &Worker, scope: &Scope, clock: Clock, set: 
         why = link.read(&mut read, &mut decoder) => End::Died(why),
         why = link.write(&mut write, &mut asks) => End::Died(why),
         why = link.heartbeat() => End::Died(why),
-        () = grow_old(worker, &link, clock) => End::Renewed,
+        end = grow_old(worker, &link, clock) => end,
         () = scope.stopped() => End::Stopped,
     };
     link.close(match &end {
@@ -292,19 +299,32 @@ async fn first_words(read: &mut OwnedReadHalf, decoder: &mut Decoder) -> Result<
 }
 
 /// Takes the mark of a crash loop off after a minute of health; completes when the worker has
-/// served its time and holds no request.
-async fn grow_old(worker: &Worker, link: &Link, clock: Clock) {
+/// served its time and holds no request, or when it uses more memory than it may.
+async fn grow_old(worker: &Worker, link: &Link, clock: Clock) -> End {
     let born = clock.now();
     loop {
         tokio::time::sleep(ENGINE_LOOK).await;
         if clock.now().since(born) >= ENGINE_HEALTHY_AFTER {
             worker.crash_loop.store(false, Ordering::Relaxed);
         }
+        let memory = private_memory(link.pid);
+        worker.memory.store(memory, Ordering::Relaxed);
+        if worker.orders.memory > 0 && memory > worker.orders.memory {
+            let (uses, may) = (memory >> 20, worker.orders.memory >> 20);
+            return End::Died(format!("worker used {uses} MB of memory, more than the {may} MB it may"));
+        }
         let worn = worker.orders.recycle_after.is_some_and(|most| link.served.load(Ordering::Relaxed) >= most);
         if worn && link.close_if_idle() {
-            return;
+            return End::Renewed;
         }
     }
+}
+
+/// Bytes of memory in use that are the process's own, not those of files it maps (model weights).
+fn private_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let row = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    row.and_then(|row| row.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Waits for the process to end, kills it if that takes too long, and tells how it ended.
@@ -344,6 +364,15 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_in_use_is_read_from_the_kernel() {
+        let before = private_memory(std::process::id());
+        let kept = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let after = private_memory(std::process::id());
+        assert!(after > before + (32 << 20), "{before} to {after} with {} bytes more", kept.len());
+        assert_eq!(private_memory(u32::MAX), 0);
+    }
 
     #[test]
     fn pauses_double_to_a_limit_and_health_forgives() {

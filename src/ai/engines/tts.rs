@@ -49,6 +49,7 @@ impl Voices {
             engine: "tts",
             provider: PROVIDER,
             program: setup.program("vaani-engine-tts", plan, settings),
+            memory: plan.memory,
             ready_within: ENGINE_READY_WITHIN,
             recycle_after: None,
         };

@@ -37,6 +37,7 @@ impl Whisper {
             engine: "whisper",
             provider: PROVIDER,
             program: setup.program("vaani-engine-whisper", plan, settings),
+            memory: plan.memory,
             ready_within: ENGINE_READY_WITHIN,
             // whisper-rs leaks a small string with every language it is given.
             recycle_after: Some(200_000),
