@@ -225,7 +225,10 @@ fn day_name(days_since_1970: u64) -> String {
 
 fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut all: Vec<PathBuf> = fs::read_dir(dir)?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter_map(Result::ok)
+        // Regular files only: whatever else lies there is not ours to read or mend.
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
         .filter(|p| p.extension().is_some_and(|e| e == "jsonl"))
         .collect();
     all.sort();
