@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -235,14 +236,32 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// Cuts a torn last line off the newest file.
+/// Cuts a torn last line off the newest file. Looks from its end: a day's journal may be large.
 fn mend(dir: &Path) -> io::Result<()> {
+    const STEP: u64 = 64 * 1024;
     let Some(newest) = files(dir)?.pop() else { return Ok(()) };
-    let bytes = fs::read(&newest)?;
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    if whole < bytes.len() {
-        tracing::warn!(file = %newest.display(), bytes = bytes.len() - whole, "cut a torn line off the journal");
-        OpenOptions::new().write(true).open(&newest)?.set_len(whole as u64)?;
+    let metadata = fs::metadata(&newest)?;
+    if !metadata.is_file() {
+        // A device has no last line, and may never end.
+        return Ok(());
+    }
+    let len = metadata.len();
+    let file = OpenOptions::new().read(true).write(true).open(&newest)?;
+    let (mut whole, mut to) = (0, len);
+    let mut step = vec![0; STEP as usize];
+    while to > 0 {
+        let from = to.saturating_sub(STEP);
+        let part = &mut step[..(to - from) as usize];
+        file.read_exact_at(part, from)?;
+        if let Some(at) = part.iter().rposition(|b| *b == b'\n') {
+            whole = from + at as u64 + 1;
+            break;
+        }
+        to = from;
+    }
+    if whole < len {
+        tracing::warn!(file = %newest.display(), bytes = len - whole, "cut a torn line off the journal");
+        file.set_len(whole)?;
     }
     Ok(())
 }
@@ -283,6 +302,23 @@ mod tests {
         journal.append_durable(ended(whole, 86_400_005)).await.unwrap();
         assert!(journal.unfinished().unwrap().is_empty(), "a late fact does not bring a call back");
         writer.close();
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_however_long_it_is() {
+        for (whole, torn) in [(0, 0), (0, 70_000), (1, 0), (3, 1), (65_536, 65_536), (70_000, 200_000), (200_000, 0)] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("calls-1970-01-02.jsonl");
+            let mut bytes = vec![b'a'; whole];
+            if let Some(last) = bytes.last_mut() {
+                *last = b'\n';
+            }
+            let kept = bytes.clone();
+            bytes.extend(vec![b'b'; torn]);
+            fs::write(&file, bytes).unwrap();
+            mend(dir.path()).unwrap();
+            assert!(fs::read(&file).unwrap() == kept, "{whole} and {torn} torn");
+        }
     }
 
     #[tokio::test]
