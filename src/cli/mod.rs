@@ -9,6 +9,7 @@ pub mod bench_llm;
 pub mod bench_stt;
 pub mod config;
 mod daemon;
+pub mod doctor;
 pub mod explain;
 mod local;
 pub mod models;
@@ -55,6 +56,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Measure.
     Bench(bench::Args),
+    /// Explain what is wrong with this box and how to mend it.
+    Doctor(doctor::Args),
     /// Check the configuration.
     Config(config::Args),
     /// The models this box knows and has.
@@ -102,6 +105,7 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
+            Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
             // Handled before the settings are loaded.
             Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
