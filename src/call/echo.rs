@@ -34,7 +34,8 @@ impl Echo {
             hearing: Hearing::new(Sense::Voice)?,
             noticed: Vec::new(),
             waiting: VecDeque::new(),
-            pacer: Pacer::new(std::time::Duration::ZERO),
+            // Without any lead, each late wake-up would slow the line for good.
+            pacer: Pacer::new(limits::PLAYOUT_LEAD),
             started: now,
             turns: 0,
             over: false,
@@ -117,6 +118,26 @@ impl Echo {
             Some(self.pacer.due())
         } else {
             Some(self.started + limits::CALL_MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_wake_ups_do_not_slow_the_line() {
+        let mut echo = Echo::new(Moment::ZERO).unwrap();
+        let mut back = 0;
+        for frame in 0..500_u64 {
+            // Timers and networks are late by anything up to 14 ms.
+            let now = Moment::from_millis(frame * 20 + frame * 7 % 15);
+            echo.handle(now, Input::Leg(LegEvent::Audio { pcm: vec![100; LINE_FRAME], at_ms: frame * 20 }));
+            while let Some(output) = echo.poll() {
+                back += u64::from(matches!(output, Output::Leg(LegCommand::Audio(_))));
+            }
+            assert_eq!(back, frame + 1, "each frame goes back as it comes");
         }
     }
 }

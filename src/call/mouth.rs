@@ -1,6 +1,6 @@
 //! The mouth of a call: lines to say, clause by clause, into paced frames. Pure.
 //!
-//! A [`Line`] is one thing the agent says (greeting, reply, reprompt). Its clauses are synthesised
+//! A `Line` is one thing the agent says (greeting, reply, reprompt). Its clauses are synthesised
 //! ahead in order; sound goes out in 20 ms frames at the leg's pace. A line may be *held* (prepared
 //! but not audible), *suspended* by a caller who starts to speak, and *resumed* where it was cut.
 //!
