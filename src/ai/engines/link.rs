@@ -61,6 +61,11 @@ impl Link {
         Fault::new(kind, self.provider, detail)
     }
 
+    /// This life has ended, though the supervisor may not have said so yet.
+    pub(super) fn is_over(&self) -> bool {
+        self.table().over.is_some()
+    }
+
     /// Requests the worker holds, also those nobody waits for any more.
     pub(super) fn in_flight(&self) -> usize {
         self.table().open.len()

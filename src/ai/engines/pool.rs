@@ -189,6 +189,8 @@ enum Seen {
 impl Seen {
     fn of(state: &State) -> Self {
         match state {
+            // Another try must not go to the worker whose end was just noticed.
+            State::Ready(link) if link.is_over() => Self::Coming,
             State::Ready(link) => Self::Ready {
                 in_flight: link.in_flight(),
                 slots: link.ready.slots.max(1) as usize,
