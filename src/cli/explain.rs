@@ -1,6 +1,7 @@
 //! `vaani explain`: what the box makes of a text, without a call and without a model.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -41,8 +42,9 @@ enum RoleArg {
 /// Bytes of one line of standard input; a longer one is no utterance.
 const LINE_MAX: u64 = 4 * 1024 * 1024;
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let prompts = Settings::load(None)?.data.config_dir.join("prompts");
+/// `config` is the configuration's folder if one was named.
+pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let prompts = Settings::load(config)?.data.config_dir.join("prompts");
     let catalogue = Catalogue::load(&prompts).context("failed to load the message catalogues")?;
     let matcher = Matcher::new(&catalogue);
     let role = args.role.map(|r| match r {
@@ -141,8 +143,6 @@ fn readable(explained: &Explained) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn answers(lines: &str) -> (bool, Vec<serde_json::Value>) {

@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
     };
     // Some commands need no settings, or are there to say what is wrong with them.
     let result = match cli.command {
-        Command::Explain(args) => with_logs(None, || explain::run(args)),
+        Command::Explain(args) => with_logs(None, || explain::run(args, cli.config.as_deref())),
         Command::Config(args) => with_logs(None, || config::run(args, cli.config.as_deref())),
         command => match Settings::load(cli.config.as_deref()) {
             Ok(settings) => with_logs(Some(&settings), || dispatch(command, settings.clone())),

@@ -93,8 +93,9 @@ pub fn completeness(lang: Lang, text: &str, expects: Expects) -> Completeness {
         Expects::Date if is_number(last) || ends_in_digit || heard.any(|w| w.number(last)) => return Open,
         _ => {}
     }
-    // Two digits and no verb yet: somebody reads out a number.
-    if (ends_in_digit || is_number(last)) && digits >= 2 && expects != Expects::YesNo {
+    // Two digits one after the other: somebody reads out a number.
+    let run = said.iter().rev().take_while(|w| is_number(w) || heard.any(|l| l.digit(w) || l.times(w) > 1)).count();
+    if run >= 2 && expects != Expects::YesNo {
         return if digits >= 10 { Complete } else { Open };
     }
     match heard.by_words(said, last) {
@@ -155,10 +156,10 @@ impl Heard {
             // "Which bank are you from": a question may end in its preposition.
             return if self.native.open(last) && !question { Open } else { self.sentence(said) };
         }
-        let before = said.len().checked_sub(2).and_then(|i| said.get(i));
+        let before = said.get(said.len().saturating_sub(3)..said.len() - 1).unwrap_or_default();
         if self.native.open(last) {
             // "I have understood, I": the subject is put behind a finished sentence.
-            let follows = self.native.postposed(last) && before.is_some_and(|w| self.native.finite(w));
+            let follows = self.native.postposed(last) && before.iter().any(|w| self.native.finite(w));
             return if follows { Unknown } else { Open };
         }
         if self.native.finite(last) || (said.len() > 1 && self.native.particle(last)) {
@@ -287,6 +288,9 @@ mod tests {
             (Lang::En, "Ramesh", Expects::Name, Unknown),
             (Lang::Hi, "रमेश कुमार", Expects::Name, Complete),
             (Lang::Pa, "ਹਾਂ ਜੀ ਭਾਜੀ", Expects::YesNo, Complete),
+            (Lang::En, "I want to come tomorrow at 11", Expects::Anything, Complete),
+            (Lang::En, "my number is 98765 43210", Expects::Anything, Complete),
+            (Lang::Hi, "लिंक भेज सकते हैं पेमेंट का", Expects::Anything, Unknown),
             (Lang::Hi, "", Expects::Anything, Unknown),
         ] {
             assert_eq!(completeness(lang, text, expects), expected, "{lang}: {text} ({expects:?})");

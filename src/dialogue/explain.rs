@@ -42,7 +42,7 @@ pub struct ExplainInput {
 pub struct Explained {
     pub text: String,
     pub language: Lang,
-    pub language_confidence: f32,
+    pub language_confidence: f64,
     pub dialect: Option<String>,
     pub evidence: Vec<String>,
     pub spoken: Option<String>,
@@ -72,7 +72,7 @@ pub fn explain(catalogue: &Catalogue, matcher: &Matcher, input: &ExplainInput) -
     let heard = input.role != Some(Role::Agent);
     Explained {
         language: lang,
-        language_confidence: (found.confidence * 100.0).round() / 100.0,
+        language_confidence: (f64::from(found.confidence) * 100.0).round() / 100.0,
         dialect: found.dialect,
         evidence: found.evidence,
         spoken: Some(speak::spoken(voice, text)),

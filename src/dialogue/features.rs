@@ -1,7 +1,7 @@
 //! What of a text is compared when an intent is guessed: words, word pairs, and pieces of words, so
 //! that a wrong letter or a word split in two costs little. Pure; absent on purpose: weights.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::Lang;
 
@@ -18,7 +18,9 @@ const NUMBER: &str = "§n";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Classes {
     stems: Vec<String>,
-    numbers: HashMap<String, ()>,
+    numbers: HashSet<String>,
+    /// Words of a dialect and their standard form.
+    standard: HashMap<String, Vec<String>>,
 }
 
 impl Classes {
@@ -35,15 +37,21 @@ impl Classes {
         // "May" in its English and native spellings is a common word or part of one: no stem.
         stems.retain(|s| s.chars().count() > 3);
         // One to three are articles and pronouns in most of the languages.
-        let numbers =
-            book.number_words.iter().filter(|(n, _)| **n > 3).flat_map(|(_, w)| fold(w)).map(|w| (w, ())).collect();
-        Self { stems, numbers }
+        let numbers = book.number_words.iter().filter(|(n, _)| **n > 3).flat_map(|(_, w)| fold(w)).collect();
+        let mut standard = HashMap::new();
+        for marker in book.dialects.values().flat_map(|d| &d.markers) {
+            let form = marker.standard.split(',').next().map(fold).unwrap_or_default();
+            if let [word] = fold(&marker.word).as_slice() {
+                standard.insert(word.clone(), form);
+            }
+        }
+        Self { stems, numbers, standard }
     }
 
     fn class(&self, word: &str) -> Option<&'static str> {
         if word == "date§" || self.stems.iter().any(|s| word.starts_with(s.as_str())) {
             Some(DATE)
-        } else if is_number(word) || self.numbers.contains_key(word) {
+        } else if is_number(word) || self.numbers.contains(word) {
             Some(NUMBER)
         } else {
             None
@@ -54,7 +62,7 @@ impl Classes {
     pub(crate) fn words(&self, text: &str) -> Vec<String> {
         let text = text.replace("{date}", " 5 ").replace("{time}", " 5 ");
         let mut out: Vec<String> = Vec::new();
-        for word in fold(&text) {
+        for word in fold(&text).into_iter().flat_map(|w| self.standard.get(&w).cloned().unwrap_or_else(|| vec![w])) {
             let word = self.class(&word).map_or(word, str::to_owned);
             if word.starts_with('§') && out.last() == Some(&word) {
                 continue; // a run of digits is one number

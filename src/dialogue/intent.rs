@@ -16,7 +16,7 @@ use crate::base::limits::HEARD_CHARS_MAX;
 
 use super::book::{Catalogue, Intent};
 use super::features::{Classes, romanised};
-use super::language::requested_language;
+use super::language::{detect, requested_language};
 use super::lessons::{Lesson, Phrase, lesson};
 use super::train::{Classifier, Example};
 use super::words::fold;
@@ -111,6 +111,11 @@ impl Matcher {
         let latin = count(Lang::En);
         let script =
             Lang::ALL.into_iter().filter(|l| *l != Lang::En && count(*l) > 0).max_by_key(|l| (count(*l), *l == lang));
+        // Hindi and Marathi share a script; their words tell them apart.
+        let script = match script {
+            Some(Lang::Hi | Lang::Mr) => Some(detect(text, Some(lang)).language).filter(|l| *l != Lang::En).or(script),
+            other => other,
+        };
         match script {
             // English words in Latin letters are understood as the romanised language has them.
             Some(own) if count(own) * 4 >= latin && latin > 2 => {
@@ -310,7 +315,8 @@ mod tests {
             (Lang::Kn, "naale kattini", Intent::PromiseToPay),
             // The text's own script decides over the language of the call.
             (Lang::En, "मुझे फ़ोन मत करना", Intent::DoNotCall),
-            (Lang::Mr, "किती पैसे भरायचे आहेत", Intent::AskAmount),
+            (Lang::Mr, "मुझे फ़ोन मत करना", Intent::DoNotCall),
+            (Lang::Ta, "किती पैसे भरायचे आहेत", Intent::AskAmount),
             (Lang::Bn, "হিন্দিতে বলুন", Intent::LanguageSwitch),
             (Lang::Gu, "please speak in English", Intent::LanguageSwitch),
         ] {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::Lang;
 
 use super::book::Book;
-use super::language_words::{ENGLISH, HINDI, HINDI_ENDINGS, MARATHI, MARATHI_ENDINGS, ROMAN};
+use super::language_words::{ENGLISH, HINDI, HINDI_ENDINGS, MARATHI, MARATHI_ENDINGS, NEUTRAL, ROMAN};
 use super::romanise::plain;
 use super::words::{fold, is_number, vocabulary};
 
@@ -198,10 +198,11 @@ fn devanagari(words: &[String], hint: Option<Lang>) -> Detected {
         let only = |list: &[String], other: &[String]| list.iter().filter(|w| !other.contains(w)).cloned().collect();
         (only(&hindi, &marathi), only(&marathi, &hindi))
     });
+    static NEUTRAL_WORDS: LazyLock<Vec<String>> = LazyLock::new(|| vocabulary(NEUTRAL));
     let (hindi, marathi) = &*LISTS;
     let (mut hi, mut mr) = (0.0f32, 0.0f32);
     let mut evidence = Vec::new();
-    for word in words {
+    for word in words.iter().filter(|w| !NEUTRAL_WORDS.contains(w)) {
         let before = (hi, mr);
         if mr + hi == 0.0 && (word == "हो" || word == "होय") {
             mr += 0.6; // "yes"; in Hindi the word never stands first
@@ -219,7 +220,13 @@ fn devanagari(words: &[String], hint: Option<Lang>) -> Detected {
             evidence.push(format!("{} word {word}", side.english_name()));
         }
     }
+    // Without words of its own the call's language stands.
     let open = matches!(hint, Some(Lang::Mr | Lang::Hi));
+    match hint {
+        Some(Lang::Hi) if mr > 0.0 => hi += 0.5,
+        Some(Lang::Mr) if hi > 0.0 => mr += 0.5,
+        _ => {}
+    }
     let (language, confidence) = if (hi - mr).abs() < 0.3 {
         evidence.push("Devanagari, undecided".to_owned());
         (if open { hint.unwrap_or(Lang::Hi) } else { Lang::Hi }, if open { 0.6 } else { 0.5 })
@@ -319,6 +326,8 @@ mod tests {
             ("हाँ बताइए कितना पैसा देना है", Lang::Hi),
             ("मुझे कल फ़ोन कीजिए", Lang::Hi),
             ("मला उद्या फोन करा", Lang::Mr),
+            // Numbers and months look Marathi and are not.
+            ("मैं सात जून को दूँगा", Lang::Hi),
             ("किती पैसे भरायचे आहेत", Lang::Mr),
             ("माझ्याकडे आत्ता पैसे नाहीत", Lang::Mr),
             ("இந்த மாசம் EMI amount எவ்வளவு", Lang::Ta),
