@@ -142,6 +142,8 @@ impl App {
             observers: vec![Arc::new(move |record: &Record| observing.observe(record))],
         });
         scope.spawn("sweep", registry.clone().sweep());
+        let wordings = Arc::clone(&scripts);
+        tokio::task::spawn_blocking(move || wordings.all().for_each(|script| script.warm()));
         scope.spawn("fixed lines", render_ahead(Arc::clone(&scripts), Arc::clone(&tts), scope.clone()));
 
         let public = settings.http.public_base_url.clone().unwrap_or_else(|| format!("http://{address}"));

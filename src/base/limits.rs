@@ -6,8 +6,6 @@ use std::time::Duration;
 pub const CALLS_MAX: usize = 2_000;
 /// Audio of one turn kept for recognition; longer speech is cut into a turn at this length.
 pub const TURN_AUDIO_MAX: Duration = Duration::from_secs(28);
-/// Audio waiting to be played on one leg; more is refused by the playout queue (text waits instead).
-pub const PLAYOUT_QUEUE_MAX: Duration = Duration::from_secs(60);
 /// How far ahead of real time frames are sent to the carrier, so that `clear` stays cheap.
 pub const PLAYOUT_LEAD: Duration = Duration::from_millis(60);
 /// Leg events waiting for their call; when full the oldest audio is dropped and counted.
@@ -100,10 +98,6 @@ pub const LEG_WRITE_BUFFER_MAX: usize = 64 * 1024;
 pub const GAP_CONCEALED_MAX: Duration = Duration::from_millis(200);
 /// Silence put in for one gap in a carrier's audio; beyond that its clock is taken to have jumped.
 pub const GAP_FILLED_MAX: Duration = Duration::from_secs(1);
-/// Segments of one leg whose progress is remembered after they were played; the oldest is forgotten.
-pub const PLAYOUT_LEDGER_MAX: usize = 64;
-/// Marks of one leg waiting for the carrier's answer; the oldest is forgotten.
-pub const PLAYOUT_MARKS_MAX: usize = 256;
 /// One configuration file, bytes. Larger ones are refused.
 pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
 /// Characters inside `[[…]]` of a model's answer; a longer one is no tag and is dropped.
@@ -120,8 +114,6 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const MARK_WITHIN: Duration = Duration::from_millis(700);
 /// The last line of a call may take this long to be synthesised and played.
 pub const FAREWELL_MAX: Duration = Duration::from_secs(25);
-/// Nobody has spoken for this long: the caller is asked whether they are there.
-pub const REPROMPT_AFTER: Duration = Duration::from_secs(7);
 /// Tokens of one written reply.
 pub const REPLY_TOKENS_MAX: u32 = 200;
 /// Tokens of one classification.

@@ -14,8 +14,9 @@ use crate::media::pace::Pacer;
 use crate::media::resample::ResampleError;
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
 
-/// Sound waiting to go back, samples; older sound is dropped first.
-const WAITING_MAX: usize = 8_000;
+/// Sound waiting to go back, samples; older sound is dropped first. A line that fell behind once
+/// must not stay behind, since frames go back no faster than they come.
+const WAITING_MAX: usize = 2_400;
 
 pub struct Echo {
     hearing: Hearing,

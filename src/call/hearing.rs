@@ -74,7 +74,6 @@ pub struct Hearing {
     in_turn: bool,
     /// Line time at the end of the last processed frame.
     line_ms: u64,
-    gap_ms: u32,
 }
 
 impl Hearing {
@@ -91,7 +90,6 @@ impl Hearing {
             turn: Vec::new(),
             in_turn: false,
             line_ms: 0,
-            gap_ms: 0,
         })
     }
 
@@ -100,7 +98,6 @@ impl Hearing {
         let mut sequenced = std::mem::take(&mut self.sequenced);
         sequenced.clear();
         let arrival = self.sequencer.push(at_ms, pcm, &mut sequenced);
-        self.gap_ms = self.gap_ms.saturating_add(arrival.missing_ms);
         if arrival.missing_ms >= 60 {
             noticed.push(Heard::Gap { missing_ms: arrival.missing_ms });
         }
@@ -183,10 +180,5 @@ impl Hearing {
     /// The caller is in the middle of a turn (speaking or in a pause that has not ended it).
     pub const fn in_turn(&self) -> bool {
         self.in_turn
-    }
-
-    /// Milliseconds the carrier never delivered.
-    pub const fn missing_ms(&self) -> u32 {
-        self.gap_ms
     }
 }

@@ -238,10 +238,6 @@ impl Machine {
         matches!(self.phase, Phase::Over)
     }
 
-    pub const fn language(&self) -> Lang {
-        self.language
-    }
-
     /// When to call `handle(now, Input::Tick)`, unless something else happens before.
     pub fn deadline(&self) -> Option<Moment> {
         match self.phase {

@@ -128,7 +128,6 @@ pub struct Mouth {
     next_line: u64,
     /// Frames are leaving, without a pause since the last.
     flowing: bool,
-    underruns: u64,
     lead: usize,
 }
 
@@ -140,7 +139,6 @@ impl Mouth {
             pacer: Pacer::new(lead),
             next_line: 1,
             flowing: false,
-            underruns: 0,
             lead: (lead.as_millis() as usize) * (LINE_RATE as usize) / 1000,
         }
     }
@@ -286,9 +284,6 @@ impl Mouth {
             out.push(self.pull());
         }
         if !self.has_sound() {
-            if self.flowing && self.lines.iter().any(|l| !l.held && !l.is_played()) {
-                self.underruns += 1;
-            }
             self.flowing = false;
         }
         while self.lines.front().is_some_and(|l| l.is_played() && !l.held) {
@@ -398,10 +393,6 @@ impl Mouth {
     /// Has this line begun to sound?
     pub fn has_started(&self, line: LineId) -> bool {
         self.lines.iter().find(|l| l.id == line).is_none_or(Line::started)
-    }
-
-    pub const fn underruns(&self) -> u64 {
-        self.underruns
     }
 }
 

@@ -1,4 +1,4 @@
-//! One question to an agent without a call: what `/ai/process` answers.
+//! One question to an agent without a call: what `/ai/process` and `vaani ask` answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +29,8 @@ pub struct Answered {
 
 /// Puts `text` to the agent: what does the caller want, and what is the reply?
 pub async fn answer(script: &Script, llm: &Arc<dyn Llm>, language: Lang, text: &str) -> Result<Answered, Fault> {
-    let mut request = script.choose_request(None, text, false);
-    let (json, chosen) = collect(llm, request).await?;
-    let intent = parse_classification(&json).ok().map(|c| c.intent);
-    request = LlmRequest {
+    let choose = script.choose_request(None, text, false);
+    let write = LlmRequest {
         call: None,
         thread: 0,
         messages: vec![Message::new(Role::System, script.brief(language)), Message::new(Role::User, text)],
@@ -41,7 +39,8 @@ pub async fn answer(script: &Script, llm: &Arc<dyn Llm>, language: Lang, text: &
         temperature: 0.0,
         speculative: false,
     };
-    let (written, usage) = collect(llm, request).await?;
+    let ((json, chosen), (written, usage)) = tokio::try_join!(collect(llm, choose), collect(llm, write))?;
+    let intent = parse_classification(&json).ok().map(|c| c.intent);
     let mut filter = TagFilter::default();
     let mut pieces = filter.push(&written);
     pieces.extend(filter.finish());
@@ -51,17 +50,17 @@ pub async fn answer(script: &Script, llm: &Arc<dyn Llm>, language: Lang, text: &
         intent,
         refused: None,
         first_token: Some(usage.first_token),
-        took: usage.took + chosen.took,
+        took: usage.took.max(chosen.took),
         provider: usage.provider,
     };
     for piece in pieces {
         match piece {
             Piece::Text(text) => answered.text.push_str(&text),
             Piece::Action(action) => answered.actions.push(action),
-            Piece::Dropped(_) => {}
+            Piece::Dropped(_) => tracing::warn!("the model wrote a tag that is no action"),
         }
     }
-    answered.text = answered.text.trim().to_owned();
+    answered.text = answered.text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Err(reason) = script.may_say(language, &answered.text) {
         answered.text = script.line(language, "missing_fact");
         answered.actions.clear();

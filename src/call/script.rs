@@ -49,8 +49,12 @@ impl Script {
         &self.agent.name
     }
 
-    pub fn agent(&self) -> &Agent {
-        &self.agent
+    /// Learns the wordings of this agent's languages, so that no caller waits for it. Takes a
+    /// moment of computing.
+    pub fn warm(&self) {
+        for &language in &self.agent.languages {
+            self.matcher.warm(language);
+        }
     }
 
     pub fn is_echo(&self) -> bool {

@@ -1,5 +1,6 @@
 //! `vaani bench llm`: what the kept prefix and the shared batch are worth, as ratios of one run.
 
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ const ASKED_AT_MOST: f64 = 0.1;
 const ASKED_AT_LEAST: f64 = 1.8;
 const BRIEF_TOKENS: u32 = 1_000;
 const TOGETHER: usize = 4;
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 10;
+const TRIALS: usize = 4;
 
 #[derive(Debug, Serialize)]
 struct Summary {
@@ -121,41 +123,57 @@ async fn measure(args: &Args, local: &Local, llama: &Llama) -> anyhow::Result<Su
     })
 }
 
-/// Tokens a second of four running calls: their turns one after another, and the same turns at once.
+/// Tokens a second of four running calls: one after the other, and all at once. Calls do not wait
+/// for each other's turns: each asks its next question when its answer is complete.
 async fn throughput(llama: &Llama, clock: Clock) -> anyhow::Result<(f64, f64)> {
-    let mut rates = [0.0; 2];
-    for (at_once, rate) in [false, true].into_iter().zip(&mut rates) {
+    let mut rates = [(0, Duration::ZERO); 2];
+    // Now this, now that: what else the machine does in the meantime weighs on both.
+    for at_once in [false, true].repeat(TRIALS) {
         let mut talks: Vec<_> =
             (0..TOGETHER).map(|n| (CallId::new(), vec![Message::new(Role::System, brief(100 + n, 8))])).collect();
-        let (mut tokens, mut took) = (0_u32, Duration::ZERO);
-        for round in 0..=ROUNDS {
-            for (n, (_, talk)) in talks.iter_mut().enumerate() {
-                talk.push(Message::new(Role::User, QUESTIONS[(round + n) % QUESTIONS.len()]));
-            }
-            let began = clock.now();
-            let asked = talks.iter().map(|(call, talk)| read_answer(llama.generate(request(Some(*call), talk)), clock));
-            let turns = if at_once {
-                try_join_all(asked).await?
-            } else {
-                let mut turns = Vec::new();
-                for turn in asked {
-                    turns.push(turn.await?);
-                }
-                turns
-            };
-            // The first round evaluates the briefs, which is not what is measured here.
-            if round > 0 {
-                took += clock.now().since(began);
-                tokens += turns.iter().map(|t| t.usage.answer_tokens).sum::<u32>();
-            }
-            for ((_, talk), turn) in talks.iter_mut().zip(turns) {
-                talk.push(Message::new(Role::Assistant, turn.text));
-            }
+        // The first turn evaluates the briefs, which is not what is measured here.
+        for (n, (call, talk)) in talks.iter_mut().enumerate() {
+            turns(llama, clock, *call, talk, n..n + 1).await?;
         }
+        let began = clock.now();
+        let calls = talks.iter_mut().enumerate().map(|(n, (call, talk))| {
+            let questions = n + 1..n + 1 + ROUNDS;
+            turns(llama, clock, *call, talk, questions)
+        });
+        let tokens = if at_once {
+            try_join_all(calls).await?
+        } else {
+            let mut tokens = Vec::new();
+            for call in calls {
+                tokens.push(call.await?);
+            }
+            tokens
+        };
+        let took = clock.now().since(began);
         talks.iter().for_each(|(call, _)| llama.forget(*call));
-        *rate = f64::from(tokens) / took.as_secs_f64().max(f64::MIN_POSITIVE);
+        let rate = &mut rates[usize::from(at_once)];
+        *rate = (rate.0 + tokens.iter().sum::<u32>(), rate.1 + took);
     }
-    Ok((rates[0], rates[1]))
+    let [in_turn, together] = rates.map(|(tokens, took)| f64::from(tokens) / took.as_secs_f64().max(f64::MIN_POSITIVE));
+    Ok((in_turn, together))
+}
+
+/// A call's turns; gives the tokens of its answers.
+async fn turns(
+    llama: &Llama,
+    clock: Clock,
+    call: CallId,
+    talk: &mut Vec<Message>,
+    questions: Range<usize>,
+) -> anyhow::Result<u32> {
+    let mut tokens = 0;
+    for question in questions {
+        talk.push(Message::new(Role::User, QUESTIONS[question % QUESTIONS.len()]));
+        let turn = read_answer(llama.generate(request(Some(call), talk)), clock).await?;
+        tokens += turn.usage.answer_tokens;
+        talk.push(Message::new(Role::Assistant, turn.text));
+    }
+    Ok(tokens)
 }
 
 fn request(call: Option<CallId>, talk: &[Message]) -> LlmRequest {

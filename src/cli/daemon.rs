@@ -70,6 +70,7 @@ impl Daemon {
         if !engines {
             // They would share the cores with what is measured: none is found here.
             command.env("VAANI_DATA__ENGINES_DIR", &state);
+            command.env("VAANI_LOG__LEVEL", "error,vaani::ai=off");
         }
         let mut child = command.spawn().context("could not start the daemon")?;
         let pid = child.id().context("the daemon ended at once")?;

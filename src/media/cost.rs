@@ -3,10 +3,10 @@
 use super::activity::Activity;
 use super::dtmf::DtmfDetector;
 use super::endpoint::Endpointer;
+use super::g711;
 use super::jitter::Sequencer;
 use super::noise::{Colour, Noise, clips};
 use super::resample::Resampler;
-use super::{g711, playout::Playout};
 
 #[test]
 #[ignore = "prints figures of the machine it runs on"]
@@ -52,13 +52,6 @@ fn cost_of_a_frame() {
     });
     let mut dtmf = DtmfDetector::new();
     stage("dtmf", &mut || pcm.chunks(160).for_each(|f| assert_eq!(dtmf.push(f), None)));
-    let mut playout = Playout::new();
-    stage("playout", &mut || {
-        for frame in pcm.chunks(160) {
-            playout.push(1, frame).unwrap();
-            playout.pull().unwrap();
-        }
-    });
     println!(
         "{:>12} {sum:6.2} us, {:.0} % of the frames speech",
         "sum",

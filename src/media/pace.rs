@@ -2,7 +2,7 @@
 //! Promise: the carrier always holds about `lead` of sound and never more than `lead` plus one
 //! frame; over hours not a sample drifts; after a stall or a pause at most the lead is sent at
 //! once, nothing is skipped.
-//! Absent on purpose: the frames themselves (see [`super::playout`]), sleeping.
+//! Absent on purpose: the frames themselves (the call keeps them by clause), sleeping.
 
 use std::time::Duration;
 

@@ -17,6 +17,9 @@ use crate::base::Lang;
 use crate::base::audio::{self, STT_RATE};
 use crate::base::limits::{ENGINE_READY_WITHIN, ENGINE_REQUEST_MAX};
 
+/// The yardstick is slow on purpose and nobody waits for it.
+const PLAIN_MAX: Duration = ENGINE_REQUEST_MAX.saturating_mul(10);
+
 /// The local recogniser.
 #[derive(Clone, Debug)]
 pub struct Whisper {
@@ -57,7 +60,7 @@ impl Whisper {
     /// Recognition with the engine's own defaults: the yardstick of `vaani bench stt`.
     pub async fn transcribe_plain(&self, audio: Arc<[i16]>, language: Lang) -> Result<SttText, Fault> {
         let ask = Transcribe { language: Some(language.tag().to_owned()), among: Vec::new(), plain: true };
-        transcribe(&self.pool, &audio, ask, false).await
+        transcribe(&self.pool, &audio, ask, false, PLAIN_MAX).await
     }
 }
 
@@ -73,7 +76,7 @@ impl Stt for Whisper {
             if let Some(text) = without_asking(&audio, &hint)? {
                 return Ok(text);
             }
-            transcribe(&pool, &audio, question(&hint), speculative).await
+            transcribe(&pool, &audio, question(&hint), speculative, ENGINE_REQUEST_MAX).await
         }
         .boxed()
     }
@@ -125,10 +128,17 @@ fn with(among: &[Lang], expected: Lang) -> Vec<Lang> {
     all
 }
 
-async fn transcribe(pool: &Pool, audio: &[i16], ask: Transcribe, speculative: bool) -> Result<SttText, Fault> {
+/// `within`: beyond the length of the sound.
+async fn transcribe(
+    pool: &Pool,
+    audio: &[i16],
+    ask: Transcribe,
+    speculative: bool,
+    within: Duration,
+) -> Result<SttText, Fault> {
     let compared = !ask.among.is_empty();
     let lasts = audio::duration(audio.len(), STT_RATE);
-    let terms = Terms { conversation: None, speculative, deadline: ENGINE_REQUEST_MAX + lasts };
+    let terms = Terms { conversation: None, speculative, deadline: within + lasts };
     let mut answers = pool.ask(&Ask::Transcribe(ask), audio, terms).await?;
     match answers.next().await? {
         (Tell::Transcript(Transcript { text, language, language_confidence, confidence, took_us }), _) => Ok(SttText {

@@ -45,8 +45,10 @@ pub(super) struct Caller<'a> {
     pub ear: Whisper,
     pub variant: &'a str,
     pub snr: Option<f32>,
-    pub loss: f32,
-    pub jitter: Duration,
+    /// Percent.
+    pub loss: Option<f32>,
+    /// Milliseconds.
+    pub jitter: Option<u64>,
     pub http: reqwest::Client,
     pub tasks: Scope,
     pub clock: Clock,
@@ -76,6 +78,8 @@ struct Answer {
     intent: Option<String>,
     way: Option<String>,
     waterfall: Option<Waterfall>,
+    /// From the caller's first sound to the last of the agent's, when it was broken off.
+    stopped_after_ms: Option<u32>,
     went_on: bool,
     ended: bool,
     repaired: bool,
@@ -102,7 +106,14 @@ impl Caller<'_> {
         let mut options = DialOptions::new(self.target.url.clone(), self.target.auth_token.clone());
         options.public_base_url = self.target.public_url.clone();
         options.http = Some(self.http.clone());
-        options.network = Network { loss: self.loss, jitter: self.jitter, ..Network::default() };
+        options.network = Network {
+            loss: self.loss.or(scenario.loss).unwrap_or(0.0) / 100.0,
+            jitter: Duration::from_millis(self.jitter.or(scenario.jitter).unwrap_or(0)),
+            ..Network::default()
+        };
+        if let Some(agent) = &scenario.agent {
+            options.path = format!("/voice/incoming?agent={agent}");
+        }
         options.digits.extend(scenario.key);
         let sid = options.call_sid.clone();
         let call = CarrierCall::dial(options, &self.tasks, self.clock).await.context("the call did not come about")?;
@@ -115,14 +126,30 @@ impl Caller<'_> {
         let mut language = scenario.language;
         for (number, turn) in scenario.turns.iter().enumerate() {
             language = turn.language.unwrap_or(language);
-            let pcm = self.speech(scenario.language, &turn.says).await?;
-            tokio::time::sleep(turn.interrupts_after_ms.map_or(BREATH, Duration::from_millis)).await;
-            let spoke_from = line.position();
+            let pcm = self.speech(scenario, &turn.says).await?;
+            let interjection = match &turn.interjects {
+                Some(text) => Some(self.speech(scenario, text).await?),
+                None => None,
+            };
+            tokio::time::sleep(BREATH).await;
+            let mut spoke_from = line.position();
             // The last sound of the utterance has left when this returns.
-            let Ok(spoke_until) = voice.say(pcm).await else {
+            let Ok(mut spoke_until) = voice.say(pcm).await else {
                 reports.push(TurnReport::lost(scenario, number, turn, "the box had hung up"));
                 break;
             };
+            if let Some(pcm) = interjection {
+                line.agent_speaks(spoke_from, spoke_until).await?;
+                tokio::time::sleep(Duration::from_millis(turn.interjects_after_ms)).await;
+                let from = line.position();
+                let Ok(until) = voice.say(pcm).await else {
+                    reports.push(TurnReport::lost(scenario, number, turn, "the box had hung up"));
+                    break;
+                };
+                if !turn.agent_goes_on {
+                    (spoke_from, spoke_until) = (from, until);
+                }
+            }
             let answer = line.answer(turn).await?;
             reports.push(self.report(scenario, number, turn, language, &line, answer, spoke_from, spoke_until).await?);
             if reports.last().is_some_and(|r| r.ended) {
@@ -135,7 +162,8 @@ impl Caller<'_> {
     }
 
     /// The caller's sentence as sound, 8 kHz.
-    async fn speech(&self, language: Lang, text: &str) -> anyhow::Result<Vec<i16>> {
+    async fn speech(&self, scenario: &Scenario, text: &str) -> anyhow::Result<Vec<i16>> {
+        let language = scenario.language;
         let mut stream = self.voices.speak(TtsRequest {
             call: None,
             text: speak::spoken(language, text),
@@ -154,7 +182,7 @@ impl Caller<'_> {
         while pcm.last().is_some_and(|s| s.unsigned_abs() < 60) {
             pcm.pop();
         }
-        if let Some(snr) = self.snr {
+        if let Some(snr) = self.snr.or(scenario.snr) {
             let noise = Noise::new(Colour::Pink, 7).take(pcm.len(), level_dbfs(&pcm) - snr);
             for (sample, noise) in pcm.iter_mut().zip(noise) {
                 *sample = sample.saturating_add(noise);
@@ -203,20 +231,21 @@ impl Caller<'_> {
             self.listen(&sound).await?
         };
         let evidence = Evidence {
-            says: turn.says.clone(),
+            says: asked(turn).to_owned(),
             heard: answer.heard.join(" "),
             agent_said: agent_said.clone(),
             agent_heard_back: agent_heard_back.clone(),
             heard_back_language: (!agent_heard_back.is_empty()).then_some(sounds),
             said_language: answer.said_language,
             intent: answer.intent.clone(),
+            way: answer.way.clone(),
+            resumed: answer.went_on,
             answered: !answer.said.is_empty() && !answer.repaired,
         };
-        let mut faults = if turn.agent_goes_on {
-            if answer.went_on { Vec::new() } else { vec!["the agent did not go on".to_owned()] }
-        } else {
-            judge::faults(&evidence, language, &turn.intents, &turn.contains)
-        };
+        let mut faults = judge::faults(&evidence, language, turn);
+        if turn.interjects.is_some() && answer.stopped_after_ms.is_none() {
+            faults.push("the agent did not stop speaking".to_owned());
+        }
         if turn.ends && !answer.ended {
             faults.push("the box did not hang up".to_owned());
         }
@@ -224,7 +253,7 @@ impl Caller<'_> {
             scenario: scenario.name.clone(),
             language,
             turn: number + 1,
-            caller_said: turn.says.clone(),
+            caller_said: asked(turn).to_owned(),
             heard: evidence.heard,
             agent_said,
             agent_heard_back,
@@ -233,6 +262,7 @@ impl Caller<'_> {
             way: answer.way,
             voice_to_voice_ms: first_sound.map(|at| at.since(spoke_until).as_millis() as u64),
             waterfall: answer.waterfall,
+            stopped_after_ms: answer.stopped_after_ms,
             passed: faults.is_empty(),
             faults,
             ended: answer.ended,
@@ -285,14 +315,33 @@ impl Line<'_> {
         bail!("the box did not greet")
     }
 
+    /// Waits until the agent's answer can be heard.
+    async fn agent_speaks(&self, from: usize, since: Moment) -> anyhow::Result<()> {
+        let until = self.caller.clock.now() + ANSWER_WITHIN;
+        while self.caller.clock.now() < until && !self.tape().ended {
+            if self.sound_since(from, since).1.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("there was no answer to interrupt")
+    }
+
     /// Waits for the answer to what was just said.
     async fn answer(&mut self, turn: &Turn) -> anyhow::Result<Answer> {
         let until = self.caller.clock.now() + ANSWER_WITHIN;
         let mut answer = Answer::default();
+        let barges_in = turn.interjects.is_some() && !turn.agent_goes_on;
         while self.caller.clock.now() < until {
             for record in self.facts().await? {
                 match record.event {
-                    Event::Heard { text, .. } => answer.heard.push(text),
+                    Event::Heard { text, .. } => {
+                        if barges_in {
+                            // What came before belongs to the answer that was broken off.
+                            answer = Answer { stopped_after_ms: answer.stopped_after_ms, ..Answer::default() };
+                        }
+                        answer.heard.push(text);
+                    }
                     Event::Said { text, language, cut: false, .. } => {
                         answer.said.push(text);
                         answer.said_language = Some(language);
@@ -302,16 +351,17 @@ impl Line<'_> {
                         answer.way = serde_json::to_value(way)?.as_str().map(str::to_owned);
                         answer.waterfall = Some(waterfall);
                     }
+                    Event::BargeIn { stopped_after_ms, .. } => answer.stopped_after_ms = Some(stopped_after_ms),
                     Event::FalseBargeIn { .. } => answer.went_on = true,
                     Event::Repair { .. } => answer.repaired = true,
                     Event::CallEnded { .. } => answer.ended = true,
                     _ => {}
                 }
             }
-            let answered = answer.waterfall.is_some() && (!turn.ends || answer.ended);
+            let whole = !answer.heard.is_empty() && (!barges_in || answer.stopped_after_ms.is_some());
+            let answered = whole && answer.waterfall.is_some() && (!turn.ends || answer.ended);
             let repaired = answer.repaired && !answer.said.is_empty();
-            let went_on = turn.agent_goes_on && answer.went_on && !answer.said.is_empty();
-            if answered || repaired || went_on || answer.ended || self.tape().ended {
+            if answered || repaired || answer.ended || self.tape().ended {
                 // The last frames are still on their way to the earpiece.
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 break;
@@ -320,6 +370,11 @@ impl Line<'_> {
         }
         Ok(answer)
     }
+}
+
+/// What the expected answer is to.
+fn asked(turn: &Turn) -> &str {
+    turn.interjects.as_deref().filter(|_| !turn.agent_goes_on).unwrap_or(&turn.says)
 }
 
 async fn record(mut call: CarrierCall, tape: Arc<Mutex<Tape>>) {

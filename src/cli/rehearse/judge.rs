@@ -1,6 +1,7 @@
 //! Was the turn heard, understood and answered? What is said is compared in spoken form, so that
 //! "5200" and the words for it are the same.
 
+use super::scenario::Turn;
 use crate::ai::score::character_error_rate;
 use crate::base::Lang;
 use crate::dialogue::speak;
@@ -19,7 +20,10 @@ pub(super) struct Evidence {
     pub heard_back_language: Option<Lang>,
     pub said_language: Option<Lang>,
     pub intent: Option<String>,
+    pub way: Option<String>,
     pub answered: bool,
+    /// The agent was broken off by a backchannel and went on, so that a part was heard twice.
+    pub resumed: bool,
 }
 
 fn spoken(language: Lang, text: &str) -> String {
@@ -27,7 +31,8 @@ fn spoken(language: Lang, text: &str) -> String {
 }
 
 /// Why the turn does not pass; empty if it does.
-pub(super) fn faults(evidence: &Evidence, language: Lang, intents: &[String], contains: &[String]) -> Vec<String> {
+pub(super) fn faults(evidence: &Evidence, language: Lang, turn: &Turn) -> Vec<String> {
+    let Turn { intents, contains, ways, .. } = turn;
     let mut faults = Vec::new();
     let cer = character_error_rate(&spoken(language, &evidence.says), &spoken(language, &evidence.heard));
     if cer > HEARD_CER_MAX {
@@ -44,6 +49,14 @@ pub(super) fn faults(evidence: &Evidence, language: Lang, intents: &[String], co
     {
         faults.push(format!("taken for {intent}"));
     }
+    if let (false, Some(way)) = (ways.is_empty(), &evidence.way)
+        && !ways.contains(way)
+    {
+        faults.push(format!("answered the way {way}"));
+    }
+    if turn.agent_goes_on && !evidence.resumed {
+        faults.push("the agent did not go on".to_owned());
+    }
     let answer = spoken(language, &evidence.agent_said).to_lowercase();
     // Number words change their endings before another word; the figures do not.
     let figures = evidence.agent_said.replace(',', "");
@@ -52,7 +65,7 @@ pub(super) fn faults(evidence: &Evidence, language: Lang, intents: &[String], co
     if !contains.is_empty() && !contains.iter().any(holds) {
         faults.push(format!("the answer has none of {contains:?}"));
     }
-    if evidence.answered {
+    if evidence.answered && !evidence.resumed {
         let cer = character_error_rate(&answer, &spoken(language, &evidence.agent_heard_back));
         if cer > HEARD_BACK_CER_MAX {
             faults.push(format!("the answer cannot be understood: {:.0} % of the characters are wrong", cer * 100.0));
@@ -77,15 +90,21 @@ mod tests {
             heard_back_language: Some(Lang::En),
             said_language: Some(Lang::En),
             intent: Some("ask_amount".into()),
+            way: Some("flow".into()),
             answered: true,
+            resumed: false,
         }
     }
 
     #[test]
     fn a_good_turn_passes_and_each_fault_is_told() {
-        let (intents, contains) = (["ask_amount".to_owned()], ["5200".to_owned()]);
-        assert_eq!(faults(&good(), Lang::En, &intents, &contains), Vec::<String>::new());
-        let cases: [(fn(&mut Evidence), &str); 6] = [
+        let turn: Turn = toml::from_str(
+            "says = 'what is my amount'\nintents = ['ask_amount']\ncontains = ['5200']\nways = ['flow', 'choose']",
+        )
+        .unwrap();
+        assert_eq!(faults(&good(), Lang::En, &turn), Vec::<String>::new());
+        let cases: [(fn(&mut Evidence), &str); 7] = [
+            (|e| e.way = Some("free".into()), "the way free"),
             (|e| e.heard = "how old is the moon tonight".into(), "not heard"),
             (|e| e.answered = false, "not answered"),
             (|e| e.said_language = Some(Lang::Hi), "answered in hi-IN"),
@@ -96,12 +115,16 @@ mod tests {
         for (spoil, expected) in cases {
             let mut evidence = good();
             spoil(&mut evidence);
-            let told = faults(&evidence, Lang::En, &intents, &contains).join("; ");
+            let told = faults(&evidence, Lang::En, &turn).join("; ");
             assert!(told.contains(expected), "{expected}: {told}");
         }
         let mut wrong_fact = good();
         wrong_fact.agent_said = "Your EMI amount is ₹4,100.".into();
         wrong_fact.agent_heard_back = "your emi amount is 4100 rupees".into();
-        assert!(faults(&wrong_fact, Lang::En, &intents, &contains)[0].contains("none of"));
+        assert!(faults(&wrong_fact, Lang::En, &turn)[0].contains("none of"));
+        let goes_on = Turn { agent_goes_on: true, ..turn };
+        assert!(faults(&good(), Lang::En, &goes_on)[0].contains("did not go on"));
+        let resumed = Evidence { resumed: true, agent_heard_back: "your emi your emi amount".into(), ..good() };
+        assert_eq!(faults(&resumed, Lang::En, &goes_on), Vec::<String>::new());
     }
 }

@@ -43,11 +43,11 @@ pub struct Args {
     #[arg(long, value_name = "DB")]
     snr: Option<f32>,
     /// Share of the caller's frames that get lost, percent.
-    #[arg(long, default_value_t = 0.0, value_name = "PERCENT")]
-    loss: f32,
+    #[arg(long, value_name = "PERCENT")]
+    loss: Option<f32>,
     /// Frames arrive up to this late, milliseconds.
-    #[arg(long, default_value_t = 0, value_name = "MS")]
-    jitter: u64,
+    #[arg(long, value_name = "MS")]
+    jitter: Option<u64>,
     /// Calls at the same time.
     #[arg(long, default_value_t = 1)]
     at_once: usize,
@@ -117,8 +117,8 @@ async fn rehearse(args: &Args, target: &Target, local: &Local, scenarios: &[Scen
         ear,
         variant: &args.voice,
         snr: args.snr,
-        loss: args.loss / 100.0,
-        jitter: std::time::Duration::from_millis(args.jitter),
+        loss: args.loss,
+        jitter: args.jitter,
         http: crate::telephony::twilio::carrier::client()?,
         tasks: tasks.clone(),
         clock,

@@ -24,6 +24,8 @@ pub(super) struct TurnReport {
     /// From the caller's last sound to the first of the agent's, at the caller's ear.
     pub voice_to_voice_ms: Option<u64>,
     pub waterfall: Option<Waterfall>,
+    /// From the caller's first sound to the agent's silence, when the agent was interrupted.
+    pub stopped_after_ms: Option<u32>,
     pub passed: bool,
     pub faults: Vec<String>,
     #[serde(skip)]
@@ -46,6 +48,7 @@ impl TurnReport {
             way: None,
             voice_to_voice_ms: None,
             waterfall: None,
+            stopped_after_ms: None,
             passed: false,
             faults: vec![why.to_owned()],
             ended: true,
@@ -71,6 +74,8 @@ struct Last<'a> {
     broken_calls: &'a [String],
     voice_to_voice_ms_median: Option<u64>,
     endpoint_ms_median: Option<u64>,
+    /// The longest that an interrupted agent spoke on.
+    barge_in_ms_max: Option<u32>,
     /// From the end-of-turn decision to the first frame, divided by the engines' own working times
     /// for the same turns: below 1, the overlap more than pays for the plumbing.
     after_endpoint_over_engines: Option<f64>,
@@ -143,6 +148,7 @@ impl Summary {
             broken_calls: &self.broken_calls,
             voice_to_voice_ms_median: median(self.turns.iter().filter_map(|t| t.voice_to_voice_ms).collect()),
             endpoint_ms_median: median(falls.iter().filter_map(|w| w.endpoint.map(u64::from)).collect()),
+            barge_in_ms_max: self.turns.iter().filter_map(|t| t.stopped_after_ms).max(),
             after_endpoint_over_engines: overlap(&falls),
         };
         if json {
@@ -162,6 +168,9 @@ impl Summary {
             println!(
                 "median from the caller's last sound to the agent's first: {voice} ms, of it waiting for the end of the turn: {endpoint} ms"
             );
+        }
+        if let Some(ms) = last.barge_in_ms_max {
+            println!("an interrupted agent fell silent within {ms} ms");
         }
         if let Some(ratio) = last.after_endpoint_over_engines {
             println!("time after the end-of-turn decision over the engines' own times: {ratio:.2}");

@@ -18,6 +18,13 @@ pub(super) struct Scenario {
     pub language: Lang,
     /// The key pressed in the menu; absent: the caller presses nothing and is recognised by speech.
     pub key: Option<char>,
+    /// The agent that answers; absent: the box's default one.
+    pub agent: Option<String>,
+    /// The caller's line: decibels of speech over noise, percent of frames lost, frames late by up
+    /// to so many milliseconds. The command's own options win over these.
+    pub snr: Option<f32>,
+    pub loss: Option<f32>,
+    pub jitter: Option<u64>,
     pub turns: Vec<Turn>,
 }
 
@@ -34,14 +41,25 @@ pub(super) struct Turn {
     pub contains: Vec<String>,
     /// The call is in another language from here on.
     pub language: Option<Lang>,
-    /// Say it this long after the agent has begun to speak, instead of waiting for its end.
-    pub interrupts_after_ms: Option<u64>,
-    /// The agent must go on with what it was saying (a backchannel does not stop it).
+    /// The answer must come one of these ways: `flow`, `choose`, `free`.
+    #[serde(default)]
+    pub ways: Vec<String>,
+    /// Said into the agent's answer. The agent must stop and answer this instead; what is expected
+    /// above is expected of that answer.
+    pub interjects: Option<String>,
+    /// So long after the answer has begun.
+    #[serde(default = "default_interjects_after_ms")]
+    pub interjects_after_ms: u64,
+    /// The interjection is a backchannel: the agent must go on with what it was saying.
     #[serde(default)]
     pub agent_goes_on: bool,
     /// The box must hang up after the answer.
     #[serde(default)]
     pub ends: bool,
+}
+
+const fn default_interjects_after_ms() -> u64 {
+    900
 }
 
 /// The scenarios of these names (or files); all but `demo` if none is named.
@@ -68,5 +86,7 @@ fn read(file: &Path) -> anyhow::Result<Scenario> {
     let mut scenario: Scenario = toml::from_str(&text).with_context(|| format!("{} is no scenario", file.display()))?;
     scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(!scenario.turns.is_empty(), "{}: a scenario needs at least one [[turns]]", file.display());
+    let lonely = scenario.turns.iter().find(|t| t.agent_goes_on && t.interjects.is_none());
+    ensure!(lonely.is_none(), "{}: agent_goes_on needs interjects beside it", file.display());
     Ok(scenario)
 }

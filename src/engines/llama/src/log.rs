@@ -26,7 +26,10 @@ impl Subscriber for Complaints {
         }
         let mut line = Line(String::new());
         event.record(&mut line);
-        eprintln!("llama.cpp: {}", line.0.trim_end());
+        // All conversations share one cache, each within the trained window.
+        if !line.0.contains("n_ctx_train") {
+            eprintln!("llama.cpp: {}", line.0.trim_end());
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

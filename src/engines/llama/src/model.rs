@@ -18,6 +18,10 @@ use crate::choice::Choice;
 use crate::prompt::Prompts;
 use crate::settings::{Settings, Shape};
 
+/// `LLAMA_FLASH_ATTN_TYPE_AUTO` and `_DISABLED` of llama.h.
+const ATTENTION_AUTO: i32 = -1;
+const ATTENTION_PLAIN: i32 = 0;
+
 pub(crate) struct Model {
     backend: LlamaBackend,
     model: LlamaModel,
@@ -73,7 +77,9 @@ impl Model {
         let threads = i32::try_from(shape.threads).unwrap_or(1);
         // llama.cpp keeps logits for every sequence and insists that a batch may ask for as many.
         let batch = u32::try_from(shape.prompt_chunk + shape.slots).unwrap_or(u32::MAX).max(shape.sequences);
+        let attention = if shape.plain_attention { ATTENTION_PLAIN } else { ATTENTION_AUTO };
         let parameters = LlamaContextParams::default()
+            .with_flash_attention_policy(attention)
             .with_n_ctx(NonZeroU32::new(shape.cells))
             .with_n_batch(batch)
             .with_n_ubatch(batch)

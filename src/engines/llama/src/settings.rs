@@ -70,6 +70,11 @@ pub(crate) struct Shape {
     pub slots: usize,
     pub sequences: u32,
     pub prompt_chunk: usize,
+    /// Attention by whole matrices instead of key by key. For a small model on a processor the
+    /// question of a later turn is then read in two thirds of the time, which is what a caller
+    /// waits for; the first reading of a long brief takes half as long again, and steps get dearer
+    /// with the cells that all conversations hold together.
+    pub plain_attention: bool,
 }
 
 impl Settings {
@@ -113,6 +118,7 @@ impl Settings {
             slots: slots as usize,
             sequences: (slots + kept + 1).min(SEQUENCES_MAX),
             prompt_chunk: self.prompt_chunk.min(room) as usize,
+            plain_attention: small,
         }
     }
 }
@@ -129,6 +135,7 @@ mod tests {
             assert_eq!((small.lanes, small.threads, small.cells, small.slots), (2, 1, 4_096, 4));
         }
         let large = settings.shape(16, 600 << 20, false);
+        assert!(!large.plain_attention);
         assert_eq!((large.lanes, large.threads, large.cells, large.slots), (1, 16, 8_192, 8));
         assert_eq!(settings.shape(4, 600 << 20, true).sequences, 17);
     }
