@@ -1,6 +1,7 @@
 //! Why an engine did not answer, and whether asking again is safe.
 
 use std::fmt;
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -12,14 +13,17 @@ pub enum FaultKind {
     Unavailable,
     /// The request itself is wrong (too long, unknown language or voice). Asking again is useless.
     Refused,
+    /// The provider does not take our key, or the credit is used up, or it does not have what the
+    /// configuration names. Asking the same one again is useless until somebody mends that.
+    Denied,
     /// The engine answered with something that makes no sense.
     Broken,
 }
 
 impl FaultKind {
-    /// May the same request be put to another worker or candidate?
+    /// May the same request be put to the same engine again?
     pub const fn worth_another_try(self) -> bool {
-        !matches!(self, Self::Refused)
+        !matches!(self, Self::Refused | Self::Denied)
     }
 }
 
@@ -30,11 +34,13 @@ pub struct Fault {
     /// Who failed, for instance `local/whisper`.
     pub provider: String,
     pub detail: String,
+    /// How long the provider asks to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 impl Fault {
     pub fn new(kind: FaultKind, provider: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, provider: provider.into(), detail: detail.into() }
+        Self { kind, provider: provider.into(), detail: detail.into(), retry_after: None }
     }
 }
 
@@ -45,6 +51,7 @@ impl fmt::Display for Fault {
             FaultKind::Overloaded => "is overloaded",
             FaultKind::Unavailable => "is not available",
             FaultKind::Refused => "refused the request",
+            FaultKind::Denied => "does not let us in",
             FaultKind::Broken => "gave a broken answer",
         };
         write!(f, "{} {kind}: {}", self.provider, self.detail)

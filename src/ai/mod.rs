@@ -1,5 +1,5 @@
 //! Engines that hear, think and speak. The contract is in [`stt`], [`llm`] and [`tts`]; [`engines`]
-//! is the daemon's side of the local workers, [`router`] decides who answers a stage of a turn.
+//! is the daemon's side of the local workers, [`providers`] are engines outside the box, [`router`] decides who answers a stage of a turn.
 //! Absent on purpose: telephony, dialogue, prompts.
 
 pub mod catalogue;
@@ -8,6 +8,7 @@ pub mod fault;
 pub mod hardware;
 pub mod line_cache;
 pub mod llm;
+pub mod providers;
 pub mod router;
 pub mod score;
 pub mod stt;

@@ -10,6 +10,7 @@ pub mod lang;
 pub mod limits;
 pub mod phone;
 pub mod pii;
+pub mod resample;
 pub mod secret;
 pub mod tasks;
 

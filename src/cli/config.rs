@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_shipped_configuration_is_right() {
         let report = check_with(Some(&shipped()), &environment()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        assert_eq!((report.agents.len(), report.languages), (3, 11));
+        assert_eq!((report.agents.len(), report.languages), (4, 11));
         assert!(report.remarks.iter().all(|remark| !remark.contains("engines.")), "{:?}", report.remarks);
     }
 
@@ -219,8 +219,8 @@ mod tests {
             (
                 "vaani.toml",
                 "default_agent = \"helpdesk\"",
-                "default_agent = \"frontdesk\"",
-                "vaani.toml: `calls.default_agent` is \"frontdesk\", but agents/ has no such file; write one of echo, helpdesk, reminder",
+                "default_agent = \"nightdesk\"",
+                "vaani.toml: `calls.default_agent` is \"nightdesk\", but agents/ has no such file; write one of echo, frontdesk, helpdesk, reminder",
             ),
             ("vaani.toml", "[http]", "[htpp]", "vaani.toml:6: unknown key `htpp`; write `http`"),
             (

@@ -14,5 +14,5 @@ pub mod g711;
 pub mod jitter;
 pub mod noise;
 pub mod pace;
-pub mod resample;
+pub use crate::base::resample;
 pub mod wav;

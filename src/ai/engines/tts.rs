@@ -133,7 +133,7 @@ fn without_piper(request: &TtsRequest, fault: &Fault) -> Option<TtsRequest> {
         // Refused by name: that voice is not loaded. Refused as the default: the text is wrong.
         FaultKind::Refused => voice.is_some(),
         FaultKind::Broken => true,
-        FaultKind::Deadline | FaultKind::Overloaded | FaultKind::Unavailable => false,
+        FaultKind::Deadline | FaultKind::Overloaded | FaultKind::Unavailable | FaultKind::Denied => false,
     };
     (was_piper && may_help).then(|| TtsRequest { voice: Some(ESPEAK.to_owned()), ..request.clone() })
 }

@@ -13,8 +13,10 @@ const SMALL: &str =
 fn the_shipped_agents_are_complete() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/agents");
     let file = AgentFile::load(&dir).expect("accepted");
-    assert_eq!(file.agents.keys().collect::<Vec<_>>(), ["echo", "helpdesk", "reminder"]);
+    assert_eq!(file.agents.keys().collect::<Vec<_>>(), ["echo", "frontdesk", "helpdesk", "reminder"]);
     assert_eq!(file.get("echo").expect("there").mode, Mode::Echo);
+    let frontdesk = file.get("frontdesk").expect("there");
+    assert!(frontdesk.ways.free && !frontdesk.ways.choose && !frontdesk.ways.flow);
     assert_eq!(file.get("reminder").expect("there").opening, Opening::Outbound);
     let helpdesk = file.get("helpdesk").expect("there");
     assert!(helpdesk.ways.flow && helpdesk.ways.choose && helpdesk.ways.free && helpdesk.menu);

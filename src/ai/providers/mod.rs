@@ -1,0 +1,11 @@
+//! Engines outside the box, each behind the same contract as the local ones.
+//! Promise: an adapter speaks one provider's wire protocol and nothing else; it never retries, never
+//! chooses, keeps no state of a call, and gives up when its future or stream is dropped. Model names,
+//! addresses and sampling parameters are configuration, never constants.
+//! Absent on purpose: which provider is asked (see [`super::router`]), prices, residency.
+
+pub mod endpoint;
+pub mod http;
+pub mod sse;
+
+pub use endpoint::{Auth, Endpoint};
