@@ -1,0 +1,8 @@
+//! The cloud adapters against a fake cloud that speaks each provider's wire protocol: right answers,
+//! slow, torn, late, wrong and absent ones.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod fake;
+
+mod openai;
