@@ -1,7 +1,24 @@
 //! Who answers this stage of this turn. Promise: a request that any candidate can still answer is
 //! answered, within the deadlines, and a failure that can be hidden from the caller is hidden.
+//! [`decide`] is pure: a [`Table`] (the routing file), [`Facts`] of the turn and the [`State`] of the
+//! candidates go in, a [`Decision`] with a reason for every candidate comes out.
 //! Absent on purpose: engines and providers themselves; what to say when everything fails.
 
+pub mod candidates;
+mod condition;
+pub mod decision;
+pub mod dialect;
 mod dispatch;
+pub mod facts;
+pub mod residency;
+pub mod rule;
+mod score;
+pub mod table;
 
+pub use candidates::{Candidate, CandidateId, Stage};
+pub use decision::{Circuit, Decision, Reason, Standing, State, Verdict, decide};
+pub use dialect::Dialect;
 pub use dispatch::{Deadlines, Engines};
+pub use facts::Facts;
+pub use residency::{Policy, Residency};
+pub use table::{Order, Table};
