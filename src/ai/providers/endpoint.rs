@@ -99,9 +99,26 @@ impl Endpoint {
         }
     }
 
+    /// Adds the parameters under the option `query` to an address; a list repeats its parameter.
+    pub fn extend_query(&self, url: &mut Url) {
+        let Some(Value::Object(extra)) = self.options.get("query") else { return };
+        let mut pairs = url.query_pairs_mut();
+        for (name, value) in extra {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            for value in values.iter().filter(|value| !value.is_null()) {
+                pairs.append_pair(name, &plain(value));
+            }
+        }
+    }
+
     pub fn fault(&self, kind: FaultKind, detail: impl Into<String>) -> Fault {
         Fault::new(kind, self.id.clone(), detail)
     }
+}
+
+/// A value as forms and queries write it.
+pub fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

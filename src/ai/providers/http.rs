@@ -52,12 +52,22 @@ pub async fn send(request: RequestBuilder, endpoint: &Endpoint) -> Result<Respon
     let retry_after = retry_after(&response);
     let body = bounded(response, ERROR_BODY_MAX, endpoint).await.unwrap_or_default();
     let code = error_code(&body);
+    Err(refused(endpoint, status, code, retry_after))
+}
+
+/// The fault of a status that is no success.
+pub(super) fn refused(
+    endpoint: &Endpoint,
+    status: StatusCode,
+    code: Option<String>,
+    retry_after: Option<Duration>,
+) -> Fault {
     let mut fault = endpoint.fault(kind_of(status, code.as_deref()), format!("HTTP {}", status.as_u16()));
     if let Some(code) = code {
         fault.detail.push_str(&format!(", {code}"));
     }
     fault.retry_after = retry_after;
-    Err(fault)
+    fault
 }
 
 /// The whole body, at most `most` bytes.
@@ -124,12 +134,16 @@ fn retry_after(response: &Response) -> Option<Duration> {
 
 /// The provider's own word for the error, wherever it puts it; never its message, which may repeat
 /// what was sent.
-fn error_code(body: &[u8]) -> Option<String> {
+pub(super) fn error_code(body: &[u8]) -> Option<String> {
     let json: Value = serde_json::from_slice(body).ok()?;
     let places = ["/error/code", "/error/type", "/err_code", "/detail/status", "/code", "/type", "/__type"];
     let code = places.iter().find_map(|place| json.pointer(place)?.as_str())?;
-    let plain = code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    plain.then(|| code.to_owned())
+    is_plain(code).then(|| code.to_owned())
+}
+
+/// A word that may be repeated in a fault: it cannot be something that was said.
+pub(super) fn is_plain(code: &str) -> bool {
+    code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
 }
 
 #[cfg(test)]

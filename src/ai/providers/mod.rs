@@ -4,8 +4,16 @@
 //! addresses and sampling parameters are configuration, never constants.
 //! Absent on purpose: which provider is asked (see [`super::router`]), prices, residency.
 
+pub mod azure;
+pub mod bhashini;
+pub mod codes;
+pub mod deepgram;
+pub mod elevenlabs;
 pub mod endpoint;
 pub mod http;
+pub mod sarvam;
+pub mod socket;
+pub mod sound;
 pub mod sse;
 
 pub use endpoint::{Auth, Endpoint};

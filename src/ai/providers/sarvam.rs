@@ -1,0 +1,294 @@
+//! Sarvam: recognition over HTTP or its realtime WebSocket, voices over HTTP. (Its chat speaks the
+//! OpenAI protocol.)
+//!
+//! Options read: `realtime` (recognise over the WebSocket), `detect` (false: never let it find out
+//! the language), `old_language_key` (voices: `target_language_code`, which older gateways want),
+//! `body` (further form or body fields: `mode`, `keyterms`, `temperature`, …), `query` (further
+//! parameters of the WebSocket). Base URL without a path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use reqwest::Client;
+use reqwest::multipart::{Form, Part};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::codes::{Codes, Question, SARVAM, SARVAM_REALTIME};
+use super::endpoint::plain;
+use super::sound::{self, Pieces, STT_RATE, Speech};
+use super::{Endpoint, http, socket};
+use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use crate::ai::tts::{Tts, TtsRequest, TtsStream};
+use crate::ai::{Fault, FaultKind};
+use crate::base::Clock;
+
+/// Sound in one request.
+const AUDIO_MAX: Duration = Duration::from_secs(30);
+/// Samples of one `audio_input`: 100 ms.
+const PIECE: usize = STT_RATE as usize / 10;
+/// Characters of one `/text-to-speech/stream`.
+const TEXT_MAX: usize = 3_500;
+const RATES: [u32; 4] = [8_000, 16_000, 22_050, 24_000];
+/// The provider's bounds of `pace` that hold for every model.
+const PACE: (f32, f32) = (0.5, 2.0);
+/// No confidence of the text is told.
+const CONFIDENCE: f32 = 0.9;
+
+pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
+    Arc::new(Ears { endpoint, http, clock })
+}
+
+pub fn tts(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Tts> {
+    Arc::new(Voice { endpoint, http, clock })
+}
+
+struct Ears {
+    endpoint: Endpoint,
+    http: Client,
+    clock: Clock,
+}
+
+impl Stt for Ears {
+    fn id(&self) -> &str {
+        &self.endpoint.id
+    }
+
+    fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
+        let own = endpoint.clone();
+        sound::asked(endpoint, async move {
+            let begun = clock.now();
+            let audio = sound::length(&request.audio, AUDIO_MAX, &own)?;
+            let realtime = own.flag("realtime");
+            let codes = if realtime { SARVAM_REALTIME } else { SARVAM };
+            let question = question(codes, &request.hint, &own)?;
+            let heard = if realtime {
+                over_socket(&own, &question, &request.audio).await?
+            } else {
+                over_http(&own, &http, &question, &request.audio).await?
+            };
+            let (language, language_confidence) =
+                question.answer(codes, heard.language.as_deref(), heard.language_confidence);
+            Ok(SttText {
+                text: heard.text.trim().to_owned(),
+                language,
+                language_confidence,
+                confidence: CONFIDENCE,
+                audio,
+                took: clock.now().since(begun),
+                provider: own.id.clone(),
+            })
+        })
+    }
+}
+
+/// With several languages possible, Sarvam finds out which; unless `detect` forbids it and one is
+/// expected.
+fn question(codes: Codes, hint: &LanguageHint, endpoint: &Endpoint) -> Result<Question, Fault> {
+    let detects = match hint {
+        LanguageHint::Likely { .. } => endpoint.options.get("detect").and_then(Value::as_bool).unwrap_or(true),
+        LanguageHint::Fixed(_) | LanguageHint::Open { .. } => true,
+    };
+    codes.question(hint, detects, endpoint)
+}
+
+#[derive(Default)]
+struct Heard {
+    text: String,
+    language: Option<String>,
+    language_confidence: Option<f64>,
+}
+
+async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm: &[i16]) -> Result<Heard, Fault> {
+    #[derive(Deserialize)]
+    struct Answer {
+        transcript: Option<String>,
+        language_code: Option<String>,
+        language_probability: Option<f64>,
+    }
+    let mut fields = Map::new();
+    fields.insert("model".into(), endpoint.model.clone().into());
+    fields.insert("language_code".into(), question.code.unwrap_or("unknown").into());
+    endpoint.extend(&mut fields);
+    let file = Part::bytes(sound::wav(pcm)).file_name("speech.wav").mime_str("audio/wav");
+    let file = file.map_err(|error| http::transport(endpoint, &error))?;
+    let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text(name.clone(), plain(value)));
+    let request = http::post(http, endpoint, "/speech-to-text").multipart(form.part("file", file));
+    let answer = http::json(http::send(request, endpoint).await?, endpoint).await?;
+    let answer: Answer =
+        serde_json::from_value(answer).map_err(|_| endpoint.fault(FaultKind::Broken, "the answer is no transcript"))?;
+    let text = answer.transcript.ok_or_else(|| endpoint.fault(FaultKind::Broken, "the answer has no transcript"))?;
+    Ok(Heard { text, language: answer.language_code, language_confidence: answer.language_probability })
+}
+
+/// The whole utterance at once, delimited by us: one utterance, one `transcript.final`.
+async fn over_socket(endpoint: &Endpoint, question: &Question, pcm: &[i16]) -> Result<Heard, Fault> {
+    let mut url = endpoint.socket_url("/speech-to-text-realtime/ws");
+    url.query_pairs_mut()
+        .append_pair("language_code", question.code.unwrap_or("auto"))
+        .append_pair("model", &endpoint.model)
+        .append_pair("stream_type", "simulated")
+        .append_pair("endpointing", "manual")
+        .append_pair("encoding", "linear16")
+        .append_pair("sample_rate", "16000");
+    endpoint.extend_query(&mut url);
+    let event = |event: Value| Message::text(event.to_string());
+    let pieces = pcm
+        .chunks(PIECE)
+        .map(|piece| event(json!({"event": "audio_input", "audio": STANDARD.encode(sound::bytes_of(piece))})));
+    let messages = std::iter::once(event(json!({"event": "speech_start"})))
+        .chain(pieces)
+        .chain([event(json!({"event": "speech_end"})), event(json!({"event": "end"}))])
+        .collect();
+    let mut heard = None;
+    let end = socket::exchange(endpoint, url, messages, |text| match said(text, endpoint)? {
+        Said::Final(text) => {
+            heard = Some(text);
+            Ok(true)
+        }
+        Said::End => Ok(true),
+        Said::Other => Ok(false),
+    })
+    .await?;
+    match (heard, end) {
+        (Some(heard), _) => Ok(heard),
+        // The session ended in order and nothing was said.
+        (None, socket::End::Enough) => Ok(Heard::default()),
+        (None, socket::End::Closed) => Err(endpoint.fault(FaultKind::Broken, "closed before the transcript came")),
+    }
+}
+
+enum Said {
+    Final(Heard),
+    End,
+    Other,
+}
+
+/// One message of the realtime socket.
+fn said(text: &str, endpoint: &Endpoint) -> Result<Said, Fault> {
+    #[derive(Deserialize)]
+    #[serde(tag = "event")]
+    enum Event {
+        #[serde(rename = "transcript.final")]
+        Final { text: String, language: Option<String>, language_confidence: Option<f64> },
+        #[serde(rename = "session.end")]
+        End,
+        #[serde(rename = "error")]
+        Error { code: Option<String>, is_fatal: Option<bool>, status_code: Option<u16> },
+        #[serde(other)]
+        Other,
+    }
+    let event = serde_json::from_str(text)
+        .map_err(|_| endpoint.fault(FaultKind::Broken, "a message of the socket cannot be read"))?;
+    Ok(match event {
+        Event::Final { text, language, language_confidence } => {
+            Said::Final(Heard { text, language, language_confidence })
+        }
+        Event::End => Said::End,
+        Event::Error { is_fatal: Some(false), .. } | Event::Other => Said::Other,
+        Event::Error { code, status_code, .. } => {
+            let status = status_code.and_then(|status| reqwest::StatusCode::from_u16(status).ok());
+            let code = code.filter(|code| http::is_plain(code));
+            return Err(match status {
+                Some(status) => http::refused(endpoint, status, code, None),
+                None => endpoint.fault(FaultKind::Unavailable, code.unwrap_or_else(|| "a fatal error".to_owned())),
+            });
+        }
+    })
+}
+
+struct Voice {
+    endpoint: Endpoint,
+    http: Client,
+    clock: Clock,
+}
+
+impl Tts for Voice {
+    fn id(&self) -> &str {
+        &self.endpoint.id
+    }
+
+    fn speak(&self, request: TtsRequest) -> TtsStream {
+        let (endpoint, http) = (self.endpoint.clone(), self.http.clone());
+        let voice = sound::voice(&endpoint, &request);
+        let from = sound::rate_for(&RATES, request.rate);
+        let speech = Speech {
+            endpoint: endpoint.clone(),
+            clock: self.clock,
+            from,
+            to: request.rate,
+            voice: voice.clone().unwrap_or_else(|| "default".to_owned()),
+        };
+        speech.stream(async move { ask(&endpoint, &http, &request, voice, from).await }.boxed())
+    }
+}
+
+async fn ask(
+    endpoint: &Endpoint,
+    http: &Client,
+    request: &TtsRequest,
+    voice: Option<String>,
+    rate: u32,
+) -> Result<Pieces, Fault> {
+    let code = SARVAM.wanted(request.language, endpoint)?;
+    sound::text_length(&request.text, TEXT_MAX, endpoint)?;
+    let key = if endpoint.flag("old_language_key") { "target_language_code" } else { "language_code" };
+    let mut body = Map::new();
+    body.insert("text".into(), request.text.clone().into());
+    body.insert(key.into(), code.into());
+    body.insert("model".into(), endpoint.model.clone().into());
+    if let Some(voice) = voice {
+        body.insert("speaker".into(), voice.into());
+    }
+    body.insert("pace".into(), sound::hundredths(request.pace, PACE).into());
+    body.insert("speech_sample_rate".into(), rate.into());
+    body.insert("output_audio_codec".into(), "linear16".into());
+    endpoint.extend(&mut body);
+    let response = http::send(http::post(http, endpoint, "/text-to-speech/stream").json(&body), endpoint).await?;
+    sound::pieces(response, endpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ai::providers::sound::tests::endpoint;
+
+    #[test]
+    fn what_the_socket_says_is_understood() {
+        let endpoint = endpoint("sarvam/saaras");
+        let text = r#"{"event":"transcript.final","utterance_idx":0,"text":"हाँ","language":"hi-IN","language_confidence":0.97}"#;
+        let Ok(Said::Final(heard)) = said(text, &endpoint) else { panic!("no final") };
+        assert_eq!((heard.text.as_str(), heard.language.as_deref()), ("हाँ", Some("hi-IN")));
+        assert!(matches!(said(r#"{"event":"session.end","request_id":"r"}"#, &endpoint), Ok(Said::End)));
+        assert!(matches!(said(r#"{"event":"vad.speech_start","utterance_idx":0}"#, &endpoint), Ok(Said::Other)));
+        let warning = r#"{"event":"error","code":"invalid_config","is_fatal":false,"message":"m"}"#;
+        assert!(matches!(said(warning, &endpoint), Ok(Said::Other)));
+        let kind = |text: &str| said(text, &endpoint).err().map(|fault| fault.kind);
+        let fatal =
+            |status: &str| kind(&format!(r#"{{"event":"error","code":"x","is_fatal":true,"message":"m"{status}}}"#));
+        assert_eq!(fatal(r#","status_code":403"#), Some(FaultKind::Denied));
+        assert_eq!(fatal(r#","status_code":503"#), Some(FaultKind::Overloaded));
+        assert_eq!(fatal(""), Some(FaultKind::Unavailable));
+        assert_eq!(kind("<html>"), Some(FaultKind::Broken));
+        assert_eq!(kind(r#"{"event":"transcript.final"}"#), Some(FaultKind::Broken));
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read_without_harm(text in ".{0,80}", field in ".{0,20}") {
+            let endpoint = endpoint("sarvam/saaras");
+            let _ = said(&text, &endpoint);
+            if let Err(fault) = said(&json!({"event": "error", "code": field, "message": field}).to_string(), &endpoint) {
+                prop_assert!(fault.detail.len() <= 80);
+            }
+        }
+    }
+}
