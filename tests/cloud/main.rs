@@ -4,5 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod fake;
+mod voices;
 
+mod azure;
+mod bhashini;
+mod deepgram;
+mod elevenlabs;
 mod openai;
+mod sarvam;

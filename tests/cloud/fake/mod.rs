@@ -6,7 +6,13 @@
 //! [`whole`] and knows nothing of misbehaviour, which [`misbehave`] lays over its body; a WebSocket
 //! handler takes [`Extension<Behaviour>`](axum::Extension) and sends through [`send`].
 
+pub(crate) mod azure;
+pub(crate) mod bhashini;
+pub(crate) mod deepgram;
+pub(crate) mod elevenlabs;
 pub(crate) mod openai;
+pub(crate) mod sarvam;
+mod sound;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -208,7 +214,13 @@ fn live(address: SocketAddr, switch: Switch) -> (SocketAddr, Life) {
 
 /// All providers. One row each.
 fn router(switch: Switch) -> Router {
-    Router::new().merge(over(openai::routes(), openai::error, &switch))
+    Router::new()
+        .merge(over(openai::routes(), openai::error, &switch))
+        .merge(over(sarvam::routes(), sarvam::error, &switch))
+        .merge(over(bhashini::routes(), bhashini::error, &switch))
+        .merge(over(deepgram::routes(), deepgram::error, &switch))
+        .merge(over(elevenlabs::routes(), elevenlabs::error, &switch))
+        .merge(over(azure::routes(), azure::error, &switch))
 }
 
 /// The body a provider sends along with a status.
