@@ -81,6 +81,13 @@ impl Clock {
         self.wall_origin_ms + at.as_millis()
     }
 
+    /// Wall time since 1970 UTC, read anew: for signatures and tokens that others check against
+    /// their own clocks, where the box's clock may have been set right since it started.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
+    pub fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// For `tokio::time::sleep_until`.
     pub fn instant(&self, at: Moment) -> Instant {
         self.origin + Duration::from_nanos(at.0)

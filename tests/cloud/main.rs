@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod asking;
 mod fake;
 mod voices;
 
+mod anthropic;
 mod azure;
+mod bedrock;
 mod bhashini;
 mod deepgram;
 mod elevenlabs;

@@ -44,7 +44,20 @@ pub fn sign(request: RequestBuilder, endpoint: &Endpoint) -> RequestBuilder {
 
 /// Sends, and turns everything but success into a fault.
 pub async fn send(request: RequestBuilder, endpoint: &Endpoint) -> Result<Response, Fault> {
-    let response = request.send().await.map_err(|error| transport(endpoint, &error))?;
+    try_send(request, endpoint).await.map_err(|refusal| refusal.fault)
+}
+
+/// Why a request was not answered, and which of its parameters the provider blames.
+#[derive(Debug)]
+pub struct Refusal {
+    pub fault: Fault,
+    pub parameter: Option<String>,
+}
+
+/// Like [`send`], for who can do without a parameter.
+pub async fn try_send(request: RequestBuilder, endpoint: &Endpoint) -> Result<Response, Refusal> {
+    let plain = |fault| Refusal { fault, parameter: None };
+    let response = request.send().await.map_err(|error| plain(transport(endpoint, &error)))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -52,7 +65,8 @@ pub async fn send(request: RequestBuilder, endpoint: &Endpoint) -> Result<Respon
     let retry_after = retry_after(&response);
     let body = bounded(response, ERROR_BODY_MAX, endpoint).await.unwrap_or_default();
     let code = error_code(&body);
-    Err(refused(endpoint, status, code, retry_after))
+    let parameter = if status == StatusCode::BAD_REQUEST { error_parameter(&body) } else { None };
+    Err(Refusal { fault: refused(endpoint, status, code, retry_after), parameter })
 }
 
 /// The fault of a status that is no success.
@@ -119,6 +133,8 @@ pub fn kind_of(status: StatusCode, code: Option<&str>) -> FaultKind {
             FaultKind::Denied
         }
         429 | 503 | 529 => FaultKind::Overloaded,
+        // Bedrock: the model itself failed on it.
+        424 => FaultKind::Unavailable,
         400..=499 => FaultKind::Refused,
         500..=599 => FaultKind::Unavailable,
         _ => FaultKind::Broken,
@@ -144,6 +160,14 @@ pub(super) fn error_code(body: &[u8]) -> Option<String> {
 /// A word that may be repeated in a fault: it cannot be something that was said.
 pub(super) fn is_plain(code: &str) -> bool {
     code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+}
+
+/// The top-level field of the request that an error is about.
+fn error_parameter(body: &[u8]) -> Option<String> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let parameter = json.pointer("/error/param")?.as_str()?.split(['.', '[']).next()?;
+    let plain = (1..=64).contains(&parameter.len()) && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then(|| parameter.to_owned())
 }
 
 #[cfg(test)]

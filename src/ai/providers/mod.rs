@@ -1,19 +1,26 @@
 //! Engines outside the box, each behind the same contract as the local ones.
-//! Promise: an adapter speaks one provider's wire protocol and nothing else; it never retries, never
-//! chooses, keeps no state of a call, and gives up when its future or stream is dropped. Model names,
-//! addresses and sampling parameters are configuration, never constants.
+//! Promise: an adapter speaks one provider's wire protocol and nothing else; it never retries (but for
+//! leaving out a parameter that was refused), never chooses, keeps no state of a call, and gives up
+//! when its future or stream is dropped. Model names, addresses and sampling parameters are
+//! configuration, never constants.
 //! Absent on purpose: which provider is asked (see [`super::router`]), prices, residency.
 
+pub mod anthropic;
 pub mod azure;
+pub mod bedrock;
 pub mod bhashini;
 pub mod codes;
 pub mod deepgram;
+pub mod dropping;
 pub mod elevenlabs;
 pub mod endpoint;
 pub mod http;
+pub mod openai;
 pub mod sarvam;
 pub mod socket;
 pub mod sound;
 pub mod sse;
+pub mod thoughts;
+pub mod writing;
 
 pub use endpoint::{Auth, Endpoint};

@@ -6,7 +6,9 @@
 //! [`whole`] and knows nothing of misbehaviour, which [`misbehave`] lays over its body; a WebSocket
 //! handler takes [`Extension<Behaviour>`](axum::Extension) and sends through [`send`].
 
+pub(crate) mod anthropic;
 pub(crate) mod azure;
+pub(crate) mod bedrock;
 pub(crate) mod bhashini;
 pub(crate) mod deepgram;
 pub(crate) mod elevenlabs;
@@ -65,7 +67,6 @@ impl Behaviour {
     }
 
     /// Those that every adapter must survive, whatever it asks for.
-    #[allow(dead_code, reason = "not every provider's tests go through all of them")]
     pub(crate) fn bad() -> Vec<Self> {
         vec![
             Self::Status { status: 429, retry_after: Some(7) },
@@ -161,7 +162,6 @@ impl Fake {
     }
 
     /// From now on handlers of these paths give another golden answer.
-    #[allow(dead_code, reason = "for providers with several answers")]
     pub(crate) fn vary(&self, path: &str, variant: &str) {
         self.switch.lock().variants.insert(path.to_owned(), Variant(variant.to_owned()));
     }
@@ -180,7 +180,6 @@ impl Fake {
     }
 
     /// Takes connections again, at the same address.
-    #[allow(dead_code, reason = "for tests of coming back")]
     pub(crate) fn come_back(&mut self) {
         if self.life.is_none() {
             self.life = Some(live(self.address, self.switch.clone()).1);
@@ -215,6 +214,8 @@ fn live(address: SocketAddr, switch: Switch) -> (SocketAddr, Life) {
 /// All providers. One row each.
 fn router(switch: Switch) -> Router {
     Router::new()
+        .merge(over(anthropic::routes(), anthropic::error, &switch))
+        .merge(over(bedrock::routes(), bedrock::error, &switch))
         .merge(over(openai::routes(), openai::error, &switch))
         .merge(over(sarvam::routes(), sarvam::error, &switch))
         .merge(over(bhashini::routes(), bhashini::error, &switch))

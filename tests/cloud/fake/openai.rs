@@ -72,11 +72,8 @@ async fn chat(headers: HeaderMap, variant: Extension<Variant>, Json(body): Json<
         \"total_tokens\":28,\"prompt_tokens_details\":{\"cached_tokens\":16,\"audio_tokens\":0}}}\n\n";
     let done = "data: [DONE]\n\n";
     let first = chunk(r#"{"role":"assistant","content":"","refusal":null}"#, "null");
-    let (na, ma, full) = (
-        chunk(r#"{"content":"नम"}"#, "null"),
-        chunk(r#"{"content":"स्ते"}"#, "null"),
-        chunk(r#"{"content":", जी।"}"#, "null"),
-    );
+    let [na, mas, te, full] =
+        ["नम", "स्", "ते", ", जी।"].map(|text| chunk(&json!({"content": text}).to_string(), "null"));
     let stop = chunk("{}", "\"stop\"");
     let answer: Vec<String> = match variant.0.0.as_str() {
         // Reasoning models take neither of these.
@@ -94,7 +91,8 @@ async fn chat(headers: HeaderMap, variant: Extension<Variant>, Json(body): Json<
             chunk(r#"{"reasoning_content":"The user greets me."}"#, "null"),
             chunk(r#"{"reasoning":"Say hello.","content":null}"#, "null"),
             na,
-            ma,
+            mas,
+            te,
             full,
             chunk(r#"{"content":""}"#, "\"length\""),
         ]
@@ -106,7 +104,7 @@ async fn chat(headers: HeaderMap, variant: Extension<Variant>, Json(body): Json<
             "data: {\"error\":{\"message\":\"The words of the caller.\",\"type\":\"server_error\",\"code\":null}}\n\n"
                 .into(),
         ],
-        _ => vec![first, na, ma, full, stop, usage.into(), done.into()],
+        _ => vec![first, na, mas, te, full, stop, usage.into(), done.into()],
     };
     pieces("text/event-stream; charset=utf-8", answer)
 }
