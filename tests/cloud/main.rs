@@ -15,3 +15,4 @@ mod deepgram;
 mod elevenlabs;
 mod openai;
 mod sarvam;
+mod sdk_speech;

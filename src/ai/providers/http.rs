@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ pub async fn try_send(request: RequestBuilder, endpoint: &Endpoint) -> Result<Re
     if status.is_success() {
         return Ok(response);
     }
-    let retry_after = retry_after(&response);
+    let retry_after = retry_after(response.headers());
     let body = bounded(response, ERROR_BODY_MAX, endpoint).await.unwrap_or_default();
     let code = error_code(&body);
     let parameter = if status == StatusCode::BAD_REQUEST { error_parameter(&body) } else { None };
@@ -142,8 +143,8 @@ pub fn kind_of(status: StatusCode, code: Option<&str>) -> FaultKind {
 }
 
 /// `Retry-After` in seconds. A date is not worth a clock here: the breaker's own pause is taken then.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let header = response.headers().get("retry-after")?.to_str().ok()?;
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let header = headers.get("retry-after")?.to_str().ok()?;
     let seconds: f64 = header.trim().parse().ok()?;
     (0.0..=3_600.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }

@@ -1,7 +1,7 @@
 //! One exchange over a WebSocket: everything is sent while answers are read.
 //! Promise: one message, all messages and the time to connect are bounded; dropping the future closes
 //! the socket; what a provider's refusal and closing codes mean is decided here.
-//! Absent on purpose: reconnecting, sockets that outlive one utterance, proxies.
+//! Absent on purpose: reconnecting, sockets that outlive one utterance.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
-use super::{Endpoint, http};
+use super::{Endpoint, http, proxy};
 use crate::ai::{Fault, FaultKind};
 
 /// One message, bytes.
@@ -52,11 +52,17 @@ pub async fn exchange(
         request.headers_mut().insert(name, value);
     }
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+    let connecting = async {
+        let line =
+            proxy::connect(&url).await.map_err(|error| endpoint.fault(FaultKind::Unavailable, error.to_string()))?;
+        // Small messages are not to wait for one another.
+        let _ = line.set_nodelay(true);
+        let socket = tokio_tungstenite::client_async_tls_with_config(request, line, Some(config), None).await;
+        socket.map_err(|error| fault(endpoint, error))
+    };
     let (socket, _) = tokio::time::timeout(CONNECT_WITHIN, connecting)
         .await
-        .map_err(|_| endpoint.fault(FaultKind::Unavailable, "no connection"))?
-        .map_err(|error| fault(endpoint, error))?;
+        .map_err(|_| endpoint.fault(FaultKind::Unavailable, "no connection"))??;
     let (mut to, mut from) = socket.split();
     let sending = async {
         for message in messages {
@@ -113,7 +119,7 @@ fn fault(endpoint: &Endpoint, error: Error) -> Fault {
         Error::Http(response) => {
             let status = StatusCode::from_u16(response.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
             let code = response.body().as_deref().and_then(http::error_code);
-            return http::refused(endpoint, status, code, None);
+            return http::refused(endpoint, status, code, http::retry_after(response.headers()));
         }
         Error::Capacity(_) => (FaultKind::Broken, "a message is too large"),
         Error::Utf8(_) | Error::Protocol(_) | Error::AttackAttempt => {

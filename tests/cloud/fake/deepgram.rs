@@ -53,7 +53,9 @@ async fn prerecorded(
     if let Some(refusal) = refusal(&headers, &query) {
         return refusal;
     }
-    if headers.get("content-type").is_none_or(|kind| kind != "audio/wav") || !sound::is_16k_wav(&body) {
+    // The official SDK does not tell what kind of sound it sends; the provider looks for itself.
+    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !["audio/wav", "application/octet-stream"].contains(&kind) || !sound::is_16k_wav(&body) {
         return refuse(400, None, error(400));
     }
     let (text, confidence) = if variant.0.0 == "silent" { ("", 0.0) } else { ("हाँ बोलिए।", 0.98) };
