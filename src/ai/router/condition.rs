@@ -259,3 +259,110 @@ fn told(expr: &IdedExpr) -> String {
         _ => "an expression".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ai::router::facts::Facts;
+    use crate::ai::router::rule::Condition;
+
+    #[test]
+    fn words_are_rewritten_outside_of_texts_only() {
+        let cases = [
+            ("region == 'a' and not offline or hour > 3", "region == 'a' && ! offline || hour > 3"),
+            ("tenant == 'this and that or not'", "tenant == 'this and that or not'"),
+            (r#"tenant == "a 'or' b" AND offline"#, r#"tenant == "a 'or' b" && offline"#),
+            (r"tenant == 'it\'s and' and offline", r"tenant == 'it\'s and' && offline"),
+            ("not(offline)", "!(offline)"),
+            ("android == 1 or sand", "android == 1 || sand"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(spelt(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_answered() {
+        let facts = Facts {
+            dialect: Some(Dialect::Malabar),
+            confidence: 0.9,
+            tenant: "acme".to_owned(),
+            hour: 20,
+            ..Facts::new(Stage::Tts, Lang::Ml).from_region("Kerala").from_state("Tamil Nadu")
+        };
+        let cases = [
+            ("region == 'kerala' and language == 'ml'", true),
+            ("'kerala' == region && language_tag == \"ml-IN\"", true),
+            ("region == 'goa' and language == 'ml'", false),
+            ("region != 'goa'", true),
+            ("dialect == 'malabar' and stage == 'tts'", true),
+            ("dialect in ['cochin', 'malabar']", true),
+            ("language in ['hi', 'ta']", false),
+            ("confidence >= 0.85 and confidence < 1", true),
+            ("hour >= 20 or hour < 6", true),
+            ("not (hour >= 20 or hour < 6)", false),
+            ("hour > -1", true),
+            ("offline", false),
+            ("!offline and tenant == 'acme'", true),
+            ("offline == false", true),
+            ("tenant.startsWith('ac') and tenant.endsWith('me') and tenant.contains('cm')", true),
+            ("campaign == '' and data_class == '' and tier == ''", true),
+            ("caller_state == 'tamil nadu'", true),
+            ("region == 'kerala' and (hour < 6 or confidence > 0.5)", true),
+            ("true", true),
+        ];
+        for (text, expected) in cases {
+            let condition = Condition::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!(condition.holds(&facts, false), expected, "{text}");
+        }
+        assert!(Condition::parse("offline").unwrap().holds(&facts, true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_in_every_branch() {
+        let cases = [
+            "offline or hour == 'x'",
+            "true or regoin == 'x'",
+            "false and 1",
+            "region == 'a' ? true : true",
+            "region + 'x' == 'ax'",
+            "size(region) > 3",
+            "region.matches('x')",
+            "hour in 'x'",
+            "hour in ['x']",
+            "hour in []",
+            "region < 'b'",
+            "offline > 1",
+            "region.x == 1",
+            "{'a': 1} == 1",
+            "b'x' == region",
+            "null == region",
+            "1u == hour",
+            "confidence == true",
+            "-region == 1",
+            "stage == 'asr'",
+            "dialect == 'malabr'",
+            "language_tag == 'ml'",
+            "region == 'a",
+            "not",
+            "and and and",
+        ];
+        for text in cases {
+            let fault = Condition::parse(text).map(|_| ()).expect_err(text);
+            assert!(!fault.contains('\n'), "{text}: {fault}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_compiled_or_refused(
+            text in "((region|hour|offline|not|and|or|in|==|<|\\(|\\)|\\[|\\]|'ml'|\"|'|1|0\\.5|!|-|\\?|:|\\.|,|[a-z\\\\{}%&|])( )?){0,24}|\\PC{0,40}"
+        ) {
+            if let Ok(condition) = Condition::parse(&text) {
+                condition.holds(&Facts::new(Stage::Llm, Lang::Ta), true);
+            }
+        }
+    }
+}

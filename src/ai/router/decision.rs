@@ -305,20 +305,5 @@ fn reason(candidate: &Candidate, facts: &Facts, state: &State, policy: Policy, b
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Lang;
-
-    #[test]
-    fn a_box_without_a_routing_file_asks_its_own_engines() {
-        let table = Table::local_only();
-        let state = State::fresh(&table, Moment::ZERO);
-        for (stage, expected) in
-            [(Stage::Stt, "local/whisper"), (Stage::Llm, "local/llama"), (Stage::Tts, "local/speech")]
-        {
-            let decision = decide(&table, &Facts::new(stage, Lang::Or), &state);
-            assert_eq!(decision.record(&table).attempts, [expected]);
-            assert_eq!(decision.considered.len(), 3);
-        }
-    }
-}
+#[path = "decision_tests.rs"]
+mod tests;

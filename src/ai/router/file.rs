@@ -61,6 +61,10 @@ fn read(file: &str, text: &str) -> Result<(Table, Vec<Remark>), RoutingError> {
     }
     let (mut problems, mut remarks) = (Vec::new(), Vec::new());
     let table = table(Fields::new(root, &mut problems), &mut remarks);
+    for told in problems.iter_mut().chain(&mut remarks) {
+        // Names in quotes may run over lines; a fault is one line.
+        told.message = told.message.split(char::is_control).collect::<Vec<_>>().join(" ");
+    }
     if problems.is_empty() {
         remarks.sort_by_key(|remark| remark.at.line);
         return Ok((table, remarks));

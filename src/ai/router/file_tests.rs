@@ -342,6 +342,7 @@ proptest! {
         let at = |i: usize| DOCUMENT.floor_char_boundary(i.min(DOCUMENT.len()));
         let text = format!("{}{put}{}", &DOCUMENT[..at(cut)], &DOCUMENT[at(cut + len).max(at(cut))..]);
         if let Err(error) = Table::from_text(&text) {
+            prop_assert!(!error.problems.is_empty());
             for problem in &error.problems {
                 prop_assert!(problem.at.line.is_some_and(|line| line >= 1 && line <= text.lines().count().max(1)), "{problem}");
                 prop_assert!(!problem.to_string().contains('\n'));

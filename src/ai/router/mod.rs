@@ -8,6 +8,7 @@ pub mod candidates;
 mod condition;
 pub mod decision;
 pub mod dialect;
+mod dialect_words;
 mod dispatch;
 mod entry;
 pub mod facts;
