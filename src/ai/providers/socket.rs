@@ -134,8 +134,66 @@ fn fault(endpoint: &Endpoint, error: Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::ai::providers::sound::tests::endpoint;
+
+    /// Asks a server that sends `messages` and reads until its end; how many came there.
+    async fn against(messages: Vec<Message>, patience: Duration) -> (usize, Result<End, Fault>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut endpoint = endpoint("x/y");
+        endpoint.base_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let serve = async {
+            let (line, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(line).await.unwrap();
+            for message in messages {
+                if socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+            let mut count = 0;
+            while let Some(Ok(message)) = socket.next().await {
+                count += usize::from(message.is_text());
+            }
+            count
+        };
+        let url = endpoint.socket_url("/ws");
+        let ask = exchange(&endpoint, url, vec![Message::text("a"), Message::text("b")], |_| Ok(false));
+        let late = || endpoint.fault(FaultKind::Deadline, "late");
+        let ask = async { tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(late())) };
+        future::join(serve, ask).await
+    }
+
+    #[tokio::test]
+    async fn going_away_closes_the_socket() {
+        let (count, end) = against(Vec::new(), Duration::from_millis(300)).await;
+        assert_eq!((count, end.unwrap_err().kind), (2, FaultKind::Deadline));
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded() {
+        let long = vec![Message::text("x".repeat(MESSAGE_MAX)); ANSWERS_MAX / MESSAGE_MAX + 1];
+        let many = vec![Message::text("x"); MESSAGES_MAX + 1];
+        for messages in [vec![Message::text("x".repeat(MESSAGE_MAX + 1))], long, many] {
+            let (_, end) = against(messages, Duration::from_secs(30)).await;
+            assert_eq!(end.unwrap_err().kind, FaultKind::Broken);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_tls_is_not_available() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut endpoint = endpoint("x/y");
+        endpoint.base_url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let serve = async {
+            let (mut line, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut line, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        };
+        let ask = exchange(&endpoint, endpoint.socket_url("/ws"), Vec::new(), |_| Ok(false));
+        let (_, end) = future::join(serve, ask).await;
+        assert_eq!(end.unwrap_err().kind, FaultKind::Unavailable);
+    }
 
     #[test]
     fn closing_codes_tell_whether_asking_again_helps() {
