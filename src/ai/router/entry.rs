@@ -3,19 +3,20 @@
 //! repeated in a fault.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
-use url::{Host, Url};
+use url::Url;
 
-use super::candidates::{Auth, AuthStyle, Candidate, CandidateId, Capability, Kind, LOCAL, Price, Provider, RateLimit};
+use super::address::{KEY_NAMES, address, residency};
+use super::candidates::{AuthStyle, Candidate, CandidateId, Capability, Kind, LOCAL, Price, Provider, RateLimit};
 use super::dispatch::Deadlines;
 use super::known;
-use super::read::{number, scalar, section};
+use super::read::{named, number, scalar, section};
 use super::residency::Residency;
+use super::sign::{auth, secret};
 use crate::base::Lang;
 use crate::config::{At, Fields, Node, Problem, Value, nearest};
 
@@ -25,9 +26,6 @@ pub(super) const CANDIDATES_MAX: usize = 256;
 const COST_MAX: f64 = 10_000.0;
 /// Paise.
 const PRICE_MAX: f64 = 100_000_000.0;
-/// What people call a key that they write into the file.
-const KEY_NAMES: [&str; 8] =
-    ["api_key", "apikey", "key", "token", "password", "secret_key", "api_secret", "access_token"];
 
 /// Reads one provider and appends its models to `candidates`.
 pub(super) fn provider(
@@ -205,17 +203,6 @@ pub(super) fn language(text: &str) -> Result<Lang, String> {
     })
 }
 
-/// One of several names, or what to write instead.
-pub(super) fn named<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
-        return Ok(*value);
-    }
-    Err(match nearest(word, choices.iter().map(|(name, _)| *name)) {
-        Some(near) => format!("write `{near}`"),
-        None => format!("write one of {}", choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
-    })
-}
-
 /// A list of words, each read by `one`; the first wrong one is refused at its own line.
 fn words<T: PartialEq>(fields: &mut Fields<'_>, key: &str, one: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
     let node = fields.take(key)?;
@@ -256,199 +243,6 @@ fn kind(fields: &mut Fields<'_>) -> Option<Result<Kind, ()>> {
         let message = format!("`{}` is {word:?}; {instead}", fields.name("kind"));
         fields.refuse(&at, message);
     }))
-}
-
-/// Told, not told, or told wrongly.
-#[derive(Debug)]
-struct Told(Result<Option<Url>, ()>);
-
-impl Told {
-    const fn is_ok_and_some(&self) -> bool {
-        matches!(self.0, Ok(Some(_)))
-    }
-
-    const fn is_err(&self) -> bool {
-        self.0.is_err()
-    }
-
-    fn ok(self) -> Option<Option<Url>> {
-        self.0.ok()
-    }
-}
-
-fn address(fields: &mut Fields<'_>) -> Told {
-    if fields.place("base_url").is_none() {
-        fields.take("base_url");
-        return Told(Ok(None));
-    }
-    let Some((text, at)) = scalar::<String>(fields, "base_url") else { return Told(Err(())) };
-    let name = fields.name("base_url");
-    let fault = match Url::parse(&text) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "does not begin with https://".to_owned(),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "holds a user name or a password; put the key into a credential and write its name under `secret`"
-                .to_owned()
-        }
-        Ok(url) if url.query_pairs().any(|(name, _)| KEY_NAMES.contains(&&*name.to_lowercase())) => {
-            "holds a key; put it into a credential and write `auth: {style: query, name: …}`".to_owned()
-        }
-        Ok(url) if url.scheme() == "http" && place_of(&url) == Place::Outside => {
-            "sends callers' words over the internet in the clear; write https://".to_owned()
-        }
-        Ok(url) => return Told(Ok(Some(url))),
-        Err(_) => "is no address; write for example https://api.example.in/v1".to_owned(),
-    };
-    fields.refuse(&at, format!("`{name}` {fault}"));
-    Told(Err(()))
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    ThisBox,
-    /// An address that only exists inside the customer's network.
-    Network,
-    Outside,
-}
-
-fn place_of(url: &Url) -> Place {
-    let of_ip = |ip: IpAddr| match ip {
-        ip if ip.is_loopback() => Place::ThisBox,
-        IpAddr::V4(v4) if v4.is_private() || v4.is_link_local() => Place::Network,
-        IpAddr::V6(v6) if v6.is_unique_local() || v6.is_unicast_link_local() => Place::Network,
-        _ => Place::Outside,
-    };
-    match url.host() {
-        Some(Host::Ipv4(v4)) => of_ip(v4.into()),
-        Some(Host::Ipv6(v6)) => of_ip(v6.into()),
-        Some(Host::Domain("localhost")) => Place::ThisBox,
-        Some(Host::Domain(name)) => {
-            let inside = [".local", ".lan", ".internal", ".home.arpa"].iter().any(|end| name.ends_with(end));
-            if inside || !name.contains('.') { Place::Network } else { Place::Outside }
-        }
-        None => Place::Outside,
-    }
-}
-
-fn residency(fields: &mut Fields<'_>, at: &At, url: Option<&Url>, url_faulty: bool) -> Residency {
-    let written = fields.place("residency").is_some();
-    let told = scalar::<String>(fields, "residency");
-    let name = fields.name("residency");
-    let place = url.map(place_of);
-    if let Some((word, at)) = told {
-        return match named(&word, &Residency::ALL) {
-            Ok(Residency::OnBox) if place == Some(Place::Outside) => {
-                let host = url.and_then(Url::host_str).unwrap_or_default();
-                fields.refuse(&at, format!("`{name}` is on_box, but {host} is on the internet; write india or abroad"));
-                Residency::Abroad
-            }
-            Ok(residency) => residency,
-            Err(instead) => {
-                fields.refuse(&at, format!("`{name}` is {word:?}; {instead}"));
-                Residency::Abroad
-            }
-        };
-    }
-    match place {
-        Some(Place::ThisBox) => Residency::OnBox,
-        // Not said and nowhere to send to: treated like the farthest.
-        None => Residency::Abroad,
-        Some(Place::Network | Place::Outside) => {
-            if !written && !url_faulty {
-                fields.refuse(at, format!("`{name}` is missing; write where its servers are: on_box, india or abroad"));
-            }
-            Residency::Abroad
-        }
-    }
-}
-
-/// The name of a credential; a key in its place is refused without repeating it.
-fn secret(fields: &mut Fields<'_>) -> Option<String> {
-    let (text, at) = scalar::<String>(fields, "secret")?;
-    if is_credential_name(&text) {
-        return Some(text);
-    }
-    let name = fields.name("secret");
-    fields.refuse(
-        &at,
-        format!("`{name}` looks like the key itself; put the key into a credential and write its name, for example sarvam_api_key"),
-    );
-    // Something was written; a second fault about a missing name would only confuse.
-    Some(String::new())
-}
-
-/// Names are words of letters joined by `_`, `-` or `.`; keys are long and random.
-pub(super) fn is_credential_name(text: &str) -> bool {
-    let begins_like_a_key =
-        ["sk-", "sk_", "pk-", "pk_", "xi-", "AKIA", "ghp_", "eyJ", "AIza"].iter().any(|p| text.starts_with(p));
-    let is_name = text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let random = text
-        .split(['_', '-', '.'])
-        .any(|word| word.len() >= 20 || (word.len() >= 10 && word.chars().filter(char::is_ascii_digit).count() >= 3));
-    is_name && !random && !begins_like_a_key
-}
-
-fn auth(fields: &mut Fields<'_>, kind: Kind, has_secret: bool, url: Option<&Url>) -> Auth {
-    const STYLES: [(&str, AuthStyle); 6] = [
-        ("bearer", AuthStyle::Bearer),
-        ("header", AuthStyle::Header),
-        ("query", AuthStyle::Query),
-        ("scheme", AuthStyle::Scheme),
-        ("sigv4", AuthStyle::SigV4),
-        ("none", AuthStyle::None),
-    ];
-    let (usual, usual_name) = known::auth(kind);
-    if fields.place("auth").is_none() {
-        fields.take("auth");
-        // A server of one's own may need no key at all; a service always does.
-        let is_service = known::base_url(kind).is_some() || url.is_some_and(|url| place_of(url) == Place::Outside);
-        let style = if has_secret || is_service { usual } else { AuthStyle::None };
-        return Auth { style, name: usual_name.map(str::to_owned), ..Auth::NONE };
-    }
-    let mut part = section(fields, "auth");
-    let at = part.at().clone();
-    let style = match scalar::<String>(&mut part, "style") {
-        Some((word, at)) => match named(&word, &STYLES) {
-            Ok(style) => style,
-            Err(instead) => {
-                let message = format!("`{}` is {word:?}; {instead}", part.name("style"));
-                part.refuse(&at, message);
-                usual
-            }
-        },
-        None => usual,
-    };
-    let name = scalar::<String>(&mut part, "name");
-    let region = scalar::<String>(&mut part, "region");
-    let access_key = scalar::<String>(&mut part, "access_key");
-    if let Some((text, at)) = &name
-        && (text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
-    {
-        let message =
-            format!("`{}` is no name of a header, parameter or scheme; write for example x-api-key", part.name("name"));
-        part.refuse(at, message);
-    }
-    let needed: &[(&str, bool, &str)] = match style {
-        AuthStyle::Header if usual == style => &[],
-        AuthStyle::Scheme if usual == style => &[],
-        AuthStyle::Header => &[("name", name.is_some(), "x-api-key")],
-        AuthStyle::Query => &[("name", name.is_some(), "key")],
-        AuthStyle::Scheme => &[("name", name.is_some(), "Token")],
-        AuthStyle::SigV4 => {
-            &[("region", region.is_some(), "ap-south-1"), ("access_key", access_key.is_some(), "the access key's id")]
-        }
-        AuthStyle::Bearer | AuthStyle::None => &[],
-    };
-    for (key, there, example) in needed {
-        if !there && !part.faulty(key) {
-            let message = format!("`{}` is missing; write for example {example}", part.name(key));
-            part.refuse(&at, message);
-        }
-    }
-    let name = name.map(|(text, _)| text).or_else(|| (usual == style).then(|| usual_name.map(str::to_owned)).flatten());
-    part.finish();
-    Auth { style, name, region: region.map(|(text, _)| text), access_key: access_key.map(|(text, _)| text) }
 }
 
 /// A whole number within bounds, if it is there.

@@ -11,9 +11,9 @@ use url::Url;
 
 use super::candidates::{Candidate, LOCAL, local_candidates};
 use super::dialect::Dialect;
-use super::entry::{language, named, provider};
+use super::entry::{language, provider};
 use super::known;
-use super::read::{child, number, scalar, section};
+use super::read::{child, named, number, scalar, section};
 use super::residency::{Policies, Policy};
 use super::rule::{Condition, Preference, Rule};
 use super::table::{Lists, OfflineProbes, Order, Table};

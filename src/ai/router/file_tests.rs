@@ -321,7 +321,7 @@ fn files_are_read_from_disk_with_their_name() {
 #[test]
 fn names_of_credentials_are_told_from_keys() {
     for name in ["sarvam_api_key", "SARVAM_API_KEY", "p.key", "aws-secret-2", "key1"] {
-        assert!(super::super::entry::is_credential_name(name), "{name}");
+        assert!(super::super::sign::is_credential_name(name), "{name}");
     }
     for key in [
         "sk-proj-abc",
@@ -332,7 +332,7 @@ fn names_of_credentials_are_told_from_keys() {
         "wJalrXUtnFEMI/K7MDENG",
         "xai_7f3c2b9a11d0",
     ] {
-        assert!(!super::super::entry::is_credential_name(key), "{key}");
+        assert!(!super::super::sign::is_credential_name(key), "{key}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! candidates go in, a [`Decision`] with a reason for every candidate comes out.
 //! Absent on purpose: engines and providers themselves; what to say when everything fails.
 
+mod address;
 pub mod candidates;
 mod condition;
 pub mod decision;
@@ -18,6 +19,7 @@ mod read;
 pub mod residency;
 pub mod rule;
 mod score;
+mod sign;
 pub mod table;
 mod yaml;
 

@@ -1,6 +1,6 @@
 //! Small readers over [`Fields`] in the words of YAML.
 
-use crate::config::{Fields, FromNode, Node, Value};
+use crate::config::{Fields, FromNode, Node, Value, nearest};
 
 /// A value that is no section. `key:` with nothing after it is told apart from a wrong kind.
 pub(super) fn scalar<T: FromNode>(fields: &mut Fields<'_>, key: &str) -> Option<(T, crate::config::At)> {
@@ -49,4 +49,15 @@ fn table(fields: &mut Fields<'_>, key: &str, node: Node) -> Node {
     let name = fields.name(key);
     fields.refuse(&node.at, format!("`{name}` is a section; write its keys on the lines below it, indented"));
     Node { value: Value::Table(Vec::new()), ..node }
+}
+
+/// One of several names, or what to write instead.
+pub(super) fn named<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
+        return Ok(*value);
+    }
+    Err(match nearest(word, choices.iter().map(|(name, _)| *name)) {
+        Some(near) => format!("write `{near}`"),
+        None => format!("write one of {}", choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+    })
 }

@@ -43,7 +43,7 @@ const COST_HALF_MILLIPAISE: f64 = 100_000.0;
 
 /// In millionths, so that the order never depends on how a sum of fractions is rounded.
 #[expect(clippy::cast_possible_truncation, reason = "between 0 and a million")]
-pub fn score(candidate: &Candidate, stage: Stage, standing: &Standing) -> i64 {
+pub(super) fn score(candidate: &Candidate, stage: Stage, standing: &Standing) -> i64 {
     let success = standing.success_rate.map_or(SUCCESS, f64::from).clamp(0.0, 1.0);
     let tail = standing
         .p95
