@@ -1,14 +1,16 @@
 //! Composition root: builds every room, wires the channels, owns the shutdown. The only place that
 //! knows every room.
 
+mod connect;
+mod probe;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -19,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::ai::engines::{Llama, Setup, Voices, Whisper};
 use crate::ai::hardware::Hardware;
 use crate::ai::line_cache::LineCache;
-use crate::ai::router;
+use crate::ai::router::{self, Planner, Router, Table};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
 use crate::api::{self, ApiDeps, Component, HealthSource, Metrics};
 use crate::base::audio::LINE_RATE;
@@ -84,6 +86,19 @@ pub fn load_scripts(settings: &Settings) -> anyhow::Result<Scripts> {
     Ok(scripts)
 }
 
+/// `routing.yaml` of the configuration; without one the box asks its own engines only.
+pub fn load_table(settings: &Settings) -> anyhow::Result<Table> {
+    let path = settings.data.config_dir.join("routing.yaml");
+    if !path.exists() {
+        return Ok(Table::local_only());
+    }
+    let (table, remarks) = Table::load(&path)?;
+    for remark in remarks {
+        tracing::warn!("{remark}");
+    }
+    Ok(table)
+}
+
 impl App {
     /// Builds everything and opens the port. Calls are taken once this returns; engines may still
     /// be loading, which callers notice as a filler at most.
@@ -119,11 +134,17 @@ impl App {
         let setup = Setup::new(&settings, &Hardware::detect(), engine_scope.clone(), clock);
         let local =
             Arc::new(Local { stt: Whisper::start(&setup), llm: Llama::start(&setup), tts: Voices::start(&setup) });
-        let router = Arc::new(router::Engines::new(
-            vec![Arc::new(local.stt.clone())],
-            vec![Arc::new(local.llm.clone())],
-            vec![Arc::new(local.tts.clone())],
-        ));
+        let table = load_table(&settings)?;
+        let connected = connect::connect(&table, &local, clock)?;
+        let told: Arc<OnceLock<Registry>> = Arc::default();
+        let keeper = Arc::clone(&told);
+        let book: router::plan::Book = Arc::new(move |call, routed| {
+            if let (Some(registry), Some(call)) = (keeper.get(), call) {
+                registry.routed(call, routed);
+            }
+        });
+        let planner = Arc::new(Planner::new(table, connected.missing, clock, book));
+        let router = Arc::new(Router::new(Arc::clone(&planner), connected.members));
         let tts: Arc<dyn Tts> = Arc::new(LineCache::new(router.clone()));
         let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
 
@@ -141,6 +162,11 @@ impl App {
             keep_words: settings.privacy.transcripts,
             observers: vec![Arc::new(move |record: &Record| observing.observe(record))],
         });
+        // The only one who sets it; decisions before the first call have nobody to tell.
+        let _ = told.set(registry.clone());
+        if planner.is_outside_allowed() {
+            scope.spawn("provider probes", probe::watch(Arc::clone(&planner), scope.clone()));
+        }
         scope.spawn("sweep", registry.clone().sweep());
         let wordings = Arc::clone(&scripts);
         tokio::task::spawn_blocking(move || wordings.all().for_each(|script| script.warm()));
@@ -161,9 +187,9 @@ impl App {
             tasks: scope.clone(),
             metrics: twilio_metrics,
         };
-        let health = Arc::new(Parts { local, journal, twilio_ready: settings.twilio.auth_token.is_some() });
+        let health = Arc::new(Parts { local, planner, journal, twilio_ready: settings.twilio.auth_token.is_some() });
         let api = ApiDeps { registry: registry.clone(), metrics, health, engines, scripts, clock, token: api_token };
-        let router: Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.
@@ -358,6 +384,7 @@ impl PromptSource for Prompts {
 /// What `/health` looks at.
 struct Parts {
     local: Arc<Local>,
+    planner: Arc<Planner>,
     journal: Journal,
     twilio_ready: bool,
 }
@@ -392,6 +419,7 @@ impl HealthSource for Parts {
             },
             facts: serde_json::Value::Null,
         });
+        all.extend(probe::component(&self.planner));
         let dropped = self.journal.dropped();
         all.push(Component {
             name: "journal".to_owned(),

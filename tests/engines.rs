@@ -14,7 +14,7 @@ use vaani::ai::FaultKind;
 use vaani::ai::engines::{Llama, PoolHealth, Setup, Voices, Whisper};
 use vaani::ai::hardware::Hardware;
 use vaani::ai::llm::{Llm, LlmEvent, LlmRequest, Message, Role};
-use vaani::ai::router::{Deadlines, Engines};
+use vaani::ai::router::{Deadlines, Member, Planner, Router, Stage, Table};
 use vaani::ai::score::character_errors;
 use vaani::ai::stt::{LanguageHint, Stt, SttRequest};
 use vaani::ai::tts::{Tts, TtsEvent, TtsRequest};
@@ -47,11 +47,21 @@ fn setup(spares: usize) -> Setup {
 }
 
 /// A router that waits longer than a busy test machine takes.
-fn patient() -> Engines {
-    let mut engines = Engines::new(vec![], vec![], vec![]);
-    engines.deadlines =
-        Deadlines { stt: PATIENCE, llm_first_token: PATIENCE, tts_first_audio: PATIENCE, piece: PATIENCE };
-    engines
+fn patient(member: &Member) -> Router {
+    let deadlines = Deadlines { stt: PATIENCE, llm_first_token: PATIENCE, tts_first_audio: PATIENCE, piece: PATIENCE };
+    let table = Table::of_the_box(deadlines);
+    let only = |stage, of: Member| if stage { of } else { Member::default() };
+    let members = table
+        .candidates()
+        .iter()
+        .map(|c| Member {
+            on_box: true,
+            stt: only(c.serves(Stage::Stt), member.clone()).stt,
+            llm: only(c.serves(Stage::Llm), member.clone()).llm,
+            tts: only(c.serves(Stage::Tts), member.clone()).tts,
+        })
+        .collect();
+    Router::new(Arc::new(Planner::new(table, Default::default(), Clock::system(), Arc::new(|_, _| {}))), members)
 }
 
 struct Clip {
@@ -120,8 +130,7 @@ async fn a_killed_worker_costs_no_request() {
     for spares in [1, 0] {
         let setup = setup(spares);
         let whisper = Whisper::start(&setup);
-        let mut engines = patient();
-        engines.stt = vec![Arc::new(whisper.clone())];
+        let engines = patient(&Member { stt: Some(Arc::new(whisper.clone())), ..Member::default() });
         whisper.ready(PATIENCE).await.unwrap();
         let (language, sound) = long_sound();
         let expected = whisper.transcribe(hear(sound.clone(), LanguageHint::Fixed(language))).await.unwrap();
@@ -150,8 +159,7 @@ async fn a_killed_worker_costs_no_request() {
 async fn a_worker_that_hangs_is_killed_and_its_request_answered() {
     let setup = setup(0);
     let whisper = Whisper::start(&setup);
-    let mut engines = patient();
-    engines.stt = vec![Arc::new(whisper.clone())];
+    let engines = patient(&Member { stt: Some(Arc::new(whisper.clone())), ..Member::default() });
     whisper.ready(PATIENCE).await.unwrap();
     let pid = whisper.health().workers[0].pid.unwrap();
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
@@ -219,6 +227,7 @@ fn question(call: Option<CallId>, words: &str, grammar: Option<String>, max_toke
     LlmRequest {
         call,
         thread: 0,
+        language: Some(Lang::En),
         messages: vec![Message::new(Role::System, brief), Message::new(Role::User, words)],
         grammar,
         max_tokens,
@@ -246,19 +255,31 @@ async fn reply(llm: &dyn Llm, request: LlmRequest) -> String {
 async fn a_language_model_that_dies_is_asked_again_or_tells_the_caller() {
     let setup = setup(1);
     let llama = Llama::start(&setup);
-    let mut engines = patient();
-    engines.llm = vec![Arc::new(llama.clone())];
+    let engines = patient(&Member { llm: Some(Arc::new(llama.clone())), ..Member::default() });
     until("both workers are ready", || llama.health().workers.iter().all(|w| w.state == "ready")).await;
 
-    // After its first words: the caller is told, and decides.
+    // After its first words: the engine itself tells.
     let call = CallId::new();
-    let mut answer = engines.generate(question(Some(call), "hello", Some("root ::= [a-z ]{1500}".to_owned()), 1_500));
+    let long = || question(Some(call), "hello", Some("root ::= [a-z ]{1500}".to_owned()), 1_500);
+    let mut answer = llama.generate(long());
     assert!(matches!(answer.next().await, Some(Ok(LlmEvent::Text(_)))));
     kill_process(busy_pid(&llama.health()).unwrap(), Signal::KILL).unwrap();
     let mut rest: Vec<_> = answer.collect().await;
     let last = rest.pop().unwrap().unwrap_err();
     assert_eq!(last.kind, FaultKind::Unavailable, "{last}");
     assert!(rest.iter().all(Result::is_ok));
+
+    // The router has the same answer written by another worker, and nobody notices.
+    until("both workers are ready again", || llama.health().workers.iter().all(|w| w.state == "ready")).await;
+    let (text, ()) = tokio::join!(reply(&engines, long()), async {
+        let mut busy = None;
+        while busy.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            busy = busy_pid(&llama.health());
+        }
+        kill_process(busy.unwrap(), Signal::KILL).unwrap();
+    });
+    assert_eq!(text.chars().count(), 1_500, "{text:?}");
 
     // The conversation goes on with the other worker, which evaluates it anew.
     let text = reply(&engines, question(Some(call), "what are your office hours?", None, 64)).await;

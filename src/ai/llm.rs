@@ -6,7 +6,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use crate::base::CallId;
+use crate::base::{CallId, Lang};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,6 +34,9 @@ pub struct LlmRequest {
     pub call: Option<CallId>,
     /// Tells apart several prompts of one call that have nothing in common (reply, classification).
     pub thread: u8,
+    /// What the answer shall be in, for choosing who answers.
+    pub language: Option<Lang>,
+    /// If the last one is the assistant's, the answer goes on where it stops.
     pub messages: Vec<Message>,
     /// GBNF that holds the answer to a shape (`choose`); `None` lets it write freely.
     pub grammar: Option<String>,

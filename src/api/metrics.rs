@@ -44,6 +44,8 @@ pub struct Metrics {
     actions: Family<Labels, Counter>,
     refused_words: Counter,
     lost_media_ms: Counter<u64, AtomicU64>,
+    attempts: Family<Labels, Counter>,
+    cost_paise: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -66,6 +68,8 @@ impl Metrics {
             actions: Family::default(),
             refused_words: Counter::default(),
             lost_media_ms: Counter::default(),
+            attempts: Family::default(),
+            cost_paise: Counter::default(),
         };
         let r = &mut metrics.registry;
         r.register("calls_started", "Calls announced by a carrier", metrics.started.clone());
@@ -90,6 +94,12 @@ impl Metrics {
             "lost_media_milliseconds",
             "Callers' sound that carriers never delivered",
             metrics.lost_media_ms.clone(),
+        );
+        r.register("router_attempts", "Requests to engines, by stage, candidate and outcome", metrics.attempts.clone());
+        r.register(
+            "router_cost_paise",
+            "What providers charge for calls, by their price lists",
+            metrics.cost_paise.clone(),
         );
         more(r);
         metrics
@@ -117,6 +127,17 @@ impl Metrics {
             }
             Event::EngineFault { stage, .. } => {
                 self.faults.get_or_create(&vec![("stage", name(stage))]).inc();
+            }
+            Event::Routed(routed) => {
+                for tried in &routed.tried {
+                    let labels = vec![
+                        ("stage", name(&routed.stage)),
+                        ("candidate", tried.candidate.clone()),
+                        ("outcome", tried.outcome.clone()),
+                    ];
+                    self.attempts.get_or_create(&labels).inc();
+                }
+                self.cost_paise.inc_by(routed.cost_paise.max(0.0));
             }
             Event::BargeIn { .. } => {
                 self.barge_ins.inc();

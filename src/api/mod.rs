@@ -40,6 +40,7 @@ pub struct ApiDeps {
 pub fn routes(deps: ApiDeps) -> Router {
     let private = Router::new()
         .route("/sessions", get(sessions::list))
+        .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));

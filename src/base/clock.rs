@@ -89,6 +89,22 @@ impl Clock {
     }
 
     /// For `tokio::time::sleep_until`.
+    pub fn hour(&self) -> u8 {
+        u8::try_from(self.local().hour()).unwrap_or(0)
+    }
+
+    /// Days since 1970 on the site's calendar.
+    pub fn day(&self) -> u64 {
+        let local = self.local();
+        let seconds = local.timestamp().as_second() + i64::from(local.offset().seconds());
+        u64::try_from(seconds / 86_400).unwrap_or(0)
+    }
+
+    fn local(&self) -> jiff::Zoned {
+        let ms = i64::try_from(self.unix_ms(self.now())).unwrap_or(0);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(jiff::tz::TimeZone::system())
+    }
+
     pub fn instant(&self, at: Moment) -> Instant {
         self.origin + Duration::from_nanos(at.0)
     }

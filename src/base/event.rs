@@ -90,6 +90,8 @@ pub enum Event {
     Dtmf {
         in_band: bool,
     },
+    /// Who answered a stage of a turn, who was tried, and why the others were not.
+    Routed(Box<Routed>),
     EngineFault {
         stage: Stage,
         fault: String,
@@ -179,6 +181,33 @@ pub enum RepairKind {
     Silence,
     Unclear,
     EngineFault,
+}
+
+/// The record of one decision of the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Routed {
+    pub stage: Stage,
+    pub language: Lang,
+    pub answered_by: Option<String>,
+    pub tried: Vec<Attempted>,
+    pub passed_over: Vec<PassedOver>,
+    /// The routing rule that set the order.
+    pub rule: Option<String>,
+    pub offline: bool,
+    pub cost_paise: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempted {
+    pub candidate: String,
+    pub outcome: String,
+    pub took_ms: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassedOver {
+    pub candidate: String,
+    pub reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

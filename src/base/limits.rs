@@ -120,6 +120,8 @@ pub const REPLY_TOKENS_MAX: u32 = 200;
 pub const CHOICE_TOKENS_MAX: u32 = 64;
 /// An announced call whose media has not come by then is over (menus included).
 pub const ANNOUNCED_MAX: Duration = Duration::from_secs(180);
+/// The router's decisions of one call that are shown; older ones are in the journal.
+pub const VIEW_DECISIONS_MAX: usize = 256;
 /// Facts of a live call kept in memory for those who watch it.
 pub const VIEW_EVENTS_MAX: usize = 512;
 /// Ended calls still shown by `/sessions/{id}`.

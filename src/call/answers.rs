@@ -268,7 +268,8 @@ impl Machine {
     fn ask_to_choose(&mut self, answer: &mut Answer) {
         answer.way = Way::Choose;
         let ask = self.ask_id();
-        let request = self.script.choose_request(Some(self.id), &answer.heard, answer.committed.is_none());
+        let request =
+            self.script.choose_request(Some(self.id), answer.language, &answer.heard, answer.committed.is_none());
         answer.run = Some(Run { ask, asked: self.now, purpose: Purpose::Choose { json: String::new() } });
         self.put(Output::Llm { ask, request });
     }
@@ -283,6 +284,7 @@ impl Machine {
         let request = LlmRequest {
             call: Some(self.id),
             thread: 0,
+            language: Some(answer.language),
             messages: self.conversation(answer.language, Some(&answer.heard)),
             grammar: None,
             max_tokens: limits::REPLY_TOKENS_MAX,
@@ -327,6 +329,7 @@ impl Machine {
         let request = LlmRequest {
             call: Some(self.id),
             thread: 0,
+            language: Some(self.language),
             messages,
             grammar: None,
             max_tokens: 1,

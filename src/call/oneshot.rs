@@ -29,10 +29,11 @@ pub struct Answered {
 
 /// Puts `text` to the agent: what does the caller want, and what is the reply?
 pub async fn answer(script: &Script, llm: &Arc<dyn Llm>, language: Lang, text: &str) -> Result<Answered, Fault> {
-    let choose = script.choose_request(None, text, false);
+    let choose = script.choose_request(None, language, text, false);
     let write = LlmRequest {
         call: None,
         thread: 0,
+        language: Some(language),
         messages: vec![Message::new(Role::System, script.brief(language)), Message::new(Role::User, text)],
         grammar: None,
         max_tokens: limits::REPLY_TOKENS_MAX,

@@ -16,7 +16,7 @@ use super::admission::{Admission, Place};
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
 use super::script::Scripts;
-use crate::base::event::{CallState, Direction, EndCause, Event, Record};
+use crate::base::event::{CallState, Direction, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, Moment, limits};
@@ -54,6 +54,9 @@ pub struct View {
     pub cause: Option<EndCause>,
     /// The last facts, oldest first.
     pub events: VecDeque<Record>,
+    /// The router's last decisions for this call; `/api/calls/{id}/decisions` shows them.
+    #[serde(skip)]
+    pub decisions: VecDeque<Record>,
 }
 
 struct Live {
@@ -134,6 +137,25 @@ impl Registry {
                 view
             })
             .collect()
+    }
+
+    /// Keeps a decision of the router with its call; one for a call that is over is dropped.
+    pub fn routed(&self, call: CallId, routed: Routed) {
+        let recorder = match lock(&self.0.calls).get(&call) {
+            Some(live) => self.recorder(call, live),
+            None => return,
+        };
+        let record = recorder.record(Event::Routed(Box::new(routed)));
+        for observer in &self.0.deps.observers {
+            observer(&record);
+        }
+        let mut view = lock(&recorder.view);
+        if view.decisions.len() >= limits::VIEW_DECISIONS_MAX {
+            view.decisions.pop_front();
+        }
+        view.decisions.push_back(record.clone());
+        drop(view);
+        self.0.deps.journal.append(record);
     }
 
     pub async fn control(&self, call: CallId, control: Control) -> bool {
@@ -269,6 +291,7 @@ impl Exchange for Registry {
             ended_unix_ms: None,
             cause: None,
             events: VecDeque::new(),
+            decisions: VecDeque::new(),
         };
         let live = Live {
             view: Arc::new(Mutex::new(view)),

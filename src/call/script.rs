@@ -181,10 +181,11 @@ impl Script {
     }
 
     /// The question "what does the caller want", held to the shape of an answer by a grammar.
-    pub fn choose_request(&self, call: Option<CallId>, heard: &str, speculative: bool) -> LlmRequest {
+    pub fn choose_request(&self, call: Option<CallId>, language: Lang, heard: &str, speculative: bool) -> LlmRequest {
         LlmRequest {
             call,
             thread: 1,
+            language: Some(language),
             messages: vec![Message::new(Role::System, classify_prompt()), Message::new(Role::User, heard)],
             grammar: Some(self.grammar.clone()),
             max_tokens: limits::CHOICE_TOKENS_MAX,

@@ -14,7 +14,7 @@ use super::output::{json_line, line};
 use crate::ai::engines::Llama;
 use crate::ai::llm::{Llm, LlmRequest, Message, Role};
 use crate::base::limits::ENGINE_READY_WITHIN;
-use crate::base::{CallId, Clock};
+use crate::base::{CallId, Clock, Lang};
 use crate::config::Settings;
 
 #[derive(clap::Args, Debug)]
@@ -180,6 +180,7 @@ fn request(call: Option<CallId>, talk: &[Message]) -> LlmRequest {
     LlmRequest {
         call,
         thread: 0,
+        language: Some(Lang::En),
         messages: talk.to_vec(),
         grammar: None,
         max_tokens: 64,

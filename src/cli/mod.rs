@@ -15,6 +15,7 @@ mod local;
 pub mod models;
 mod output;
 pub mod rehearse;
+pub mod route;
 pub mod say;
 pub mod serve;
 pub mod simulate;
@@ -54,6 +55,8 @@ enum Command {
     Rehearse(rehearse::Args),
     /// Run whole calls in virtual time with faults and check what must always hold.
     Simulate(simulate::Args),
+    /// Who answers a stage of a turn, and why.
+    Route(route::Args),
     /// Measure.
     Bench(bench::Args),
     /// Explain what is wrong with this box and how to mend it.
@@ -102,6 +105,7 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Transcribe(args) => Box::pin(transcribe::run(args, &settings)).await,
             Command::Say(args) => Box::pin(say::run(args, &settings)).await,
             Command::Ask(args) => Box::pin(ask::run(args, &settings)).await,
+            Command::Route(args) => route::run(args, &settings),
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,

@@ -42,6 +42,7 @@ pub(crate) fn question() -> LlmRequest {
     LlmRequest {
         call: None,
         thread: 0,
+        language: None,
         messages: vec![
             Message::new(Role::System, "You are kind."),
             Message::new(Role::Assistant, "नमस्ते, मैं वाणी हूँ।"),

@@ -5,6 +5,10 @@
 
 mod asking;
 mod fake;
+mod journey;
+#[path = "../daemon/support.rs"]
+#[allow(dead_code, reason = "the journeys need a part of it")]
+mod support;
 mod voices;
 
 mod anthropic;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::dispatch::Deadlines;
+use super::deadlines::Deadlines;
 use super::residency::Residency;
 use crate::base::Lang;
 

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::address::{KEY_NAMES, address, residency};
 use super::candidates::{AuthStyle, Candidate, CandidateId, Capability, Kind, LOCAL, Price, Provider, RateLimit};
-use super::dispatch::Deadlines;
+use super::deadlines::Deadlines;
 use super::known;
 use super::read::{named, number, scalar, section};
 use super::residency::Residency;

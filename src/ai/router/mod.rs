@@ -5,29 +5,41 @@
 //! Absent on purpose: engines and providers themselves; what to say when everything fails.
 
 mod address;
+mod breaker;
 pub mod candidates;
 mod condition;
+mod deadlines;
 pub mod decision;
 pub mod dialect;
 mod dialect_words;
-mod dispatch;
 mod entry;
+pub mod execute;
 pub mod facts;
 pub mod file;
 mod known;
+mod ledger;
+mod offline;
+mod overlap;
+pub mod plan;
+mod quality;
+mod race;
 mod read;
 pub mod residency;
 pub mod rule;
 mod score;
 mod sign;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
-pub use candidates::{Candidate, CandidateId, Stage};
+pub use candidates::{AuthStyle, Candidate, CandidateId, Kind, Stage};
+pub use deadlines::Deadlines;
 pub use decision::{Circuit, Decision, Reason, Standing, State, Verdict, decide};
 pub use dialect::Dialect;
-pub use dispatch::{Deadlines, Engines};
+pub use execute::{Member, Router};
 pub use facts::Facts;
 pub use file::{Remark, RoutingError};
+pub use plan::{CallFacts, Planner};
 pub use residency::{Policy, Residency};
 pub use table::{Order, Table};

@@ -2,11 +2,13 @@
 //! makes a new one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::candidates::{Candidate, CandidateId, local_candidates};
+use super::deadlines::Deadlines;
 use super::dialect::Dialect;
 use super::residency::Policies;
 use super::rule::{Preference, Rule};
@@ -65,6 +67,15 @@ impl Table {
             offline: OfflineProbes::default(),
             hedge: false,
         }
+    }
+
+    /// The same with other deadlines.
+    pub fn of_the_box(deadlines: Deadlines) -> Self {
+        let mut table = Self::local_only();
+        for candidate in &mut table.candidates {
+            Arc::make_mut(&mut candidate.provider).deadlines = deadlines;
+        }
+        table
     }
 
     /// By id; the local engines come first, then the file's order.

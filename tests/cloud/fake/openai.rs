@@ -130,6 +130,7 @@ async fn transcriptions(headers: HeaderMap, variant: Extension<Variant>, body: B
         "verbose" => json!({"task": "transcribe", "language": "hindi", "duration": 0.5, "text": " हाँ बोलिए",
             "segments": [{"id": 0, "start": 0.0, "end": 0.5, "text": " हाँ बोलिए", "avg_logprob": -0.2, "no_speech_prob": 0.01}]}),
         "silent" => json!({"text": ""}),
+        said if said.starts_with("text:") => json!({"text": said.trim_start_matches("text:")}),
         _ if format == "text" => return whole("text/plain; charset=utf-8", "हाँ बोलिए\n"),
         _ => {
             json!({"text": "हाँ बोलिए", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 5, "total_tokens": 19}})

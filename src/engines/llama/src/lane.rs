@@ -188,7 +188,7 @@ impl<'a> Lane<'a> {
                     prompt,
                     most,
                     choice,
-                    strip: ask.grammar.is_none(),
+                    strip: ask.grammar.is_none() && ask.messages.last().is_none_or(|m| m.role != "assistant"),
                     since,
                 });
                 Ok(())

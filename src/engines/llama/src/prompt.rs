@@ -77,6 +77,11 @@ impl Prompts {
         if bytes > TEXT_MAX {
             return Err(Fail::refused(format!("the messages have {bytes} bytes; {TEXT_MAX} are possible")));
         }
+        // An answer that shall go on where it stops: its words follow the mark that opens it.
+        let (messages, begun) = match messages {
+            [before @ .., last] if last.role == "assistant" && !before.is_empty() => (before, Some(&last.content)),
+            all => (all, None),
+        };
         let mut chat = Vec::with_capacity(messages.len());
         for message in messages {
             if !matches!(message.role.as_str(), "system" | "user" | "assistant") {
@@ -91,6 +96,9 @@ impl Prompts {
             .apply_chat_template(&self.template, &chat, true)
             .map_err(|error| Fail::refused(format!("the chat template does not fit the messages: {error}")))?;
         text.push_str(self.no_thinking);
+        if let Some(begun) = begun {
+            text.push_str(&self.without_marks(begun));
+        }
         Ok(text)
     }
 

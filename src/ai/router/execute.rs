@@ -1,0 +1,387 @@
+//! The router at work: it is itself a recogniser, a language model and a voice, and gives every
+//! request to whom the decision names, until one of them has answered it whole.
+//! Promise: a failure that another candidate can hide is hidden. A language model's answer that
+//! breaks off is continued by the next one, without a word said twice; a clause whose sound breaks
+//! off is spoken on by another voice from about the same place. Each decision is told to the book.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+
+use super::ledger::{Booked, Outcome};
+use super::overlap::Joiner;
+use super::plan::{Plan, Planner};
+use super::race::{Lost, Place, Race, Tried, late};
+use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, Message, Role};
+use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
+use crate::ai::{Fault, FaultKind};
+use crate::base::event::Stage;
+use crate::base::{CallId, Lang};
+
+/// What a candidate can do. An engine that cannot do a stage is never planned for it.
+#[derive(Clone, Default)]
+pub struct Member {
+    /// Names of voices mean something to the box's own engine only.
+    pub on_box: bool,
+    pub stt: Option<Arc<dyn Stt>>,
+    pub llm: Option<Arc<dyn Llm>>,
+    pub tts: Option<Arc<dyn Tts>>,
+}
+
+/// All candidates behind the contract of one.
+#[derive(Clone)]
+pub struct Router {
+    planner: Arc<Planner>,
+    members: Arc<[Member]>,
+}
+
+pub(super) const NAME: &str = "router";
+/// Streams that break off are continued so often at most.
+const CONTINUED_MAX: usize = 3;
+/// So much of the last sound is spoken again, so that no syllable is lost where voices change.
+const RESPOKEN: Duration = Duration::from_millis(200);
+
+impl Router {
+    pub fn new(planner: Arc<Planner>, members: Vec<Member>) -> Self {
+        Self { planner, members: members.into() }
+    }
+
+    pub fn planner(&self) -> &Arc<Planner> {
+        &self.planner
+    }
+
+    /// Races the plan's candidates for a first piece.
+    async fn race<T: Send>(
+        &self,
+        plan: &mut Plan,
+        without: Option<Place>,
+        ask: impl Fn(&Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
+    ) -> Result<(Place, T, Booked), Lost> {
+        let planner = &self.planner;
+        let queue: VecDeque<_> = plan.queue.iter().copied().filter(|slot| Some(slot.place) != without).collect();
+        let race = Race {
+            ledger: &planner.ledger,
+            stage: plan.stage,
+            language: plan.language,
+            queue,
+            speculative: plan.speculative,
+            hedge: planner.hedges(plan),
+            name: &|place| planner.name(place),
+            tried: &mut plan.tried,
+        };
+        race.run(|place| {
+            let member = self.members.get(place).and_then(&ask);
+            member.unwrap_or_else(|| {
+                let fault = Fault::new(FaultKind::Unavailable, planner.name(place), "not connected");
+                async move { Err(fault) }.boxed()
+            })
+        })
+        .await
+    }
+
+    fn verdict(lost: Lost) -> Fault {
+        lost.unwrap_or_else(|| {
+            Fault::new(FaultKind::Unavailable, NAME, "no engine may and can answer; see `vaani route explain`")
+        })
+    }
+}
+
+impl Stt for Router {
+    fn id(&self) -> &str {
+        NAME
+    }
+
+    fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        let router = self.clone();
+        async move {
+            let language = expected(&request.hint);
+            let mut plan = router.planner.plan(Stage::Stt, language, request.call, request.speculative);
+            let ask = |member: &Member| member.stt.as_ref().map(|stt| stt.transcribe(request.clone()));
+            match router.race(&mut plan, None, ask).await {
+                Ok((place, text, booked)) => {
+                    let took = booked.took();
+                    booked.answered(took);
+                    plan.answered_by(place);
+                    router.planner.heard(&mut plan, place, &text);
+                    router.planner.tell(plan);
+                    Ok(text)
+                }
+                Err(lost) => {
+                    router.planner.tell(plan);
+                    Err(Self::verdict(lost))
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+fn expected(hint: &LanguageHint) -> Lang {
+    match hint {
+        LanguageHint::Fixed(language) | LanguageHint::Likely { expected: language, .. } => *language,
+        LanguageHint::Open { among } => among.first().copied().unwrap_or(Lang::En),
+    }
+}
+
+/// A stage whose answer is a stream, and what must be remembered of it to let another one go on.
+trait Streamed: Send + Sync + 'static {
+    type Event: Send + 'static;
+    fn ask(&self, member: &Member) -> Option<BoxStream<'static, Result<Self::Event, Fault>>>;
+    fn is_done(event: &Self::Event) -> bool;
+    /// Notes what goes out; `None` keeps the event back.
+    fn pass(&mut self, event: Self::Event) -> Option<Self::Event>;
+    /// The stream broke off: the request for the one who goes on.
+    fn go_on(&mut self);
+    /// Kept back until now.
+    fn rest(&mut self) -> Option<Self::Event>;
+    fn cost(&self, planner: &Planner, place: Place, event: &Self::Event) -> u64;
+}
+
+enum At<S: Streamed> {
+    Start {
+        without: Option<Place>,
+    },
+    Flowing {
+        place: Place,
+        answer: BoxStream<'static, Result<S::Event, Fault>>,
+        piece: Duration,
+    },
+    /// The last event, after what was kept back.
+    Last(S::Event),
+    Over,
+}
+
+fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'static, Result<S::Event, Fault>> {
+    let start = (router, Some(plan), stage, At::<S>::Start { without: None }, 0_usize);
+    stream::unfold(start, |(router, mut plan, mut stage, mut at, mut continued)| async move {
+        loop {
+            let (place, mut answer, piece, event) = match at {
+                At::Start { without } => {
+                    let open = plan.as_mut()?;
+                    let ask = |member: &Member| {
+                        let mut answer = stage.ask(member)?;
+                        Some(
+                            async move {
+                                match answer.next().await {
+                                    Some(Ok(event)) => Ok((event, answer)),
+                                    Some(Err(fault)) => Err(fault),
+                                    None => Err(Fault::new(FaultKind::Broken, NAME, "the answer was empty")),
+                                }
+                            }
+                            .boxed(),
+                        )
+                    };
+                    match router.race(open, without, ask).await {
+                        Ok((place, (event, answer), booked)) => {
+                            let took = booked.took();
+                            booked.answered(took);
+                            open.answered_by(place);
+                            (place, answer, open.piece(place), Some(Ok(event)))
+                        }
+                        Err(lost) => {
+                            let fault = Router::verdict(lost);
+                            if let Some(plan) = plan.take() {
+                                router.planner.tell(plan);
+                            }
+                            return Some((Err(fault), (router, plan, stage, At::Over, continued)));
+                        }
+                    }
+                }
+                At::Flowing { place, mut answer, piece } => {
+                    let event = match tokio::time::timeout(piece, answer.next()).await {
+                        Ok(event) => event,
+                        Err(_) => Some(Err(late(&router.planner.name(place), piece))),
+                    };
+                    (place, answer, piece, event)
+                }
+                At::Last(event) => return Some((Ok(event), (router, plan, stage, At::Over, continued))),
+                At::Over => return None,
+            };
+            let broken = || Fault::new(FaultKind::Broken, router.planner.name(place), "the answer ended in the middle");
+            match event.unwrap_or_else(|| Err(broken())) {
+                Ok(event) if S::is_done(&event) => {
+                    drop(answer);
+                    if let Some(mut plan) = plan.take() {
+                        plan.cost_millipaise += stage.cost(&router.planner, place, &event);
+                        router.planner.tell(plan);
+                    }
+                    let Some(rest) = stage.rest() else {
+                        return Some((Ok(event), (router, plan, stage, At::Over, continued)));
+                    };
+                    return Some((Ok(rest), (router, plan, stage, At::Last(event), continued)));
+                }
+                Ok(event) => match stage.pass(event) {
+                    Some(event) => {
+                        let next = At::Flowing { place, answer, piece };
+                        return Some((Ok(event), (router, plan, stage, next, continued)));
+                    }
+                    None => at = At::Flowing { place, answer, piece },
+                },
+                Err(fault) => {
+                    // Dropping it cancels what is still being computed.
+                    answer = stream::empty().boxed();
+                    drop(answer);
+                    let open = plan.as_mut()?;
+                    router.planner.ledger.broke_off(place, open.stage, open.language, &fault);
+                    open.tried.push(Tried { place, outcome: Outcome::BrokeOff(fault.kind), took: Duration::ZERO });
+                    continued += 1;
+                    if continued > CONTINUED_MAX {
+                        if let Some(plan) = plan.take() {
+                            router.planner.tell(plan);
+                        }
+                        return Some((Err(fault), (router, plan, stage, At::Over, continued)));
+                    }
+                    tracing::warn!(stage = ?open.stage, %fault, "an answer broke off; another goes on with it");
+                    stage.go_on();
+                    // An engine of the box has other workers; a provider is left alone.
+                    let without = (!open.is_supervised(place)).then_some(place);
+                    at = At::Start { without };
+                }
+            }
+        }
+    })
+    .boxed()
+}
+
+struct Writing {
+    request: LlmRequest,
+    asked: usize,
+    said: String,
+    joiner: Option<Joiner>,
+}
+
+impl Streamed for Writing {
+    type Event = LlmEvent;
+
+    fn ask(&self, member: &Member) -> Option<LlmStream> {
+        member.llm.as_ref().map(|llm| llm.generate(self.request.clone()))
+    }
+
+    fn is_done(event: &LlmEvent) -> bool {
+        matches!(event, LlmEvent::Done(_))
+    }
+
+    fn pass(&mut self, event: LlmEvent) -> Option<LlmEvent> {
+        let LlmEvent::Text(text) = event else { return Some(event) };
+        let text = match &mut self.joiner {
+            None => text,
+            Some(joiner) => joiner.push(&text),
+        };
+        self.said.push_str(&text);
+        if self.request.grammar.is_some() {
+            // A shaped answer is of use only as a whole, so another model can start it anew.
+            return None;
+        }
+        (!text.is_empty()).then_some(LlmEvent::Text(text))
+    }
+
+    fn go_on(&mut self) {
+        self.request.messages.truncate(self.asked);
+        if self.request.grammar.is_some() {
+            self.said.clear();
+        }
+        if self.said.is_empty() {
+            return;
+        }
+        self.request.messages.push(Message::new(Role::Assistant, self.said.clone()));
+        self.joiner = Some(Joiner::new(&self.said));
+    }
+
+    fn rest(&mut self) -> Option<LlmEvent> {
+        if self.request.grammar.is_some() {
+            return Some(LlmEvent::Text(std::mem::take(&mut self.said)));
+        }
+        let rest = self.joiner.take()?.finish();
+        (!rest.is_empty()).then_some(LlmEvent::Text(rest))
+    }
+
+    fn cost(&self, planner: &Planner, place: Place, event: &LlmEvent) -> u64 {
+        let LlmEvent::Done(usage) = event else { return 0 };
+        planner.cost_of_tokens(place, usage.prompt_tokens, usage.answer_tokens)
+    }
+}
+
+impl Llm for Router {
+    fn id(&self) -> &str {
+        NAME
+    }
+
+    fn generate(&self, request: LlmRequest) -> LlmStream {
+        let language = request.language.unwrap_or(Lang::En);
+        let plan = self.planner.plan(Stage::Llm, language, request.call, request.speculative);
+        let asked = request.messages.len();
+        streamed(self.clone(), plan, Writing { request, asked, said: String::new(), joiner: None })
+    }
+
+    fn forget(&self, call: CallId) {
+        for llm in self.members.iter().filter_map(|m| m.llm.as_ref()) {
+            llm.forget(call);
+        }
+        self.planner.forget(call);
+    }
+}
+
+struct Speaking {
+    request: TtsRequest,
+    /// Samples that went out.
+    spoken: usize,
+    /// Samples of this voice's that were already heard from another one.
+    skip: usize,
+}
+
+impl Streamed for Speaking {
+    type Event = TtsEvent;
+
+    fn ask(&self, member: &Member) -> Option<TtsStream> {
+        let mut request = self.request.clone();
+        if !member.on_box {
+            request.voice = None;
+        }
+        member.tts.as_ref().map(|tts| tts.speak(request))
+    }
+
+    fn is_done(event: &TtsEvent) -> bool {
+        matches!(event, TtsEvent::Done(_))
+    }
+
+    fn pass(&mut self, event: TtsEvent) -> Option<TtsEvent> {
+        let TtsEvent::Audio(mut pcm) = event else { return Some(event) };
+        let skipped = self.skip.min(pcm.len());
+        self.skip -= skipped;
+        pcm.drain(..skipped);
+        self.spoken += pcm.len();
+        (!pcm.is_empty()).then_some(TtsEvent::Audio(pcm))
+    }
+
+    fn go_on(&mut self) {
+        let again = RESPOKEN.as_millis() as usize * self.request.rate as usize / 1_000;
+        self.skip = self.spoken.saturating_sub(again);
+        // The name of a voice means nothing to another engine.
+        self.request.voice = None;
+    }
+
+    fn rest(&mut self) -> Option<TtsEvent> {
+        None
+    }
+
+    fn cost(&self, planner: &Planner, place: Place, _: &TtsEvent) -> u64 {
+        let seconds = self.spoken as f64 / f64::from(self.request.rate.max(1));
+        planner.cost_of_speech(place, self.request.text.chars().count(), seconds)
+    }
+}
+
+impl Tts for Router {
+    fn id(&self) -> &str {
+        NAME
+    }
+
+    fn speak(&self, request: TtsRequest) -> TtsStream {
+        let plan = self.planner.plan(Stage::Tts, request.language, request.call, false);
+        streamed(self.clone(), plan, Speaking { request, spoken: 0, skip: 0 })
+    }
+}

@@ -1,0 +1,430 @@
+//! From a request to its queue of candidates: what is known of the call and of every candidate goes
+//! into the decision, and what came of it into the book.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::breaker::Circuit as Broken;
+use super::candidates::{self, Kind, Used};
+use super::decision::{Circuit, Decision, Reason, Standing, State, Verdict, decide};
+use super::dialect::{Dialect, Guess};
+use super::facts::Facts;
+use super::ledger::{Ledger, Limits, Outcome};
+use super::offline::{self, Evidence};
+use super::race::{Place, Slot, Tried};
+use super::table::Table;
+use crate::ai::FaultKind;
+use crate::ai::stt::SttText;
+use crate::base::event::{Attempted, PassedOver, Routed, Stage};
+use crate::base::{CallId, Clock, Lang};
+
+/// Calls whose facts are remembered; the oldest is forgotten.
+const CALLS_MAX: usize = 4_096;
+
+/// Gets every decision once it has come to an end.
+pub type Book = Arc<dyn Fn(Option<CallId>, Routed) + Send + Sync>;
+
+/// What is known of a call beside its language.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallFacts {
+    pub tenant: String,
+    pub campaign: String,
+    pub data_class: String,
+    pub tier: String,
+    pub region: String,
+    pub caller_state: String,
+    pub dialect: Option<Dialect>,
+    /// Of the language, 0 to 1; unknown before the first turn.
+    pub confidence: Option<f64>,
+}
+
+/// One request on its way.
+pub(super) struct Plan {
+    pub(super) stage: Stage,
+    pub(super) language: Lang,
+    pub(super) call: Option<CallId>,
+    pub(super) speculative: bool,
+    pub(super) queue: VecDeque<Slot>,
+    pub(super) tried: Vec<Tried>,
+    pub(super) cost_millipaise: u64,
+    answered: Option<Place>,
+    pieces: Vec<Duration>,
+    supervised: Vec<bool>,
+    decision: Decision,
+}
+
+impl Plan {
+    pub(super) fn answered_by(&mut self, place: Place) {
+        self.answered = Some(place);
+    }
+
+    /// The longest pause between two pieces of its answer.
+    pub(super) fn piece(&self, place: Place) -> Duration {
+        self.pieces.get(place).copied().unwrap_or(Duration::from_secs(2))
+    }
+
+    pub(super) fn is_supervised(&self, place: Place) -> bool {
+        self.supervised.get(place).copied().unwrap_or(false)
+    }
+}
+
+pub struct Planner {
+    table: Table,
+    pub(super) ledger: Arc<Ledger>,
+    evidence: Mutex<Evidence>,
+    calls: Mutex<HashMap<CallId, CallFacts>>,
+    spent: Mutex<Spent>,
+    /// Why candidates cannot be asked at all, by name.
+    missing: BTreeMap<String, String>,
+    book: Book,
+    clock: Clock,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while holding one of these locks leaves at worst a stale fact.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Planner {
+    pub fn new(table: Table, missing: BTreeMap<String, String>, clock: Clock, book: Book) -> Self {
+        let limits: Vec<_> = table
+            .candidates()
+            .iter()
+            .map(|c| Limits {
+                per_minute: c.provider.rate_limit.map(|r| f64::from(r.per_minute)),
+                burst: c.provider.rate_limit.map_or(1.0, |r| f64::from(r.burst)),
+                concurrency: c.provider.concurrency.map(|n| n as usize),
+                supervised: c.provider.kind == Kind::Local,
+            })
+            .collect();
+        let hosts = table.candidates().iter().filter(|c| c.provider.kind != Kind::Local).count();
+        Self {
+            ledger: Arc::new(Ledger::new(clock, &limits)),
+            evidence: Mutex::new(Evidence::new(hosts)),
+            calls: Mutex::new(HashMap::new()),
+            spent: Mutex::new(Spent::default()),
+            table,
+            missing,
+            book,
+            clock,
+        }
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub fn name(&self, place: Place) -> String {
+        self.table.candidates().get(place).map_or_else(|| "unknown".to_owned(), |c| c.name.to_string())
+    }
+
+    /// Why a candidate of the table cannot be asked at all.
+    pub fn missing(&self) -> &BTreeMap<String, String> {
+        &self.missing
+    }
+
+    /// How each candidate outside the box stands, for people.
+    pub fn outside(&self) -> Vec<(String, String)> {
+        let stands = |(place, c): (usize, &candidates::Candidate)| {
+            let how = match (self.missing.get(&*c.name), self.ledger.circuit(place)) {
+                (Some(why), _) => format!("cannot be asked: {why}"),
+                (None, Some(Broken::Closed) | None) => {
+                    let (requests, failures) = self.ledger.counts(place);
+                    format!("ready; {requests} requests, {failures} failed")
+                }
+                (None, Some(Broken::Open { .. })) => "left alone after failures".to_owned(),
+                (None, Some(Broken::HalfOpen { .. })) => "being tried again".to_owned(),
+            };
+            (c.name.to_string(), how)
+        };
+        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| c.provider.kind != Kind::Local);
+        outside.map(stands).collect()
+    }
+
+    pub fn is_offline(&self) -> bool {
+        lock(&self.evidence).verdict() == offline::Verdict::Offline
+    }
+
+    /// What is known of a call; asked for by later requests of it.
+    pub fn know(&self, call: CallId, facts: CallFacts) {
+        let mut calls = lock(&self.calls);
+        if calls.len() >= CALLS_MAX
+            && let Some(oldest) = calls.keys().min().copied()
+        {
+            calls.remove(&oldest);
+        }
+        calls.insert(call, facts);
+    }
+
+    pub fn forget(&self, call: CallId) {
+        lock(&self.calls).remove(&call);
+    }
+
+    /// The decision for a turn, without carrying it out.
+    pub fn consider(&self, stage: Stage, language: Lang, known: &CallFacts) -> Decision {
+        let facts = self.facts(stage, language, known);
+        let now = self.clock.now();
+        let standing = |s: &super::ledger::Standing| Standing {
+            circuit: match s.circuit {
+                Broken::Closed => Circuit::Closed,
+                Broken::Open { until } => Circuit::Open { until },
+                Broken::HalfOpen { probing_since } => Circuit::HalfOpen { probe_free: probing_since.is_none() },
+            },
+            rate_tokens: s.rate_tokens,
+            saturated: s.full,
+            p50: s.median,
+            p95: s.p95,
+            success_rate: s.success,
+        };
+        let standings = self.ledger.standings(stage, language).iter().map(standing).collect();
+        let spent_paise_today = [(known.tenant.clone(), self.spent(&known.tenant))].into();
+        let mut decision =
+            decide(&self.table, &facts, &State { now, offline: self.is_offline(), standings, spent_paise_today });
+        if !self.missing.is_empty() {
+            self.leave_out_missing(&mut decision);
+        }
+        decision
+    }
+
+    fn facts(&self, stage: Stage, language: Lang, known: &CallFacts) -> Facts {
+        let mut facts =
+            Facts::new(stage_of(stage), language).from_region(&known.region).from_state(&known.caller_state);
+        facts.dialect = known.dialect;
+        facts.confidence = known.confidence.unwrap_or(1.0);
+        facts.tenant.clone_from(&known.tenant);
+        facts.campaign.clone_from(&known.campaign);
+        facts.data_class.clone_from(&known.data_class);
+        facts.tier.clone_from(&known.tier);
+        facts.hour = self.clock.hour();
+        facts
+    }
+
+    /// Those without a key were never connected.
+    fn leave_out_missing(&self, decision: &mut Decision) {
+        decision.attempts.retain(|id| !self.missing.contains_key(&self.name(id.index())));
+        for row in &mut decision.considered {
+            if matches!(row.verdict, Verdict::Chosen(_)) {
+                let place = decision.attempts.iter().position(|id| *id == row.candidate);
+                row.verdict = match place {
+                    Some(place) => Verdict::Chosen(u16::try_from(place).unwrap_or(u16::MAX)),
+                    None => Verdict::PassedOver(Reason::Address),
+                };
+            }
+        }
+    }
+
+    /// Whole paise today.
+    fn spent(&self, tenant: &str) -> u64 {
+        lock(&self.spent).today(self.clock.day(), tenant)
+    }
+
+    pub(super) fn plan(&self, stage: Stage, language: Lang, call: Option<CallId>, speculative: bool) -> Plan {
+        let known = call.and_then(|call| lock(&self.calls).get(&call).cloned()).unwrap_or_default();
+        let decision = self.consider(stage, language, &known);
+        let candidates = self.table.candidates();
+        let mut queue = VecDeque::new();
+        for id in &decision.attempts {
+            let place = id.index();
+            let Some(candidate) = candidates.get(place) else { continue };
+            let deadlines = &candidate.provider.deadlines;
+            let within = match stage {
+                Stage::Stt => deadlines.stt,
+                Stage::Llm => deadlines.llm_first_token,
+                Stage::Tts => deadlines.tts_first_audio,
+            };
+            queue.push_back(Slot { place, within, again: false });
+            if candidate.provider.kind == Kind::Local {
+                // The second attempt reaches another worker, or the same one after its restart.
+                queue.push_back(Slot { place, within, again: true });
+            }
+        }
+        Plan {
+            stage,
+            language,
+            call,
+            speculative,
+            queue,
+            tried: Vec::new(),
+            cost_millipaise: 0,
+            answered: None,
+            pieces: candidates.iter().map(|c| c.provider.deadlines.piece).collect(),
+            supervised: candidates.iter().map(|c| c.provider.kind == Kind::Local).collect(),
+            decision,
+        }
+    }
+
+    pub(super) fn hedges(&self, plan: &Plan) -> bool {
+        self.table.hedge()
+            && !plan.speculative
+            && plan.queue.iter().any(|s| Some(s.place) != plan.queue.front().map(|f| f.place))
+    }
+
+    /// A recognised turn: its cost, and what it tells of the call.
+    pub(super) fn heard(&self, plan: &mut Plan, place: Place, text: &SttText) {
+        plan.cost_millipaise += self.cost(place, &Used { audio: text.audio, ..Used::default() });
+        let Some(call) = plan.call.filter(|_| !text.text.is_empty()) else { return };
+        let mut calls = lock(&self.calls);
+        if calls.len() >= CALLS_MAX && !calls.contains_key(&call) {
+            return;
+        }
+        let facts = calls.entry(call).or_default();
+        facts.confidence = Some(f64::from(text.language_confidence));
+        if text.language == Lang::Ml
+            && let Some(guess) = Guess::of_text(&text.text)
+        {
+            facts.dialect = Some(guess.dialect);
+        }
+    }
+
+    pub(super) fn cost_of_tokens(&self, place: Place, prompt: u32, answer: u32) -> u64 {
+        self.cost(place, &Used { tokens_in: prompt.into(), tokens_out: answer.into(), ..Used::default() })
+    }
+
+    pub(super) fn cost_of_speech(&self, place: Place, chars: usize, seconds: f64) -> u64 {
+        let audio = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        self.cost(place, &Used { chars: chars as u64, audio, ..Used::default() })
+    }
+
+    fn cost(&self, place: Place, used: &Used) -> u64 {
+        self.table.candidates().get(place).map_or(0, |candidate| candidate.price.millipaise(used))
+    }
+
+    /// The request has come to its end.
+    pub(super) fn tell(&self, plan: Plan) {
+        self.learn(&plan.tried);
+        if plan.cost_millipaise > 0 {
+            let tenant =
+                plan.call.and_then(|call| Some(lock(&self.calls).get(&call)?.tenant.clone())).unwrap_or_default();
+            lock(&self.spent).add(self.clock.day(), &tenant, plan.cost_millipaise);
+        }
+        let tried = plan.tried.iter().map(|t| Attempted {
+            candidate: self.name(t.place),
+            outcome: outcome(t.outcome).to_owned(),
+            took_ms: u32::try_from(t.took.as_millis()).unwrap_or(u32::MAX),
+        });
+        let passed_over = plan.decision.considered.iter().filter_map(|c| match &c.verdict {
+            Verdict::PassedOver(reason) => {
+                let candidate = self.name(c.candidate.index());
+                let missing = self.missing.get(&candidate).map(|why| format!("passed over: {why}"));
+                Some(PassedOver { reason: missing.unwrap_or_else(|| reason.sentence()), candidate })
+            }
+            Verdict::Chosen(_) => None,
+        });
+        let routed = Routed {
+            stage: plan.stage,
+            language: plan.language,
+            answered_by: plan.answered.map(|place| self.name(place)),
+            tried: tried.collect(),
+            passed_over: passed_over.collect(),
+            rule: plan.decision.rule.as_deref().map(str::to_owned),
+            offline: self.is_offline(),
+            cost_paise: plan.cost_millipaise as f64 / 1_000.0,
+        };
+        (self.book)(plan.call, routed);
+    }
+
+    /// Real requests tell of the world outside as well as probes do.
+    fn learn(&self, tried: &[Tried]) {
+        let now = self.clock.now();
+        for attempt in tried {
+            let Some(candidate) = self.table.candidates().get(attempt.place) else { continue };
+            if candidate.provider.kind == Kind::Local {
+                continue;
+            }
+            let changed = match attempt.outcome {
+                Outcome::Failed(FaultKind::Unavailable) | Outcome::BrokeOff(FaultKind::Unavailable) => {
+                    lock(&self.evidence).unreachable(attempt.place, now)
+                }
+                Outcome::Answered => lock(&self.evidence).reached(attempt.place),
+                _ => false,
+            };
+            if changed {
+                self.announce();
+            }
+        }
+    }
+
+    fn announce(&self) {
+        if self.is_offline() {
+            tracing::warn!("nothing outside the box can be reached; calls go on with the box's own engines");
+        } else {
+            tracing::info!("the world outside the box can be reached again");
+        }
+    }
+
+    /// What a round of probes found: hosts asked and the candidates behind those that answered.
+    pub fn probed(&self, asked: usize, answered: &[Place], others: usize) {
+        for &place in answered {
+            self.ledger.reachable(place);
+        }
+        if lock(&self.evidence).probed(asked, answered.len() + others) {
+            self.announce();
+        }
+    }
+
+    /// Is there anybody outside the box whom some call may reach? Otherwise nothing is ever sent out.
+    pub fn is_outside_allowed(&self) -> bool {
+        let policies = self.table.residency();
+        let outside = |c: &candidates::Candidate| c.provider.kind != Kind::Local && c.is_reachable();
+        let admits = |c: &candidates::Candidate| policies.default.admits(c.provider.residency);
+        self.table.candidates().iter().any(|c| outside(c) && admits(c) && !self.missing.contains_key(&*c.name))
+    }
+
+    /// Candidates outside the box whose circuit is not closed, and all of them while offline.
+    pub fn to_probe(&self) -> Vec<Place> {
+        let offline = self.is_offline();
+        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| c.provider.kind != Kind::Local);
+        outside
+            .filter(|(place, _)| offline || self.ledger.circuit(*place).is_some_and(|c| c != Broken::Closed))
+            .map(|(place, _)| place)
+            .collect()
+    }
+}
+
+/// What each tenant spent today.
+#[derive(Debug, Default)]
+struct Spent {
+    day: u64,
+    millipaise: BTreeMap<String, u64>,
+}
+
+impl Spent {
+    fn add(&mut self, day: u64, tenant: &str, millipaise: u64) {
+        if self.day != day {
+            *self = Self { day, millipaise: BTreeMap::new() };
+        }
+        *self.millipaise.entry(tenant.to_owned()).or_default() += millipaise;
+    }
+
+    fn today(&self, day: u64, tenant: &str) -> u64 {
+        if self.day == day { self.millipaise.get(tenant).copied().unwrap_or(0) / 1_000 } else { 0 }
+    }
+}
+
+const fn stage_of(stage: Stage) -> candidates::Stage {
+    match stage {
+        Stage::Stt => candidates::Stage::Stt,
+        Stage::Llm => candidates::Stage::Llm,
+        Stage::Tts => candidates::Stage::Tts,
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    let of = |kind: FaultKind, broke: bool| match (kind, broke) {
+        (FaultKind::Deadline, false) => "missed_deadline",
+        (FaultKind::Overloaded, false) => "overloaded",
+        (FaultKind::Unavailable, false) => "unavailable",
+        (FaultKind::Refused, false) => "refused",
+        (FaultKind::Denied, false) => "denied",
+        (FaultKind::Broken, false) => "broken_answer",
+        (FaultKind::Deadline, true) => "stalled",
+        (_, true) => "broke_off",
+    };
+    match outcome {
+        Outcome::Answered => "answered",
+        Outcome::Overtaken => "overtaken",
+        Outcome::Failed(kind) => of(kind, false),
+        Outcome::BrokeOff(kind) => of(kind, true),
+    }
+}

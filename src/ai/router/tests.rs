@@ -1,0 +1,299 @@
+//! The router at work with engines that do as they are told.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
+
+use super::{Deadlines, Member, Planner, Router, Table};
+use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Role};
+use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
+use crate::ai::{Fault, FaultKind};
+use crate::base::event::Routed;
+use crate::base::{CallId, Clock, Lang};
+
+/// Answers each request with the next script: a word or a letter, `.` done, `-` silence for ever,
+/// and the first letter of a fault's kind.
+struct Scripted {
+    name: &'static str,
+    scripts: Mutex<VecDeque<&'static str>>,
+    asked: Mutex<Vec<LlmRequest>>,
+}
+
+fn scripted(name: &'static str, scripts: &[&'static str]) -> Arc<Scripted> {
+    Arc::new(Scripted { name, scripts: Mutex::new(scripts.iter().copied().collect()), asked: Mutex::default() })
+}
+
+fn fault(name: &str, letter: char) -> Fault {
+    let kind = match letter {
+        'D' => FaultKind::Deadline,
+        'O' => FaultKind::Overloaded,
+        'U' => FaultKind::Unavailable,
+        'R' => FaultKind::Refused,
+        'N' => FaultKind::Denied,
+        _ => FaultKind::Broken,
+    };
+    Fault::new(kind, name, "on purpose")
+}
+
+impl Scripted {
+    fn next(&self) -> &'static str {
+        self.scripts.lock().unwrap().pop_front().expect("asked more often than expected")
+    }
+
+    fn left(&self) -> usize {
+        self.scripts.lock().unwrap().len()
+    }
+}
+
+impl Llm for Scripted {
+    fn id(&self) -> &str {
+        self.name
+    }
+
+    fn generate(&self, request: LlmRequest) -> LlmStream {
+        let name = self.name;
+        self.asked.lock().unwrap().push(request);
+        stream::iter(self.next().chars())
+            .then(move |letter| async move {
+                match letter {
+                    '.' => Ok(LlmEvent::Done(LlmUsage { provider: name.to_owned(), ..LlmUsage::default() })),
+                    '-' => std::future::pending().await,
+                    letter if letter.is_uppercase() => Err(fault(name, letter)),
+                    letter => Ok(LlmEvent::Text(letter.to_string())),
+                }
+            })
+            .boxed()
+    }
+
+    fn forget(&self, _: CallId) {}
+}
+
+impl Stt for Scripted {
+    fn id(&self) -> &str {
+        self.name
+    }
+
+    fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        let (name, script) = (self.name, self.next());
+        async move {
+            match script {
+                "w" => Ok(SttText {
+                    text: name.to_owned(),
+                    language: Lang::Hi,
+                    language_confidence: 1.0,
+                    confidence: 1.0,
+                    audio: Duration::from_millis(request.audio.len() as u64 / 16),
+                    took: Duration::ZERO,
+                    provider: name.to_owned(),
+                }),
+                "-" => std::future::pending().await,
+                other => Err(fault(name, other.chars().next().unwrap_or('B'))),
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Tts for Scripted {
+    fn id(&self) -> &str {
+        self.name
+    }
+
+    /// A digit is so many tenths of a second of its own value.
+    fn speak(&self, request: TtsRequest) -> TtsStream {
+        let name = self.name;
+        stream::iter(self.next().chars())
+            .map(move |letter| match letter.to_digit(10) {
+                Some(n) => Ok(TtsEvent::Audio(vec![n as i16; (request.rate / 10 * n) as usize])),
+                None if letter == '.' => Ok(TtsEvent::Done(TtsUsage::default())),
+                None => Err(fault(name, letter)),
+            })
+            .boxed()
+    }
+}
+
+struct Bench {
+    router: Router,
+    told: Arc<Mutex<Vec<Routed>>>,
+}
+
+/// Two candidates outside the box, `a/m` before `b/m`, or two workers' worth of the box's own.
+fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
+    let short = Duration::from_millis(40);
+    let deadlines = Deadlines { stt: short, llm_first_token: short, tts_first_audio: short, piece: short };
+    let table = if on_box {
+        Table::of_the_box(deadlines)
+    } else {
+        let provider = |name: &str| {
+            format!(
+                "  {name}:\n    kind: openai\n    base_url: http://127.0.0.1:9/{name}\n    residency: abroad\n    \
+                 deadlines_ms: {{stt: 40, llm_first_token: 40, tts_first_audio: 40, piece: 40}}\n    models:\n      \
+                 m: {{capabilities: [stt, llm, tts]}}\n"
+            )
+        };
+        let text = format!(
+            "residency: {{default: any}}\norder: cloud_first\nlanguages:\n  hi: {{priority_providers: [a, b]}}\nproviders:\n{}{}",
+            provider("a"),
+            provider("b")
+        );
+        Table::from_text(&text).unwrap_or_else(|error| panic!("{error}")).0
+    };
+    let told: Arc<Mutex<Vec<Routed>>> = Arc::default();
+    let keeper = Arc::clone(&told);
+    let book = Arc::new(move |_, routed| keeper.lock().unwrap().push(routed));
+    let members = table
+        .candidates()
+        .iter()
+        .map(|candidate| {
+            let who = match &*candidate.provider.name {
+                "b" => b,
+                "a" => a,
+                _ if on_box => a,
+                _ => return Member::default(),
+            };
+            Member { on_box, stt: Some(who.clone()), llm: Some(who.clone()), tts: Some(who.clone()) }
+        })
+        .collect();
+    let missing: BTreeMap<String, String> = if on_box {
+        BTreeMap::new()
+    } else {
+        let local = table.candidates().iter().filter(|c| &*c.provider.name == "local");
+        local.map(|c| (c.name.to_string(), "not wanted here".to_owned())).collect()
+    };
+    let planner = Arc::new(Planner::new(table, missing, Clock::system(), book));
+    Bench { router: Router::new(planner, members), told }
+}
+
+fn llm_request(speculative: bool, grammar: Option<&str>) -> LlmRequest {
+    LlmRequest {
+        call: None,
+        thread: 0,
+        language: Some(Lang::Hi),
+        messages: Vec::new(),
+        grammar: grammar.map(str::to_owned),
+        max_tokens: 10,
+        temperature: 0.0,
+        speculative,
+    }
+}
+
+async fn written(router: &Router, request: LlmRequest) -> String {
+    let events: Vec<_> = router.generate(request).collect().await;
+    let told = events.into_iter().map(|event| match event {
+        Ok(LlmEvent::Text(text)) => text,
+        Ok(LlmEvent::Done(usage)) => format!(" done({})", usage.provider),
+        Err(fault) => format!(" fault({} {:?})", fault.provider, fault.kind),
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn a_stream_is_hidden_until_it_flows_and_continued_when_it_breaks() {
+    // scripts of a, scripts of b, what comes out
+    let cases: [(&[&str], &[&str], &str); 9] = [
+        (&["ww."], &[], "ww done(a)"),
+        (&["U"], &["x."], "x done(b)"),
+        (&["-"], &["x."], "x done(b)"),
+        (&["R"], &["x."], "x done(b)"),
+        (&["N"], &["x."], "x done(b)"),
+        (&["O"], &["B"], " fault(b/m Broken)"),
+        // Broken off in the middle: the other one goes on.
+        (&["wU"], &["xyz."], "wxyz done(b)"),
+        (&["w-"], &["xyz."], "wxyz done(b)"),
+        (&["w"], &["xyz."], "wxyz done(b)"),
+    ];
+    for (of_a, of_b, expected) in cases {
+        let (a, b) = (scripted("a", of_a), scripted("b", of_b));
+        let bench = bench(&a, &b, false);
+        let told = written(&bench.router, llm_request(false, None)).await;
+        let told = told.replace("fault(b Broken)", "fault(b/m Broken)");
+        assert_eq!(told, expected, "{of_a:?} {of_b:?}");
+        assert_eq!((a.left(), b.left()), (0, 0), "{of_a:?} {of_b:?}");
+        assert_eq!(bench.told.lock().unwrap().len(), 1, "one decision, told once");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_on_knows_what_was_said_and_repeats_nothing_of_it() {
+    let (a, b) = (scripted("a", &["your emi is U"]), scripted("b", &["your emi is 5200."]));
+    let bench = bench(&a, &b, false);
+    assert_eq!(written(&bench.router, llm_request(false, None)).await, "your emi is 5200 done(b)");
+    let asked = b.asked.lock().unwrap();
+    let last = asked[0].messages.last().unwrap();
+    assert_eq!((last.role, last.content.as_str()), (Role::Assistant, "your emi is "));
+    let told = bench.told.lock().unwrap();
+    let tried: Vec<_> = told[0].tried.iter().map(|t| format!("{} {}", t.candidate, t.outcome)).collect();
+    assert_eq!(tried, ["a/m answered", "a/m broke_off", "b/m answered"]);
+    assert_eq!(told[0].answered_by.as_deref(), Some("b/m"));
+}
+
+#[tokio::test]
+async fn a_shaped_answer_comes_whole_from_one_model() {
+    let (a, b) = (scripted("a", &["{xU"]), scripted("b", &["{yz}."]));
+    let bench = bench(&a, &b, false);
+    assert_eq!(written(&bench.router, llm_request(false, Some("root ::= x"))).await, "{yz} done(b)");
+}
+
+#[tokio::test]
+async fn the_boxs_own_engines_get_a_second_try_and_a_guess_does_not_wait() {
+    let cases: [(&[&str], bool, &str); 4] = [
+        (&["U", "w."], false, "w done(a)"),
+        (&["-", "w."], false, "w done(a)"),
+        (&["R"], false, " fault(a Refused)"),
+        (&["O"], true, " fault(a Overloaded)"),
+    ];
+    for (scripts, speculative, expected) in cases {
+        let a = scripted("a", scripts);
+        let bench = bench(&a, &a, true);
+        assert_eq!(written(&bench.router, llm_request(speculative, None)).await, expected, "{scripts:?}");
+        assert_eq!(a.left(), 0, "{scripts:?}");
+    }
+    // However often they fail, the box's own engines are asked again.
+    let a = scripted("a", &["U"; 40]);
+    let bench = bench(&a, &a, true);
+    for _ in 0..20 {
+        written(&bench.router, llm_request(false, None)).await;
+    }
+    assert_eq!(a.left(), 0);
+}
+
+#[tokio::test]
+async fn recognition_goes_to_the_next_and_an_engine_that_keeps_failing_is_left_alone() {
+    let request = || SttRequest {
+        call: None,
+        audio: vec![0; 320].into(),
+        hint: LanguageHint::Fixed(Lang::Hi),
+        speculative: false,
+    };
+    let (a, b) = (scripted("a", &["U", "-", "B"]), scripted("b", &["w"; 5]));
+    let bench = bench(&a, &b, false);
+    for turn in 0..5 {
+        let text = bench.router.transcribe(request()).await.unwrap();
+        assert_eq!(text.text, "b", "turn {turn}");
+    }
+    assert_eq!((a.left(), b.left()), (0, 0), "after three failures the first one is not asked any more");
+    let told = bench.told.lock().unwrap();
+    assert!(told[4].passed_over.iter().any(|p| p.candidate == "a/m" && p.reason.contains("rests")), "{:?}", told[4]);
+}
+
+#[tokio::test]
+async fn a_clause_whose_sound_breaks_is_spoken_on_from_about_the_same_place() {
+    let request = TtsRequest { call: None, text: "x".into(), language: Lang::Hi, voice: None, pace: 1.0, rate: 8_000 };
+    let (a, b) = (scripted("a", &["5U"]), scripted("b", &["9."]));
+    let bench = bench(&a, &b, false);
+    let mut pcm = Vec::new();
+    let mut stream = bench.router.speak(request);
+    while let Some(event) = stream.next().await {
+        if let TtsEvent::Audio(more) = event.unwrap() {
+            pcm.extend(more);
+        }
+    }
+    assert_eq!(pcm.iter().filter(|s| **s == 5).count(), 4_000);
+    assert_eq!(pcm.iter().filter(|s| **s == 9).count(), 7_200 - (4_000 - 1_600), "0.2 s are heard twice");
+}
