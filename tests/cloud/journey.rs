@@ -123,8 +123,9 @@ async fn nothing_of_a_call_leaves_a_box_that_is_told_to_keep_it_whatever_fails()
     let daemon = Daemon::start(state.path(), config.path(), false, &none).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
     let sid = call.call_sid().to_owned();
-    call.say(question()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Nobody can say a word, so the box may have hung up already.
+    let _ = call.say(question()).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let _ = call.hang_up().await;
     daemon.ended(&sid).await;
     assert_eq!(fake.seen().len(), 0, "requests went abroad");

@@ -37,6 +37,8 @@ impl Joiner {
         let new: Vec<char> = held.trim_start().chars().collect();
         let repeated = repeated(&self.said, &new);
         let rest: String = if repeated == 0 { held } else { new[repeated..].iter().collect() };
+        let rest =
+            if self.said.last().is_some_and(|c| c.is_whitespace()) { rest.trim_start().to_owned() } else { rest };
         if repeated == 0 && needs_space(&self.said, &rest) { format!(" {rest}") } else { rest }
     }
 }
