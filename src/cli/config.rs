@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::{At, ConfigError, Environment, Problem, Settings};
 use crate::dialogue::policy::Policy;
+use crate::ai::router::Table;
 use crate::dialogue::shelf::Shelf;
 
 #[derive(Debug, clap::Args)]
@@ -57,13 +58,21 @@ fn check_with(dir: Option<&Path>, environment: &Environment) -> Result<Report, V
         }
     }
     let shelf = Shelf::load(&config_dir).map_err(|error| problems.extend(error.problems));
+    let routing = config_dir.join("routing.yaml");
+    let mut routing_remarks = Vec::new();
+    if routing.exists() {
+        match Table::load(&routing) {
+            Ok((_, told)) => routing_remarks.extend(told.iter().map(ToString::to_string)),
+            Err(error) => problems.extend(error.problems),
+        }
+    }
     let (Ok(settings), Ok(shelf)) = (settings, shelf) else { return Err(problems) };
     problems.extend(across(&settings, &shelf));
     if !problems.is_empty() {
         return Err(problems);
     }
     Ok(Report {
-        remarks: remarks(&settings),
+        remarks: remarks(&settings).into_iter().chain(routing_remarks).collect(),
         config_dir,
         default_agent: settings.calls.default_agent,
         languages: shelf.catalogue.books.len(),
@@ -244,6 +253,7 @@ mod tests {
             ),
             ("prompts/hi-IN.toml", "\ngoodbye = ", "\ngoodby = ", "prompts/hi-IN.toml:"),
             ("prompts/en-IN.toml", "Have a nice day.", "Or you will be arrested.", "agents/"),
+            ("routing.yaml", "order: local_first", "order: local_frist", "routing.yaml:"),
             ("states.toml", "\"Kerala\"", "\"Kerela\"", "states.toml:"),
         ];
         for (file, from, to, message) in cases {
