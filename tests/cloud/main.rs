@@ -17,6 +17,7 @@ mod bedrock;
 mod bhashini;
 mod deepgram;
 mod elevenlabs;
+mod generic;
 mod openai;
 mod sarvam;
 mod sdk_speech;

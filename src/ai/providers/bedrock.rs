@@ -20,6 +20,7 @@ use reqwest::Client;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::template::escaped;
 use super::writing::{self, Piece, Reader, Tokens, Wrong, count};
 use super::{Auth, Endpoint, http};
 use crate::ai::llm::{Llm, LlmRequest, LlmStream};
@@ -48,7 +49,7 @@ impl Llm for Converse {
     fn generate(&self, request: LlmRequest) -> LlmStream {
         let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
         let ask = async move {
-            let url = endpoint.url(&format!("model/{}/converse-stream", encoded(&endpoint.model)));
+            let url = endpoint.url(&format!("model/{}/converse-stream", escaped(&endpoint.model)));
             let body = Value::Object(body(&endpoint, &request)).to_string();
             let headers = signature(&endpoint, &url, body.as_bytes(), clock.wall())?;
             let mut post = http.post(url).header("content-type", JSON);
@@ -62,15 +63,6 @@ impl Llm for Converse {
 
     /// Nothing is kept of a call.
     fn forget(&self, _call: CallId) {}
-}
-
-/// One segment of a path: everything but RFC 3986's unreserved characters is escaped, the colon too.
-fn encoded(segment: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    segment.bytes().map(escape).collect()
 }
 
 fn body(endpoint: &Endpoint, request: &LlmRequest) -> Map<String, Value> {
@@ -214,7 +206,7 @@ mod tests {
             options: Map::new(),
             voices: BTreeMap::new(),
         };
-        let url = endpoint.url(&format!("model/{}/converse-stream", encoded(&endpoint.model)));
+        let url = endpoint.url(&format!("model/{}/converse-stream", escaped(&endpoint.model)));
         assert_eq!(url.path(), "/model/apac.anthropic.claude-x%3A0/converse-stream");
         let body = br#"{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}"#;
         // 2026-11-20T10:00:00Z

@@ -15,12 +15,14 @@ pub mod dropping;
 pub mod elevenlabs;
 pub mod endpoint;
 pub mod http;
+pub mod http_generic;
 pub mod openai;
 mod proxy;
 pub mod sarvam;
 pub mod socket;
 pub mod sound;
 pub mod sse;
+pub mod template;
 pub mod thoughts;
 pub mod writing;
 

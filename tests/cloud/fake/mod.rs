@@ -12,6 +12,7 @@ pub(crate) mod bedrock;
 pub(crate) mod bhashini;
 pub(crate) mod deepgram;
 pub(crate) mod elevenlabs;
+pub(crate) mod generic;
 pub(crate) mod openai;
 pub(crate) mod sarvam;
 mod sound;
@@ -216,6 +217,7 @@ fn router(switch: Switch) -> Router {
     Router::new()
         .merge(over(anthropic::routes(), anthropic::error, &switch))
         .merge(over(bedrock::routes(), bedrock::error, &switch))
+        .merge(over(generic::routes(), generic::error, &switch))
         .merge(over(openai::routes(), openai::error, &switch))
         .merge(over(sarvam::routes(), sarvam::error, &switch))
         .merge(over(bhashini::routes(), bhashini::error, &switch))
