@@ -109,5 +109,9 @@ async fn what_is_not_configured_is_not_asked() {
     let fake = Fake::start();
     let llm = http_generic::llm(at(&fake, json!({"path": "think"})), client(), clock());
     assert_eq!(write(llm.generate(question())).await.1.unwrap_err().kind, FaultKind::Denied);
+    let mut odd = mind(&fake, false);
+    odd.options["headers"] = json!({"x-acme-tenant": "t\n1"});
+    let llm = http_generic::llm(odd, client(), clock());
+    assert_eq!(write(llm.generate(question())).await.1.unwrap_err().kind, FaultKind::Denied);
     assert!(fake.seen().is_empty());
 }

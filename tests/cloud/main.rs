@@ -20,4 +20,5 @@ mod elevenlabs;
 mod generic;
 mod openai;
 mod sarvam;
+mod sdk_check;
 mod sdk_speech;

@@ -85,6 +85,8 @@ async fn a_parameter_that_is_not_taken_is_left_out_from_then_on() {
     let llm = openai::llm(at(&fake, json!({})), client(), clock());
     assert_eq!(write(llm.generate(question())).await.1.unwrap_err().kind, FaultKind::Refused);
     assert_eq!(fake.seen().len(), 2, "once more and no more");
+    assert!(write(llm.generate(question())).await.1.is_err());
+    assert!(fake.seen()[0].json().get("temperature").is_some(), "nothing was learnt from what did not help");
 }
 
 #[tokio::test]

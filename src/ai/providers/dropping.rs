@@ -1,7 +1,7 @@
 //! JSON requests to providers that take fewer parameters than others.
-//! Promise: a parameter that a provider names in its refusal is left out, once per request, and from
-//! then on by itself, so that later requests do not pay for the same refusal again. What the answer's
-//! meaning hangs on is never left out.
+//! Promise: a parameter that a provider names in its refusal is left out, once per request; if that
+//! helps, later requests leave it out by themselves and do not pay for the same refusal again. What the
+//! answer's meaning hangs on is never left out.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,42 +42,45 @@ impl Unsupported {
         path: &str,
         body: Map<String, Value>,
     ) -> Result<Response, Fault> {
-        let body = self.without(body);
+        let learnt = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = without(body.clone(), &learnt);
         let send = |body: &Map<String, Value>| http::try_send(http::post(client, endpoint, path).json(body), endpoint);
-        let refusal = match send(&body).await {
+        let refusal = match send(&sent).await {
             Ok(response) => return Ok(response),
             Err(refusal) => refusal,
         };
-        match refusal.parameter {
-            Some(parameter) if body.contains_key(&parameter) && self.learn(&parameter) => {
-                tracing::info!(provider = %endpoint.id, parameter, "provider does not take a parameter; leaving it out");
-                send(&self.without(body)).await.map_err(|refusal| refusal.fault)
-            }
-            _ => Err(refusal.fault),
-        }
+        let blamed = refusal.parameter.filter(|parameter| sent.contains_key(parameter));
+        let Some(fewer) = blamed.and_then(|parameter| and(&learnt, &parameter)) else { return Err(refusal.fault) };
+        let response = send(&without(body, &fewer)).await.map_err(|refusal| refusal.fault)?;
+        // Only now is it known that the parameter was at fault and not its value beside this request.
+        tracing::info!(provider = %endpoint.id, ?fewer, "provider does not take all parameters; leaving them out");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fewer;
+        Ok(response)
     }
+}
 
-    fn learn(&self, parameter: &str) -> bool {
-        let mut dropped = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !KEPT.contains(&parameter) && dropped.len() < DROPPED_MAX && {
-            dropped.insert(parameter.to_owned());
-            true
-        }
+/// One more to leave out, if it may be.
+fn and(learnt: &BTreeSet<String>, parameter: &str) -> Option<BTreeSet<String>> {
+    // An answer without any limit is another one, too.
+    let last_limit = LIMITS.iter().any(|(one, other)| *one == parameter && learnt.contains(*other));
+    if KEPT.contains(&parameter) || last_limit || learnt.len() >= DROPPED_MAX {
+        return None;
     }
+    let mut fewer = learnt.clone();
+    fewer.insert(parameter.to_owned());
+    Some(fewer)
+}
 
-    fn without(&self, mut body: Map<String, Value>) -> Map<String, Value> {
-        let dropped = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (refused, other) in LIMITS {
-            if dropped.contains(refused)
-                && !dropped.contains(other)
-                && let Some(limit) = body.remove(refused)
-            {
-                body.entry(other).or_insert(limit);
-            }
+fn without(mut body: Map<String, Value>, dropped: &BTreeSet<String>) -> Map<String, Value> {
+    for (refused, other) in LIMITS {
+        if dropped.contains(refused)
+            && let Some(limit) = body.remove(refused)
+        {
+            body.entry(other).or_insert(limit);
         }
-        body.retain(|field, _| !dropped.contains(field));
-        body
     }
+    body.retain(|field, _| !dropped.contains(field));
+    body
 }
 
 #[cfg(test)]
@@ -92,12 +95,11 @@ mod tests {
             Value::Object(body) => body,
             _ => Map::new(),
         };
-        let found = Unsupported::default();
-        assert_eq!(found.without(body()), body());
-        assert!(found.learn("temperature") && found.learn("max_tokens"));
-        assert_eq!(Value::Object(found.without(body())), json!({"model": "m", "max_completion_tokens": 9}));
-        assert!(found.learn("max_completion_tokens"));
-        assert_eq!(Value::Object(found.without(body())), json!({"model": "m"}));
-        assert!(!found.learn("model"));
+        let none = BTreeSet::new();
+        assert_eq!(without(body(), &none), body());
+        let two = and(&and(&none, "temperature").unwrap(), "max_tokens").unwrap();
+        assert_eq!(Value::Object(without(body(), &two)), json!({"model": "m", "max_completion_tokens": 9}));
+        assert_eq!(and(&two, "max_completion_tokens"), None);
+        assert_eq!(and(&two, "model"), None);
     }
 }

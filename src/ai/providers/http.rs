@@ -118,6 +118,8 @@ pub fn transport(endpoint: &Endpoint, error: &reqwest::Error) -> Fault {
         (FaultKind::Unavailable, "no connection")
     } else if error.is_decode() {
         (FaultKind::Broken, "the answer could not be read")
+    } else if error.is_builder() {
+        (FaultKind::Denied, "what is configured makes no request")
     } else {
         (FaultKind::Unavailable, "the connection broke")
     };
