@@ -8,7 +8,9 @@ use std::path::Path;
 use reqwest::Client;
 
 use super::Local;
-use crate::ai::providers::{self, Endpoint, anthropic, azure, bedrock, bhashini, deepgram, elevenlabs, openai, sarvam};
+use crate::ai::providers::{
+    self, Endpoint, anthropic, azure, bedrock, bhashini, deepgram, elevenlabs, http_generic, openai, sarvam,
+};
 use crate::ai::router::{AuthStyle, Candidate, Kind, Member, Stage, Table};
 use crate::base::Clock;
 use crate::base::secret::Secret;
@@ -120,7 +122,12 @@ fn outside(candidate: &Candidate, endpoint: &Endpoint, http: &Client, clock: Clo
         },
         Kind::Bedrock => Member { llm: llm.then(|| bedrock::llm(e(), h(), clock)), ..Member::default() },
         Kind::Anthropic => Member { llm: llm.then(|| anthropic::llm(e(), h(), clock)), ..Member::default() },
-        Kind::Generic => Member::default(),
+        Kind::Generic => Member {
+            on_box: false,
+            stt: stt.then(|| http_generic::stt(e(), h(), clock)),
+            llm: llm.then(|| http_generic::llm(e(), h(), clock)),
+            tts: tts.then(|| http_generic::tts(e(), h(), clock)),
+        },
     }
 }
 

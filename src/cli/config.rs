@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::ai::router::Table;
 use crate::config::{At, ConfigError, Environment, Problem, Settings};
 use crate::dialogue::policy::Policy;
-use crate::ai::router::Table;
 use crate::dialogue::shelf::Shelf;
 
 #[derive(Debug, clap::Args)]
