@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::ai::engines::{Llama, Setup, Voices, Whisper};
 use crate::ai::hardware::Hardware;
 use crate::ai::line_cache::LineCache;
-use crate::ai::router::{self, Planner, Router, Table};
+use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
 use crate::api::{self, ApiDeps, Component, HealthSource, Metrics};
 use crate::base::audio::LINE_RATE;
@@ -151,6 +151,7 @@ impl App {
         let twilio_metrics = TwilioMetrics::default();
         let metrics = Arc::new(Metrics::new(|registry| twilio_metrics.register(registry)));
         let observing = Arc::clone(&metrics);
+        let knowing = Arc::clone(&planner);
         let registry = Registry::new(Deps {
             clock,
             scope: scope.clone(),
@@ -160,7 +161,17 @@ impl App {
             admission: Admission::new(settings.calls.max_calls.min(limits::CALLS_MAX)),
             phone_hash,
             keep_words: settings.privacy.transcripts,
-            observers: vec![Arc::new(move |record: &Record| observing.observe(record))],
+            observers: vec![
+                Arc::new(move |record: &Record| observing.observe(record)),
+                // Residency and rules may name an agent as they name a campaign.
+                Arc::new(move |record: &Record| match &record.event {
+                    Event::CallInitiated { agent, .. } => {
+                        knowing.know(record.call, CallFacts { campaign: agent.clone(), ..CallFacts::default() });
+                    }
+                    Event::CallEnded { .. } => knowing.forget(record.call),
+                    _ => {}
+                }),
+            ],
         });
         // The only one who sets it; decisions before the first call have nobody to tell.
         let _ = told.set(registry.clone());

@@ -2,6 +2,7 @@
 
 mod legs;
 mod load;
+mod route;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ enum What {
     Legs(legs::Args),
     /// Recognition after the end of speech, against plain whisper.cpp.
     Stt(bench_stt::Args),
+    /// A decision of the router.
+    Route(route::Args),
     /// First tokens with a kept prefix, and calls decoded together.
     Llm(bench_llm::Args),
 }
@@ -28,6 +31,7 @@ enum What {
 pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Legs(args) => legs::run(args, settings).await,
+        What::Route(args) => route::run(&args),
         What::Stt(args) => Box::pin(bench_stt::run(args, settings)).await,
         What::Llm(args) => Box::pin(bench_llm::run(args, settings)).await,
     }
