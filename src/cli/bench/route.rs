@@ -96,7 +96,7 @@ fn routing(candidates: u32, rules: u32) -> String {
         let place = if n % 2 == 0 { "india" } else { "abroad" };
         let _ = write!(
             text,
-            "  p{n}:\n    kind: openai\n    base_url: https://p{n}.example.in/v1\n    residency: {place}\n    \
+            "  p{n}:\n    kind: openai\n    base_url: https://p{n}.example.in/v1\n    residency: {place}\n    auth: {{style: none}}\n    \
              models:\n      m: {{capabilities: [stt, llm, tts], cost_per_minute: 0.{:02}}}\n",
             n % 90 + 1
         );
