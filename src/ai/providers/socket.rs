@@ -144,7 +144,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut endpoint = endpoint("x/y");
         endpoint.base_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let serve = async {
+        let serve = Box::pin(async {
             let (line, _) = listener.accept().await.unwrap();
             let mut socket = tokio_tungstenite::accept_async(line).await.unwrap();
             for message in messages {
@@ -157,9 +157,9 @@ mod tests {
                 count += usize::from(message.is_text());
             }
             count
-        };
+        });
         let url = endpoint.socket_url("/ws");
-        let ask = exchange(&endpoint, url, vec![Message::text("a"), Message::text("b")], |_| Ok(false));
+        let ask = Box::pin(exchange(&endpoint, url, vec![Message::text("a"), Message::text("b")], |_| Ok(false)));
         let late = || endpoint.fault(FaultKind::Deadline, "late");
         let ask = async { tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(late())) };
         future::join(serve, ask).await

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::{Behaviour, KEY, Variant, refuse, send, sound, whole};
+use super::{Behaviour, KEY, Variant, farewell, refuse, send, sound, whole};
 
 const LANGUAGES: [&str; 11] = ["en", "en-IN", "hi", "ta", "te", "kn", "bn", "mr", "gu", "pa", "multi"];
 
@@ -111,6 +111,7 @@ async fn session(mut socket: WebSocket, multi: bool, behaviour: Behaviour, varia
     let close = |code: u16| Message::Close(Some(CloseFrame { code, reason: "NET-0001".into() }));
     if let Some(code) = variant.strip_prefix("close:") {
         let _ = socket.send(close(code.parse().unwrap())).await;
+        farewell(&mut socket).await;
         return;
     }
     let (mut samples, mut finalized) = (0, false);

@@ -94,7 +94,7 @@ async fn recognise(headers: HeaderMap, variant: Extension<Variant>, body: Bytes)
     let language = Some(text("language_code")).filter(|code| !code.is_empty()).unwrap_or_else(|| "mal".to_owned());
     let word = |text: &str, kind: &str, logprob: f64| json!({"text": text, "start": 0.1, "end": 0.3, "type": kind, "logprob": logprob, "speaker_id": null});
     let answer = json!({"language_code": language, "language_probability": 0.96, "text": "അതെ പറയൂ",
-        "words": [word("അതെ", "word", 0.0), word(" ", "spacing", -4.0), word("പറയൂ", "word", -0.6931471805599453)],
+        "words": [word("അതെ", "word", 0.0), word(" ", "spacing", -4.0), word("പറയൂ", "word", 0.5_f64.ln())],
         "transcription_id": "t1"});
     whole("application/json", answer.to_string())
 }

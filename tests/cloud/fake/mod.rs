@@ -407,3 +407,10 @@ fn torn(piece: Bytes) -> Vec<Bytes> {
 fn garbage() -> Bytes {
     (0_u32..2_000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>().into()
 }
+
+/// Reads until the other side has closed too: a socket that is dropped with unread bytes takes the
+/// closing code with it.
+pub(crate) async fn farewell(socket: &mut WebSocket) {
+    let _ =
+        tokio::time::timeout(Duration::from_secs(2), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+}

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Field, KEY, Variant, form, pieces, refuse, send, sound, whole};
+use super::{Behaviour, Field, KEY, Variant, farewell, form, pieces, refuse, send, sound, whole};
 
 const LANGUAGES: [&str; 13] = [
     "hi-IN", "bn-IN", "kn-IN", "ml-IN", "mr-IN", "pa-IN", "ta-IN", "te-IN", "en-IN", "gu-IN", "as-IN", "ur-IN", "ne-IN",
@@ -93,6 +93,7 @@ async fn reject(socket: &mut WebSocket, code: &str, status: u16, close: u16) {
         "status_code": status});
     let _ = socket.send(Message::Text(error.to_string().into())).await;
     let _ = socket.send(Message::Close(Some(CloseFrame { code: close, reason: "rejected".into() }))).await;
+    farewell(socket).await;
 }
 
 async fn session(
@@ -122,6 +123,7 @@ async fn session(
     if let Some(code) = variant.strip_prefix("close:") {
         let frame = CloseFrame { code: code.parse().unwrap(), reason: "".into() };
         let _ = socket.send(Message::Close(Some(frame))).await;
+        farewell(&mut socket).await;
         return;
     }
     // speech_start, audio, speech_end, end: nothing else and in this order.
