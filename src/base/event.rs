@@ -210,12 +210,25 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a turn needs done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     Stt,
     Llm,
     Tts,
+}
+
+impl Stage {
+    pub const ALL: [(&'static str, Self); 3] = [("stt", Self::Stt), ("llm", Self::Llm), ("tts", Self::Tts)];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stt => "stt",
+            Self::Llm => "llm",
+            Self::Tts => "tts",
+        }
+    }
 }
 
 /// How a reply came about (design §4).

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::decision::Circuit;
 use crate::ai::FaultKind;
 use crate::base::Moment;
 
@@ -16,46 +17,42 @@ const PAUSE_DENIED: Duration = Duration::from_secs(300);
 /// A probe that never came back: another may be sent.
 const PROBE_MAX: Duration = Duration::from_secs(15);
 
+/// Since when a probe is under way, while half open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Circuit {
+enum Kept {
     Closed,
-    /// Nothing is sent before this moment.
-    Open {
-        until: Moment,
-    },
-    /// The pause is over; one request may find out.
-    HalfOpen {
-        probing_since: Option<Moment>,
-    },
+    Open { until: Moment },
+    HalfOpen { probing_since: Option<Moment> },
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
-    circuit: Circuit,
+    kept: Kept,
     in_a_row: u32,
     pause: Duration,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { circuit: Circuit::Closed, in_a_row: 0, pause: PAUSE_FIRST }
+        Self { kept: Kept::Closed, in_a_row: 0, pause: PAUSE_FIRST }
     }
 }
 
 impl Breaker {
     pub(super) fn circuit(&self, now: Moment) -> Circuit {
-        match self.circuit {
-            Circuit::Open { until } if until <= now => Circuit::HalfOpen { probing_since: None },
-            Circuit::HalfOpen { probing_since: Some(since) } if since + PROBE_MAX <= now => {
-                Circuit::HalfOpen { probing_since: None }
+        match self.kept {
+            Kept::Closed => Circuit::Closed,
+            Kept::Open { until } if until <= now => Circuit::HalfOpen { probe_free: true },
+            Kept::Open { until } => Circuit::Open { until },
+            Kept::HalfOpen { probing_since } => {
+                Circuit::HalfOpen { probe_free: probing_since.is_none_or(|since| since + PROBE_MAX <= now) }
             }
-            other => other,
         }
     }
 
     /// May a request be sent now?
     pub(super) fn admits(&self, now: Moment) -> bool {
-        matches!(self.circuit(now), Circuit::Closed | Circuit::HalfOpen { probing_since: None })
+        matches!(self.circuit(now), Circuit::Closed | Circuit::HalfOpen { probe_free: true })
     }
 
     /// A request is about to be sent; false if it may not.
@@ -64,7 +61,7 @@ impl Breaker {
             return false;
         }
         if self.circuit(now) != Circuit::Closed {
-            self.circuit = Circuit::HalfOpen { probing_since: Some(now) };
+            self.kept = Kept::HalfOpen { probing_since: Some(now) };
         }
         true
     }
@@ -75,7 +72,7 @@ impl Breaker {
 
     /// The request was given up by us before it could show anything.
     pub(super) fn abandoned(&mut self) {
-        if let Circuit::HalfOpen { probing_since } = &mut self.circuit {
+        if let Kept::HalfOpen { probing_since } = &mut self.kept {
             *probing_since = None;
         }
     }
@@ -100,13 +97,13 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Moment, pause: Duration) {
-        self.circuit = Circuit::Open { until: now + pause };
+        self.kept = Kept::Open { until: now + pause };
     }
 
     /// Somebody else found out that the engine can be reached: the next request is the probe.
     pub(super) fn reachable(&mut self) {
-        if matches!(self.circuit, Circuit::Open { .. }) {
-            self.circuit = Circuit::HalfOpen { probing_since: None };
+        if matches!(self.kept, Kept::Open { .. }) {
+            self.kept = Kept::HalfOpen { probing_since: None };
         }
     }
 }
@@ -161,7 +158,7 @@ mod tests {
             let (mut breaker, mut now) = (Breaker::default(), Moment::ZERO);
             for (what, ms) in steps {
                 now = now + Duration::from_millis(ms);
-                if let Circuit::Open { until } = breaker.circuit {
+                if let Kept::Open { until } = breaker.kept {
                     prop_assert_eq!(breaker.clone().take(now), until <= now);
                 }
                 match what {

@@ -12,6 +12,7 @@ use url::Url;
 use super::deadlines::Deadlines;
 use super::residency::Residency;
 use crate::base::Lang;
+pub use crate::base::event::Stage;
 
 /// The place of a candidate in its table. Means nothing in another table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -20,27 +21,6 @@ pub struct CandidateId(pub(super) u16);
 impl CandidateId {
     pub const fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// What a turn needs done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    Stt,
-    Llm,
-    Tts,
-}
-
-impl Stage {
-    pub const ALL: [(&'static str, Self); 3] = [("stt", Self::Stt), ("llm", Self::Llm), ("tts", Self::Tts)];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stt => "stt",
-            Self::Llm => "llm",
-            Self::Tts => "tts",
-        }
     }
 }
 

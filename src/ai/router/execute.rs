@@ -160,7 +160,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
     let start = (router, Some(plan), stage, At::<S>::Start { without: None }, 0_usize);
     stream::unfold(start, |(router, mut plan, mut stage, mut at, mut continued)| async move {
         loop {
-            let (place, mut answer, piece, event) = match at {
+            let (place, answer, piece, event) = match at {
                 At::Start { without } => {
                     let open = plan.as_mut()?;
                     let ask = |member: &Member| {
@@ -224,7 +224,6 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                 },
                 Err(fault) => {
                     // Dropping it cancels what is still being computed.
-                    answer = stream::empty().boxed();
                     drop(answer);
                     let open = plan.as_mut()?;
                     router.planner.ledger.broke_off(place, open.stage, open.language, &fault);

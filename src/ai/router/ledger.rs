@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::breaker::{Breaker, Circuit};
+use super::breaker::Breaker;
+use super::decision::{Circuit, Standing};
 use super::quality::{Bucket, Quality};
 use crate::ai::{Fault, FaultKind};
 use crate::base::event::Stage;
@@ -47,18 +48,6 @@ struct Entry {
     in_flight: usize,
 }
 
-/// A candidate as it stands, for the decision and for people.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
-    pub(super) circuit: Circuit,
-    /// `None` where nothing limits the rate.
-    pub(super) rate_tokens: Option<u32>,
-    pub(super) full: bool,
-    pub(super) median: Option<Duration>,
-    pub p95: Option<Duration>,
-    pub(super) success: Option<f32>,
-}
-
 #[derive(Debug)]
 pub(super) struct Ledger {
     clock: Clock,
@@ -89,10 +78,10 @@ impl Ledger {
             Standing {
                 circuit: entry.breaker.circuit(now),
                 rate_tokens: entry.bucket.as_ref().map(|b| b.left(now) as u32),
-                full: entry.concurrency.is_some_and(|most| entry.in_flight >= most),
-                median: quality.and_then(Quality::median),
+                saturated: entry.concurrency.is_some_and(|most| entry.in_flight >= most),
+                p50: quality.and_then(Quality::median),
                 p95: quality.and_then(Quality::p95),
-                success: quality.and_then(Quality::success),
+                success_rate: quality.and_then(Quality::success),
             }
         };
         self.entries().iter().map(of).collect()
@@ -222,11 +211,11 @@ mod tests {
         let begin = || Ledger::begin(&ledger, 0, Stage::Stt, Lang::Ta).unwrap();
         let standing = || ledger.standings(Stage::Stt, Lang::Ta)[0];
         let (a, b, c) = (begin(), begin(), begin());
-        assert!(standing().full);
+        assert!(standing().saturated);
         a.answered(Duration::from_millis(5));
         b.failed(&Fault::new(FaultKind::Broken, "x", "y"));
         drop(c);
-        assert!(!standing().full && standing().success.is_some());
+        assert!(!standing().saturated && standing().success_rate.is_some());
         assert_eq!(ledger.counts(0), (2, 1));
         assert!(Ledger::begin(&ledger, 7, Stage::Stt, Lang::Ta).is_none(), "nobody is there");
     }

@@ -9,12 +9,6 @@ use crate::base::Moment;
 /// Failures to connect that are older say nothing any more.
 const EVIDENCE_LASTS: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Online,
-    Offline,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// Hosts that could not be reached, and when last.
@@ -29,8 +23,8 @@ impl Evidence {
         Self { hosts, ..Self::default() }
     }
 
-    pub(super) const fn verdict(&self) -> Verdict {
-        if self.offline { Verdict::Offline } else { Verdict::Online }
+    pub(super) const fn is_offline(&self) -> bool {
+        self.offline
     }
 
     /// Something outside answered, were it only with an error. True if that changes the verdict.
@@ -77,9 +71,9 @@ mod tests {
         assert!(!evidence.unreachable(0, at(1)) && !evidence.unreachable(0, at(2)));
         assert!(!evidence.unreachable(1, at(20)), "the other failure is too long ago");
         assert!(evidence.unreachable(2, at(21)));
-        assert_eq!(evidence.verdict(), Verdict::Offline);
+        assert!(evidence.is_offline());
         assert!(evidence.reached(1));
-        assert_eq!(evidence.verdict(), Verdict::Online);
+        assert!(!evidence.is_offline());
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::breaker::Circuit as Broken;
 use super::candidates::{self, Kind, Used};
-use super::decision::{Circuit, Decision, Reason, Standing, State, Verdict, decide};
+use super::decision::{Circuit, Decision, Reason, State, Verdict, decide};
 use super::dialect::{Dialect, Guess};
 use super::facts::Facts;
 use super::ledger::{Ledger, Limits, Outcome};
-use super::offline::{self, Evidence};
+use super::offline::Evidence;
 use super::race::{Place, Slot, Tried};
 use super::table::Table;
 use crate::ai::FaultKind;
@@ -129,12 +128,12 @@ impl Planner {
         let stands = |(place, c): (usize, &candidates::Candidate)| {
             let how = match (self.missing.get(&*c.name), self.ledger.circuit(place)) {
                 (Some(why), _) => format!("cannot be asked: {why}"),
-                (None, Some(Broken::Closed) | None) => {
+                (None, Some(Circuit::Closed) | None) => {
                     let (requests, failures) = self.ledger.counts(place);
                     format!("ready; {requests} requests, {failures} failed")
                 }
-                (None, Some(Broken::Open { .. })) => "left alone after failures".to_owned(),
-                (None, Some(Broken::HalfOpen { .. })) => "being tried again".to_owned(),
+                (None, Some(Circuit::Open { .. })) => "left alone after failures".to_owned(),
+                (None, Some(Circuit::HalfOpen { .. })) => "being tried again".to_owned(),
             };
             (c.name.to_string(), how)
         };
@@ -143,7 +142,7 @@ impl Planner {
     }
 
     pub fn is_offline(&self) -> bool {
-        lock(&self.evidence).verdict() == offline::Verdict::Offline
+        lock(&self.evidence).is_offline()
     }
 
     /// What is known of a call; asked for by later requests of it.
@@ -165,19 +164,7 @@ impl Planner {
     pub fn consider(&self, stage: Stage, language: Lang, known: &CallFacts) -> Decision {
         let facts = self.facts(stage, language, known);
         let now = self.clock.now();
-        let standing = |s: &super::ledger::Standing| Standing {
-            circuit: match s.circuit {
-                Broken::Closed => Circuit::Closed,
-                Broken::Open { until } => Circuit::Open { until },
-                Broken::HalfOpen { probing_since } => Circuit::HalfOpen { probe_free: probing_since.is_none() },
-            },
-            rate_tokens: s.rate_tokens,
-            saturated: s.full,
-            p50: s.median,
-            p95: s.p95,
-            success_rate: s.success,
-        };
-        let standings = self.ledger.standings(stage, language).iter().map(standing).collect();
+        let standings = self.ledger.standings(stage, language);
         let spent_paise_today = [(known.tenant.clone(), self.spent(&known.tenant))].into();
         let mut decision =
             decide(&self.table, &facts, &State { now, offline: self.is_offline(), standings, spent_paise_today });
@@ -188,8 +175,7 @@ impl Planner {
     }
 
     fn facts(&self, stage: Stage, language: Lang, known: &CallFacts) -> Facts {
-        let mut facts =
-            Facts::new(stage_of(stage), language).from_region(&known.region).from_state(&known.caller_state);
+        let mut facts = Facts::new(stage, language).from_region(&known.region).from_state(&known.caller_state);
         facts.dialect = known.dialect;
         facts.confidence = known.confidence.unwrap_or(1.0);
         facts.tenant.clone_from(&known.tenant);
@@ -376,7 +362,7 @@ impl Planner {
         let offline = self.is_offline();
         let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| c.provider.kind != Kind::Local);
         outside
-            .filter(|(place, _)| offline || self.ledger.circuit(*place).is_some_and(|c| c != Broken::Closed))
+            .filter(|(place, _)| offline || self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed))
             .map(|(place, _)| place)
             .collect()
     }
@@ -399,14 +385,6 @@ impl Spent {
 
     fn today(&self, day: u64, tenant: &str) -> u64 {
         if self.day == day { self.millipaise.get(tenant).copied().unwrap_or(0) / 1_000 } else { 0 }
-    }
-}
-
-const fn stage_of(stage: Stage) -> candidates::Stage {
-    match stage {
-        Stage::Stt => candidates::Stage::Stt,
-        Stage::Llm => candidates::Stage::Llm,
-        Stage::Tts => candidates::Stage::Tts,
     }
 }
 
