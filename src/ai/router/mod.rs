@@ -29,6 +29,7 @@ pub mod rule;
 mod score;
 mod sign;
 pub mod table;
+mod term;
 #[cfg(test)]
 mod tests;
 mod yaml;

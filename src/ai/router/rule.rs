@@ -3,18 +3,13 @@
 //! evaluated does not match). They are CEL; `and`, `or` and `not` are read as `&&`, `||` and `!`.
 //! Absent on purpose: loops over lists (`all`, `map` …), maps, functions of our own.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use cel::common::ast::{Expr, LiteralValue};
-use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
-use cel::common::value::CowVal;
-use cel::context::VariableResolver;
-use cel::{Context, Env, IdedExpr, Program, Value};
+use cel::Program;
 
-use super::candidates::Stage;
 use super::condition::{check, spelt};
 use super::facts::Facts;
-use crate::base::Lang;
+use super::term::Term;
 
 /// Characters of one condition.
 pub const CONDITION_CHARS_MAX: usize = 500;
@@ -59,7 +54,7 @@ impl Variable {
     }
 
     /// The value of a variable that holds a text.
-    fn text(self, facts: &Facts) -> Option<&str> {
+    pub(super) fn text(self, facts: &Facts) -> Option<&str> {
         Some(match self {
             Self::Region => &facts.region,
             Self::Language => facts.language.iso(),
@@ -78,15 +73,10 @@ impl Variable {
 
 /// A condition ready to be asked.
 #[derive(Debug)]
-pub struct Condition {
-    /// `variable == 'text'` terms that all must hold; compared before anything else.
-    needs: Vec<(Variable, Box<str>)>,
-    /// `None` where `needs` is the whole condition.
-    program: Option<Program>,
-}
+pub struct Condition(Term);
 
 impl Condition {
-    /// Compiles and checks a condition. The error is one line that says what to write instead.
+    /// Reads and checks a condition. The error is one line that says what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let chars = text.chars().count();
         if chars > CONDITION_CHARS_MAX {
@@ -100,81 +90,14 @@ impl Condition {
             format!("cannot be read ({told}); write for example region == 'kerala' and language == 'ml'")
         })?;
         check(program.expression())?;
-        let (mut needs, mut whole) = (Vec::new(), true);
-        gather(program.expression(), &mut needs, &mut whole);
-        let condition = Self { needs, program: (!whole).then_some(program) };
-        let sample = Facts::new(Stage::Stt, Lang::Ml);
-        if let Some(program) = &condition.program {
-            match run(program, &Known { facts: &sample, offline: false }) {
-                Some(Value::Bool(_)) => {}
-                _ => return Err("cannot be evaluated; write comparisons joined by and, or, not".to_owned()),
-            }
-        }
-        Ok(condition)
+        let term =
+            Term::of(program.expression()).ok_or("cannot be evaluated; write comparisons joined by and, or, not")?;
+        Ok(Self(term))
     }
 
     pub fn holds(&self, facts: &Facts, offline: bool) -> bool {
-        self.needs.iter().all(|(variable, wanted)| variable.text(facts) == Some(&**wanted))
-            && self
-                .program
-                .as_ref()
-                .is_none_or(|program| matches!(run(program, &Known { facts, offline }), Some(Value::Bool(true))))
+        self.0.holds(facts, offline)
     }
-}
-
-/// Collects `variable == 'text'` terms joined by `and`; `whole` becomes false if there is more.
-fn gather(expr: &IdedExpr, needs: &mut Vec<(Variable, Box<str>)>, whole: &mut bool) {
-    if let Expr::Call(call) = &expr.expr {
-        match (call.func_name.as_str(), &call.args[..]) {
-            ("_&&_", [left, right]) => {
-                gather(left, needs, whole);
-                gather(right, needs, whole);
-                return;
-            }
-            ("_==_", [left, right]) => {
-                let pair = match (&left.expr, &right.expr) {
-                    (Expr::Ident(name), Expr::Literal(LiteralValue::String(text)))
-                    | (Expr::Literal(LiteralValue::String(text)), Expr::Ident(name)) => Some((name, text)),
-                    _ => None,
-                };
-                if let Some((name, text)) = pair
-                    && let Some(variable) = Variable::named(name)
-                {
-                    needs.push((variable, text.inner().into()));
-                    return;
-                }
-            }
-            _ => {}
-        }
-    }
-    *whole = false;
-}
-
-/// The facts as CEL's variables, looked up when asked for.
-struct Known<'a> {
-    facts: &'a Facts,
-    offline: bool,
-}
-
-impl VariableResolver for Known<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let variable = Variable::named(name)?;
-        Some(match variable {
-            Variable::Confidence => CowVal::owned(CelDouble::from(self.facts.confidence)),
-            Variable::Hour => CowVal::owned(CelInt::from(i64::from(self.facts.hour))),
-            Variable::Offline => CowVal::owned(CelBool::from(self.offline)),
-            text => CowVal::owned(CelString::from(text.text(self.facts)?)),
-        })
-    }
-}
-
-/// Building the standard environment is slow and it never changes.
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-
-fn run(program: &Program, known: &Known<'_>) -> Option<Value> {
-    let mut context = Context::with_env(Arc::clone(&ENV));
-    context.set_variable_resolver(known);
-    program.execute(&context).ok()
 }
 
 /// A rule of the routing file.
