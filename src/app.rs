@@ -69,11 +69,15 @@ pub fn load_scripts(settings: &Settings) -> anyhow::Result<Scripts> {
     let catalogue = Arc::new(shelf.catalogue);
     let matcher = Arc::new(Matcher::new(&catalogue));
     let bounds = Bounds { max_duration: settings.calls.max_duration, inactivity: settings.calls.inactivity };
+    let states = shelf.states;
     let scripts = shelf
         .agents
         .agents
         .into_values()
-        .map(|agent| Script::new(agent, Arc::clone(&catalogue), Arc::clone(&matcher), bounds))
+        .map(|agent| {
+            let states = states.get(&agent.states).cloned().unwrap_or_default();
+            Script::new(agent, states, Arc::clone(&catalogue), Arc::clone(&matcher), bounds)
+        })
         .collect();
     let scripts = Scripts::new(scripts, &settings.calls.default_agent);
     if scripts.get(None).is_none() {
@@ -163,10 +167,9 @@ impl App {
             keep_words: settings.privacy.transcripts,
             observers: vec![
                 Arc::new(move |record: &Record| observing.observe(record)),
-                // Residency and rules may name an agent as they name a campaign.
                 Arc::new(move |record: &Record| match &record.event {
-                    Event::CallInitiated { agent, .. } => {
-                        knowing.know(record.call, CallFacts { campaign: agent.clone(), ..CallFacts::default() });
+                    Event::CallInitiated { concerns, .. } => {
+                        knowing.know(record.call, CallFacts::of(concerns));
                     }
                     Event::CallEnded { .. } => knowing.forget(record.call),
                     _ => {}

@@ -55,6 +55,7 @@ fn patient(member: &Member) -> Router {
         .candidates()
         .iter()
         .map(|c| Member {
+            takes_style: false,
             on_box: true,
             stt: only(c.serves(Stage::Stt), member.clone()).stt,
             llm: only(c.serves(Stage::Llm), member.clone()).llm,
@@ -88,7 +89,7 @@ fn clips() -> Vec<Clip> {
 }
 
 fn hear(sound: Arc<[i16]>, hint: LanguageHint) -> SttRequest {
-    SttRequest { call: None, audio: sound, hint, speculative: false }
+    SttRequest { call: None, audio: sound, hint, words: None, speculative: false }
 }
 
 /// Many clips of one language with pauses, so that hearing them takes a while.

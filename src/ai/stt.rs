@@ -26,6 +26,8 @@ pub struct SttRequest {
     /// 16 kHz mono.
     pub audio: Arc<[i16]>,
     pub hint: LanguageHint,
+    /// Words as this caller may say them, for recognisers that can be primed with text. A hint only.
+    pub words: Option<Arc<str>>,
     /// A speculative request may be dropped when engines are busy.
     pub speculative: bool,
 }

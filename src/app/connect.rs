@@ -44,6 +44,7 @@ pub(super) fn connect(table: &Table, local: &Local, clock: Clock) -> anyhow::Res
 fn of_the_box(candidate: &Candidate, local: &Local) -> Member {
     Member {
         on_box: true,
+        takes_style: candidate.options.get("dialect_style") == Some(&serde_json::Value::Bool(true)),
         stt: candidate.serves(Stage::Stt).then(|| std::sync::Arc::new(local.stt.clone()) as _),
         llm: candidate.serves(Stage::Llm).then(|| std::sync::Arc::new(local.llm.clone()) as _),
         tts: candidate.serves(Stage::Tts).then(|| std::sync::Arc::new(local.tts.clone()) as _),
@@ -90,6 +91,7 @@ fn outside(candidate: &Candidate, endpoint: &Endpoint, http: &Client, clock: Clo
         Kind::Local => Member::default(),
         Kind::Sarvam => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| sarvam::stt(e(), h(), clock)),
             // Its chat speaks OpenAI's protocol.
             llm: llm.then(|| openai::llm(e(), h(), clock)),
@@ -97,33 +99,44 @@ fn outside(candidate: &Candidate, endpoint: &Endpoint, http: &Client, clock: Clo
         },
         Kind::Bhashini => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| bhashini::stt(e(), h(), clock)),
             llm: None,
             tts: tts.then(|| bhashini::tts(e(), h(), clock)),
         },
         Kind::OpenAi => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| openai::stt(e(), h(), clock)),
             llm: llm.then(|| openai::llm(e(), h(), clock)),
             tts: tts.then(|| openai::tts(e(), h(), clock)),
         },
-        Kind::Deepgram => Member { stt: stt.then(|| deepgram::stt(e(), h(), clock)), ..Member::default() },
+        Kind::Deepgram => {
+            Member { stt: stt.then(|| deepgram::stt(e(), h(), clock)), takes_style: true, ..Member::default() }
+        }
         Kind::ElevenLabs => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| elevenlabs::stt(e(), h(), clock)),
             llm: None,
             tts: tts.then(|| elevenlabs::tts(e(), h(), clock)),
         },
         Kind::Azure => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| azure::stt(e(), h(), clock)),
             llm: None,
             tts: tts.then(|| azure::tts(e(), h(), clock)),
         },
-        Kind::Bedrock => Member { llm: llm.then(|| bedrock::llm(e(), h(), clock)), ..Member::default() },
-        Kind::Anthropic => Member { llm: llm.then(|| anthropic::llm(e(), h(), clock)), ..Member::default() },
+        Kind::Bedrock => {
+            Member { llm: llm.then(|| bedrock::llm(e(), h(), clock)), takes_style: true, ..Member::default() }
+        }
+        Kind::Anthropic => {
+            Member { llm: llm.then(|| anthropic::llm(e(), h(), clock)), takes_style: true, ..Member::default() }
+        }
         Kind::Generic => Member {
             on_box: false,
+            takes_style: true,
             stt: stt.then(|| http_generic::stt(e(), h(), clock)),
             llm: llm.then(|| http_generic::llm(e(), h(), clock)),
             tts: tts.then(|| http_generic::tts(e(), h(), clock)),

@@ -27,6 +27,8 @@ pub enum Event {
         direction: Direction,
         agent: String,
         caller_hash: Option<String>,
+        #[serde(default)]
+        concerns: Box<Concerns>,
     },
     StateChanged {
         from: CallState,
@@ -125,6 +127,30 @@ impl Event {
             other => other,
         }
     }
+}
+
+/// Whom a call concerns and where the caller is, as far as anybody told: what residency, budgets and
+/// routing rules go by. Empty where nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Concerns {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tenant: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub campaign: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub data_class: String,
+    /// What the tenant pays for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    /// The state of the caller's landline; a customer's record says better.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub region: String,
+    /// From the customer's record.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub state: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub district: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

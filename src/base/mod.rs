@@ -1,6 +1,7 @@
 //! Words everyone shares: time, ids, languages, phone numbers, sound, secrets, limits, events.
 //! Promise: imports no other room. Absent on purpose: decisions about calls.
 
+pub mod area;
 pub mod audio;
 pub mod clock;
 pub mod event;

@@ -64,7 +64,10 @@ impl Mind {
 pub struct Drive {
     pub call: CallId,
     pub script: Arc<Script>,
+    /// Chosen by the caller.
     pub language: Option<Lang>,
+    /// To greet in, if nobody chose.
+    pub likely: Option<Lang>,
     pub engines: Engines,
     pub clock: Clock,
     pub events: mpsc::Receiver<LegEvent>,
@@ -91,8 +94,12 @@ impl Drive {
         let mind = if self.script.is_echo() {
             Echo::new(now).map(|e| Mind::Echo(Box::new(e)))
         } else {
-            Machine::new(self.call, Arc::clone(&self.script), self.language, Sense::Voice, now)
-                .map(|m| Mind::Talk(Box::new(m)))
+            let script = Arc::clone(&self.script);
+            match self.language {
+                Some(chosen) => Machine::new(self.call, script, Some(chosen), Sense::Voice, now),
+                None => Machine::greeting_in(self.call, script, self.likely, Sense::Voice, now),
+            }
+            .map(|m| Mind::Talk(Box::new(m)))
         };
         let mut mind = match mind {
             Ok(mind) => mind,

@@ -149,6 +149,21 @@ impl Machine {
         Ok(machine)
     }
 
+    /// The same, with a first guess of the language that the caller has not chosen.
+    pub fn greeting_in(
+        id: CallId,
+        script: Arc<Script>,
+        likely: Option<Lang>,
+        sense: Sense,
+        now: Moment,
+    ) -> Result<Self, ResampleError> {
+        let mut machine = Self::blank(id, script, likely, sense, now)?;
+        machine.tracker = Tracker::new(machine.language, false);
+        machine.greet(false);
+        machine.settle();
+        Ok(machine)
+    }
+
     /// A call whose conversation broke: says so and ends.
     pub fn apology(
         id: CallId,

@@ -68,6 +68,8 @@ struct Live {
     place: Option<Place>,
     announced: Moment,
     agent: Option<String>,
+    /// To greet in, if the caller chooses none.
+    likely: Option<Lang>,
 }
 
 pub struct Deps {
@@ -274,6 +276,11 @@ impl Exchange for Registry {
         }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
         let place = deps.admission.enter()?;
+        let concerns = script.concerns(
+            announcement.from.as_ref(),
+            announcement.state.as_deref(),
+            announcement.district.as_deref(),
+        );
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
@@ -301,6 +308,7 @@ impl Exchange for Registry {
             place: Some(place),
             announced: now,
             agent: announcement.agent.clone(),
+            likely: script.first_language(&concerns),
         };
         let recorder = self.recorder(call, &live);
         by_carrier.insert(announcement.carrier_call.clone(), call);
@@ -311,6 +319,7 @@ impl Exchange for Registry {
             direction: announcement.direction,
             agent: script.name().to_owned(),
             caller_hash: announcement.from.as_ref().map(|p| deps.phone_hash.of(p.reveal())),
+            concerns: Box::new(concerns),
         });
         self.change_state(call, CallState::Initiated);
         self.change_state(call, CallState::Ringing);
@@ -319,19 +328,20 @@ impl Exchange for Registry {
 
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
         let deps = &self.0.deps;
-        let (recorder, control, script) = {
+        let (recorder, control, script, likely) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
             let script = deps.scripts.get(live.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
             let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
             lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
-            (self.recorder(offer.call, live), control, script)
+            (self.recorder(offer.call, live), control, script, live.likely)
         };
         self.change_state(offer.call, CallState::InProgress);
         let drive = Drive {
             call: offer.call,
             script,
             language: offer.language,
+            likely,
             engines: deps.engines.clone(),
             clock: deps.clock,
             events: offer.events,

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ai::llm::{LlmRequest, Message, Role};
+use crate::base::area::Area;
+use crate::base::event::Concerns;
+use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits};
 use crate::dialogue::agent::{Agent, Mode, Opening};
 use crate::dialogue::book::{Catalogue, Intent};
@@ -14,10 +17,12 @@ use crate::dialogue::intent::Matcher;
 use crate::dialogue::policy::Policy;
 use crate::dialogue::reply::{Question, Situation};
 use crate::dialogue::slots::Slots;
+use crate::dialogue::states::States;
 
 /// One agent, ready to talk.
 pub struct Script {
     agent: Agent,
+    states: States,
     catalogue: Arc<Catalogue>,
     matcher: Arc<Matcher>,
     policy: Policy,
@@ -36,13 +41,13 @@ pub struct Bounds {
 }
 
 impl Script {
-    pub fn new(agent: Agent, catalogue: Arc<Catalogue>, matcher: Arc<Matcher>, bounds: Bounds) -> Self {
+    pub fn new(agent: Agent, states: States, catalogue: Arc<Catalogue>, matcher: Arc<Matcher>, bounds: Bounds) -> Self {
         let policy = Policy::new(&agent);
         let grammar = intent_grammar(&agent.intents, &agent.languages);
         let briefs = agent.languages.iter().map(|l| (*l, brief(&agent, *l, &agent.facts(*l)))).collect();
         let max_duration = agent.limits.max_call.min(bounds.max_duration);
         let inactivity = agent.limits.inactivity.min(bounds.inactivity);
-        Self { agent, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity }
+        Self { agent, states, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity }
     }
 
     pub fn name(&self) -> &str {
@@ -55,6 +60,31 @@ impl Script {
         for &language in &self.agent.languages {
             self.matcher.warm(language);
         }
+    }
+
+    /// What is known of a call before it begins: from the agent's file, the caller's number, the
+    /// customer's record.
+    pub fn concerns(&self, from: Option<&Phone>, state: Option<&str>, district: Option<&str>) -> Concerns {
+        let routing = self.agent.routing.clone();
+        let area = from.and_then(Area::of);
+        let known = |told: Option<&str>, guessed: &str| told.unwrap_or(guessed).trim().to_owned();
+        Concerns {
+            tenant: routing.tenant,
+            campaign: routing.campaign,
+            data_class: routing.data_class,
+            tier: routing.tier,
+            region: known(None, area.map_or("", |a| a.state)),
+            state: known(state, ""),
+            district: known(district, area.map_or("", |a| a.district)),
+        }
+    }
+
+    /// The language to greet in, if nobody chose one: of the customer's state, else of the number's.
+    pub fn first_language(&self, concerns: &Concerns) -> Option<Lang> {
+        [&concerns.state, &concerns.region]
+            .into_iter()
+            .find_map(|state| self.states.greeting_language(state))
+            .and_then(|(first, fallback)| [first, fallback].into_iter().find(|language| self.speaks(*language)))
     }
 
     pub fn is_echo(&self) -> bool {

@@ -90,7 +90,10 @@ impl Machine {
             answer: None,
             times: Times::new(speech_end),
         });
-        self.put(Output::Stt { ask, request: SttRequest { call: Some(self.id), audio, hint, speculative } });
+        self.put(Output::Stt {
+            ask,
+            request: SttRequest { call: Some(self.id), audio, hint, words: None, speculative },
+        });
     }
 
     pub(super) fn drop_draft(&mut self) {

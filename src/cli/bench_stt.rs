@@ -125,7 +125,7 @@ async fn measure(args: &Args, folder: &std::path::Path, local: &Local, whisper: 
     };
     let ask = |clip: &Clip, sound: &Arc<[i16]>| {
         let hint = LanguageHint::Fixed(clip.language);
-        whisper.transcribe(SttRequest { call: None, audio: sound.clone(), hint, speculative: false })
+        whisper.transcribe(SttRequest { call: None, audio: sound.clone(), hint, words: None, speculative: false })
     };
     // Both ways once, unmeasured, so that neither pays for first allocations.
     for (clip, sound) in clips.iter().take(2) {

@@ -112,7 +112,8 @@ async fn one(file: &Path, language: Option<Lang>, whisper: &Whisper) -> anyhow::
     };
     let mut whole: Option<SttText> = None;
     for piece in pieces(&sound) {
-        let request = SttRequest { call: None, audio: Arc::from(piece), hint: hint.clone(), speculative: false };
+        let request =
+            SttRequest { call: None, audio: Arc::from(piece), hint: hint.clone(), words: None, speculative: false };
         let next = whisper.transcribe(request).await?;
         whole = Some(match whole {
             Some(so_far) => joined(so_far, next),

@@ -95,6 +95,17 @@ pub struct Agent {
     pub limits: CallLimits,
     /// By language; none: the box's own choice.
     pub voices: BTreeMap<Lang, String>,
+    pub routing: Routing,
+}
+
+/// Whom the agent's calls concern: what residency, budgets and routing rules go by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    pub tenant: String,
+    /// The agent's name if the file names none.
+    pub campaign: String,
+    pub data_class: String,
+    pub tier: String,
 }
 
 impl Agent {
@@ -224,6 +235,7 @@ fn read_agent(root: Node, stem: &str, problems: &mut Vec<Problem>) -> Agent {
         intents: read_intents(&mut fields),
         limits: read_limits(fields.section("limits")),
         voices: read_voices(fields.section("voices"), &languages),
+        routing: read_routing(fields.section("routing"), stem),
         languages,
     };
     fields.finish();
@@ -451,6 +463,28 @@ fn read_limits(mut fields: Fields<'_>) -> CallLimits {
     };
     fields.finish();
     limits
+}
+
+fn read_routing(mut fields: Fields<'_>, stem: &str) -> Routing {
+    let mut name = |key: &str, default: &str| {
+        let place = fields.place(key);
+        let name = fields.or(key, default.to_owned());
+        if let Some(at) = place.filter(|_| !plain_name(&name)) {
+            fields.refuse(
+                &at,
+                format!("`routing.{key}` is {name:?}; use small letters, digits, - and _, as routing.yaml does"),
+            );
+        }
+        name
+    };
+    let routing = Routing {
+        tenant: name("tenant", ""),
+        campaign: name("campaign", stem),
+        data_class: name("data_class", ""),
+        tier: name("tier", ""),
+    };
+    fields.finish();
+    routing
 }
 
 fn read_voices(mut fields: Fields<'_>, languages: &[Lang]) -> BTreeMap<Lang, String> {

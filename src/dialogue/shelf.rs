@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 
-use super::agent::{Agent, AgentFile};
+use super::agent::AgentFile;
 use super::book::Catalogue;
 use super::states::States;
 use crate::config::{ConfigError, Problem};
@@ -33,10 +33,5 @@ impl Shelf {
             }
         }
         if problems.is_empty() { Ok(Self { catalogue, agents, states }) } else { Err(problems.into()) }
-    }
-
-    /// The table of states of an agent; a loaded shelf has it.
-    pub fn states_of(&self, agent: &Agent) -> Option<&States> {
-        self.states.get(&agent.states)
     }
 }

@@ -59,6 +59,9 @@ pub struct Announcement {
     pub from: Option<Phone>,
     pub to: Option<Phone>,
     pub agent: Option<String>,
+    /// The customer's state and district, where a record says them.
+    pub state: Option<String>,
+    pub district: Option<String>,
 }
 
 /// A media connection ready to carry an announced call.

@@ -70,7 +70,7 @@ pub(crate) async fn write(mut stream: LlmStream) -> (String, Result<LlmUsage, Fa
 
 pub(crate) fn utterance(hint: LanguageHint) -> SttRequest {
     let audio: Vec<i16> = (0..8_000).map(|n| ((n * 37) % 4_000 - 2_000) as i16).collect();
-    SttRequest { call: None, audio: audio.into(), hint, speculative: false }
+    SttRequest { call: None, audio: audio.into(), hint, words: None, speculative: false }
 }
 
 pub(crate) fn clause(rate: u32) -> TtsRequest {

@@ -34,7 +34,7 @@ async fn an_utterance_is_recognised() {
     }
     fake.seen();
     let hint = LanguageHint::Fixed(Lang::Hi);
-    let request = SttRequest { call: None, audio: too_long(), hint, speculative: false };
+    let request = SttRequest { call: None, audio: too_long(), hint, words: None, speculative: false };
     assert_eq!(ears.transcribe(request).await.unwrap_err().kind, FaultKind::Refused);
     assert!(fake.seen().is_empty());
 }

@@ -76,7 +76,7 @@ async fn a_clause_is_spoken() {
 async fn what_it_cannot_do_is_not_sent() {
     let fake = Fake::start();
     let hint = LanguageHint::Fixed(Lang::Hi);
-    let request = SttRequest { call: None, audio: too_long(), hint, speculative: false };
+    let request = SttRequest { call: None, audio: too_long(), hint, words: None, speculative: false };
     let fault = ears(bhashini::stt, &at(&fake)).transcribe(request).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Refused);
     let request = TtsRequest { text: String::new(), ..clause(Lang::Hi, 8_000) };

@@ -43,7 +43,7 @@ async fn what_it_cannot_do_is_not_sent() {
             assert_eq!(fault.kind, FaultKind::Refused);
         }
         let hint = LanguageHint::Fixed(Lang::Hi);
-        let request = SttRequest { call: None, audio: too_long(), hint, speculative: false };
+        let request = SttRequest { call: None, audio: too_long(), hint, words: None, speculative: false };
         assert_eq!(ears.transcribe(request).await.unwrap_err().kind, FaultKind::Refused);
     }
     assert!(fake.seen().is_empty());

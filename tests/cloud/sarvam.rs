@@ -59,7 +59,7 @@ async fn what_it_cannot_do_is_not_sent() {
     for options in [json!({}), json!({"realtime": true})] {
         let ears = ears(sarvam::stt, &at(&fake, "saaras:v3", options));
         let hint = LanguageHint::Fixed(Lang::Hi);
-        let request = SttRequest { call: None, audio: too_long(), hint, speculative: false };
+        let request = SttRequest { call: None, audio: too_long(), hint, words: None, speculative: false };
         assert_eq!(ears.transcribe(request).await.unwrap_err().kind, FaultKind::Refused);
     }
     let voice = voice(sarvam::tts, &at(&fake, "bulbul:v3", json!({})));

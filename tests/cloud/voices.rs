@@ -63,7 +63,7 @@ pub(crate) fn too_long() -> Arc<[i16]> {
 }
 
 pub(crate) async fn hear(ears: &Arc<dyn Stt>, hint: LanguageHint) -> Result<SttText, Fault> {
-    ears.transcribe(SttRequest { call: None, audio: utterance(), hint, speculative: false }).await
+    ears.transcribe(SttRequest { call: None, audio: utterance(), hint, words: None, speculative: false }).await
 }
 
 pub(crate) fn clause(language: Lang, rate: u32) -> TtsRequest {

@@ -17,6 +17,11 @@ async fn lines_that_misbehave_end_their_own_call_only() {
     let (state, config) = (tempfile::tempdir().unwrap(), impatient_config());
     let daemon = Daemon::start(state.path(), config.path(), true, &[("VAANI_PRIVACY__TRANSCRIPTS", "true")]).await;
     join!(cut_in_mid_word(&daemon), stopped_in_mid_playback(&daemon), key_three(&daemon));
+    join!(
+        greeted(&daemon, "+914952345678", "", Lang::Ml, ("Kerala", "", "Kozhikode")),
+        greeted(&daemon, "+914952345678", "&state=TN", Lang::Ta, ("Kerala", "TN", "Kozhikode")),
+        greeted(&daemon, "+919876543210", "&state=Ruritania", Lang::Hi, ("", "Ruritania", "")),
+    );
     join!(silent(&daemon), noise(&daemon, Colour::Pink, -42.0), noise(&daemon, Colour::Keys, -30.0));
     let health = daemon.health().await;
     assert_eq!((&health["status"], &health["live_calls"]), (&"ok".into(), &0.into()), "{health:#}");
@@ -63,6 +68,28 @@ async fn key_three(daemon: &Daemon) {
                 assert_eq!((*language, source.as_str()), (Lang::Ta, "menu"));
             }
             Event::Said { language, .. } => assert_eq!(*language, Lang::Ta, "{facts:#?}"),
+            _ => {}
+        }
+    }
+    call.hang_up().await.unwrap();
+    daemon.ended(&sid).await;
+}
+
+/// The first greeting is in the language of the customer's state, or of the number's.
+async fn greeted(daemon: &Daemon, from: &str, record: &str, expected: Lang, known: (&str, &str, &str)) {
+    let mut options = daemon.call();
+    options.from = from.to_owned();
+    options.path = format!("/voice/incoming?agent=reminder{record}");
+    let call = daemon.dial(options).await.unwrap();
+    let sid = call.call_sid().to_owned();
+    let facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
+    for event in &facts {
+        match event {
+            Event::CallInitiated { concerns, .. } => {
+                assert_eq!((&*concerns.region, &*concerns.state, &*concerns.district), known);
+                assert_eq!(concerns.campaign, "reminder");
+            }
+            Event::Said { language, .. } => assert_eq!(*language, expected, "{facts:#?}"),
             _ => {}
         }
     }

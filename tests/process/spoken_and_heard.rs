@@ -55,7 +55,7 @@ fn every_language_is_understood_after_the_line_through_both_voices() {
             line.extend([0; 2_400]);
             let heard = convert(&line, 8_000, 16_000);
             let mut transcribe = |language: Option<&String>| {
-                let ask = Transcribe { language: language.cloned(), among: Vec::new(), plain: false };
+                let ask = Transcribe { language: language.cloned(), among: Vec::new(), prompt: None, plain: false };
                 match ear.ask(&Ask::Transcribe(ask), &heard).0 {
                     Tell::Transcript(transcript) => transcript,
                     other => panic!("{other:?}"),

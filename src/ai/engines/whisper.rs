@@ -59,7 +59,8 @@ impl Whisper {
 
     /// Recognition with the engine's own defaults: the yardstick of `vaani bench stt`.
     pub async fn transcribe_plain(&self, audio: Arc<[i16]>, language: Lang) -> Result<SttText, Fault> {
-        let ask = Transcribe { language: Some(language.tag().to_owned()), among: Vec::new(), plain: true };
+        let ask =
+            Transcribe { language: Some(language.tag().to_owned()), among: Vec::new(), prompt: None, plain: true };
         transcribe(&self.pool, &audio, ask, false, PLAIN_MAX).await
     }
 }
@@ -72,11 +73,11 @@ impl Stt for Whisper {
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
         let pool = self.pool.clone();
         async move {
-            let SttRequest { audio, hint, speculative, .. } = request;
+            let SttRequest { audio, hint, words, speculative, .. } = request;
             if let Some(text) = without_asking(&audio, &hint)? {
                 return Ok(text);
             }
-            transcribe(&pool, &audio, question(&hint), speculative, ENGINE_REQUEST_MAX).await
+            transcribe(&pool, &audio, question(&hint, words.as_deref()), speculative, ENGINE_REQUEST_MAX).await
         }
         .boxed()
     }
@@ -107,16 +108,20 @@ fn without_asking(audio: &[i16], hint: &LanguageHint) -> Result<Option<SttText>,
     }))
 }
 
-fn question(hint: &LanguageHint) -> Transcribe {
+fn question(hint: &LanguageHint, words: Option<&str>) -> Transcribe {
+    let prompt = words.map(str::to_owned);
     let tags = |languages: &[Lang]| languages.iter().map(|l| l.tag().to_owned()).collect();
     match hint {
         LanguageHint::Fixed(language) => {
-            Transcribe { language: Some(language.tag().to_owned()), among: Vec::new(), plain: false }
+            Transcribe { language: Some(language.tag().to_owned()), among: Vec::new(), prompt, plain: false }
         }
-        LanguageHint::Likely { expected, among } => {
-            Transcribe { language: Some(expected.tag().to_owned()), among: tags(&with(among, *expected)), plain: false }
-        }
-        LanguageHint::Open { among } => Transcribe { language: None, among: tags(among), plain: false },
+        LanguageHint::Likely { expected, among } => Transcribe {
+            language: Some(expected.tag().to_owned()),
+            among: tags(&with(among, *expected)),
+            prompt,
+            plain: false,
+        },
+        LanguageHint::Open { among } => Transcribe { language: None, among: tags(among), prompt, plain: false },
     }
 }
 

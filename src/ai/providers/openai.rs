@@ -163,7 +163,7 @@ impl Stt for Transcriptions {
             let lasts = sound::length(&request.audio, audio_max(&endpoint), &endpoint)?;
             let question = question(&request.hint, &endpoint)?;
             let path = endpoint.text("path").unwrap_or("audio/transcriptions");
-            let form = form(&endpoint, &request.audio, &question)?;
+            let form = form(&endpoint, &request.audio, &question, request.words.as_deref())?;
             let response = http::send(http::post(&http, &endpoint, path).multipart(form), &endpoint).await?;
             let json = http::json(response, &endpoint).await?;
             let text = json.get("text").and_then(Value::as_str);
@@ -208,7 +208,7 @@ fn named(told: &str) -> String {
     }
 }
 
-fn form(endpoint: &Endpoint, audio: &[i16], question: &Question) -> Result<Form, Fault> {
+fn form(endpoint: &Endpoint, audio: &[i16], question: &Question, words: Option<&str>) -> Result<Form, Fault> {
     let file = Part::bytes(sound::wav(audio)).file_name("audio.wav").mime_str("audio/wav");
     let file = file.map_err(|error| http::transport(endpoint, &error))?;
     let mut fields = Map::new();
@@ -216,6 +216,9 @@ fn form(endpoint: &Endpoint, audio: &[i16], question: &Question) -> Result<Form,
     fields.insert("response_format".into(), json!(endpoint.text("response_format").unwrap_or("json")));
     if let Some(code) = question.code {
         fields.insert("language".into(), json!(code));
+    }
+    if let Some(words) = words {
+        fields.insert("prompt".into(), json!(words));
     }
     endpoint.extend(&mut fields);
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -69,7 +69,7 @@ impl Stt for Ears {
             let codes = if realtime { SARVAM_REALTIME } else { SARVAM };
             let question = question(codes, &request.hint, &own)?;
             let heard = if realtime {
-                over_socket(&own, &question, &request.audio).await?
+                over_socket(&own, &question, request.words.as_deref(), &request.audio).await?
             } else {
                 over_http(&own, &http, &question, &request.audio).await?
             };
@@ -128,7 +128,12 @@ async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm:
 }
 
 /// The whole utterance at once, delimited by us: one utterance, one `transcript.final`.
-async fn over_socket(endpoint: &Endpoint, question: &Question, pcm: &[i16]) -> Result<Heard, Fault> {
+async fn over_socket(
+    endpoint: &Endpoint,
+    question: &Question,
+    words: Option<&str>,
+    pcm: &[i16],
+) -> Result<Heard, Fault> {
     let mut url = endpoint.socket_url("/speech-to-text-realtime/ws");
     url.query_pairs_mut()
         .append_pair("language_code", question.code.unwrap_or("auto"))
@@ -137,6 +142,9 @@ async fn over_socket(endpoint: &Endpoint, question: &Question, pcm: &[i16]) -> R
         .append_pair("endpointing", "manual")
         .append_pair("encoding", "linear16")
         .append_pair("sample_rate", "16000");
+    if let Some(words) = words {
+        url.query_pairs_mut().append_pair("prompt", words);
+    }
     endpoint.extend_query(&mut url);
     let event = |event: Value| Message::text(event.to_string());
     let pieces = pcm

@@ -7,6 +7,7 @@
 //! Absent on purpose: dialects of other languages; the catalogue's own lists (`dialogue` has those).
 
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 
@@ -36,6 +37,34 @@ impl Dialect {
     pub const fn language(self) -> Lang {
         Lang::Ml
     }
+
+    /// Words as its speakers say them, in Malayalam letters: primes a recogniser.
+    pub fn words(self) -> Arc<str> {
+        static ALL: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| {
+            Dialect::ALL.map(|dialect| {
+                let own = |(word, of, weight): &&(&str, Dialect, u8)| {
+                    *of == dialect && *weight >= 2 && !word.ends_with('*') && word.chars().all(|c| Lang::Ml.writes(c))
+                };
+                let words: Vec<_> = MARKERS.iter().filter(own).map(|(word, ..)| *word).collect();
+                words.join(", ").into()
+            })
+        });
+        Arc::clone(&ALL[self as usize])
+    }
+
+    /// What a language model is told of it: to understand the words, and to answer plainly.
+    pub fn style(self) -> String {
+        let place = match self {
+            Self::Travancore => "Travancore (southern Kerala)",
+            Self::Malabar => "Malabar (northern Kerala)",
+            Self::Cochin => "Cochin and Thrissur (central Kerala)",
+        };
+        format!(
+            "The caller speaks the Malayalam of {place}, with words such as {}. Understand them; answer in short, \
+             plain Malayalam that is at home there, without mocking the dialect.",
+            self.words()
+        )
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +90,12 @@ pub struct Guess {
 impl Guess {
     /// From what was said and where the caller lives; what was said weighs more when they differ.
     pub fn of(text: &str, place: &str) -> Option<Self> {
-        match (Self::of_text(text), Self::of_place(place)) {
+        Self::joined(Self::of_text(text), Self::of_place(place))
+    }
+
+    /// What was said, and what was known before.
+    pub fn joined(said: Option<Self>, known: Option<Self>) -> Option<Self> {
+        match (said, known) {
             (Some(said), Some(lives)) if said.dialect == lives.dialect => {
                 Some(Self { confidence: 1.0 - (1.0 - said.confidence) * (1.0 - lives.confidence), ..said })
             }
@@ -215,6 +249,16 @@ mod tests {
         }
         for phrase in STANDARD {
             assert_eq!(Guess::of_text(phrase), None, "{phrase}");
+        }
+    }
+
+    #[test]
+    fn recogniser_and_model_are_told_of_the_callers_own_words() {
+        for dialect in Dialect::ALL {
+            let words = dialect.words();
+            assert!(words.split(", ").count() >= 5, "{words}");
+            assert_eq!(Guess::of_text(&words).map(|g| g.dialect), Some(dialect), "{words}");
+            assert!(dialect.style().contains(&*words));
         }
     }
 

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 
+use super::dialect::Dialect;
 use super::ledger::{Booked, Outcome};
 use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
@@ -28,6 +29,9 @@ use crate::base::{CallId, Lang};
 pub struct Member {
     /// Names of voices mean something to the box's own engine only.
     pub on_box: bool,
+    /// May the language model be told of the caller's dialect? Small ones only understand the prompts
+    /// they were made for.
+    pub takes_style: bool,
     pub stt: Option<Arc<dyn Stt>>,
     pub llm: Option<Arc<dyn Llm>>,
     pub tts: Option<Arc<dyn Tts>>,
@@ -96,11 +100,12 @@ impl Stt for Router {
         NAME
     }
 
-    fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+    fn transcribe(&self, mut request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
         let router = self.clone();
         async move {
             let language = expected(&request.hint);
             let mut plan = router.planner.plan(Stage::Stt, language, request.call, request.speculative);
+            request.words = request.words.or_else(|| plan.dialect.map(Dialect::words));
             let ask = |member: &Member| member.stt.as_ref().map(|stt| stt.transcribe(request.clone()));
             match router.race(&mut plan, None, ask).await {
                 Ok((place, text, booked)) => {
@@ -249,6 +254,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
 
 struct Writing {
     request: LlmRequest,
+    dialect: Option<Dialect>,
     asked: usize,
     said: String,
     joiner: Option<Joiner>,
@@ -258,7 +264,13 @@ impl Streamed for Writing {
     type Event = LlmEvent;
 
     fn ask(&self, member: &Member) -> Option<LlmStream> {
-        member.llm.as_ref().map(|llm| llm.generate(self.request.clone()))
+        let mut request = self.request.clone();
+        let brief = request.messages.first_mut().filter(|m| m.role == Role::System && request.grammar.is_none());
+        if let (Some(dialect), Some(brief), true) = (self.dialect, brief, member.takes_style) {
+            brief.content.push('\n');
+            brief.content.push_str(&dialect.style());
+        }
+        member.llm.as_ref().map(|llm| llm.generate(request))
     }
 
     fn is_done(event: &LlmEvent) -> bool {
@@ -314,7 +326,8 @@ impl Llm for Router {
         let language = request.language.unwrap_or(Lang::En);
         let plan = self.planner.plan(Stage::Llm, language, request.call, request.speculative);
         let asked = request.messages.len();
-        streamed(self.clone(), plan, Writing { request, asked, said: String::new(), joiner: None })
+        let dialect = plan.dialect;
+        streamed(self.clone(), plan, Writing { request, dialect, asked, said: String::new(), joiner: None })
     }
 
     fn forget(&self, call: CallId) {

@@ -15,7 +15,7 @@ use super::race::{Place, Slot, Tried};
 use super::table::Table;
 use crate::ai::FaultKind;
 use crate::ai::stt::SttText;
-use crate::base::event::{Attempted, PassedOver, Routed, Stage};
+use crate::base::event::{Attempted, Concerns, PassedOver, Routed, Stage};
 use crate::base::{CallId, Clock, Lang};
 
 /// Calls whose facts are remembered; the oldest is forgotten.
@@ -33,15 +33,37 @@ pub struct CallFacts {
     pub tier: String,
     pub region: String,
     pub caller_state: String,
+    /// What the caller's district says of the dialect.
+    pub place: Option<Guess>,
     pub dialect: Option<Dialect>,
     /// Of the language, 0 to 1; unknown before the first turn.
     pub confidence: Option<f64>,
+}
+
+impl CallFacts {
+    /// What is known when a call begins. A customer's record knows better than a number.
+    pub fn of(concerns: &Concerns) -> Self {
+        let region = if concerns.state.is_empty() { &concerns.region } else { &concerns.state };
+        Self {
+            tenant: concerns.tenant.clone(),
+            campaign: concerns.campaign.clone(),
+            data_class: concerns.data_class.clone(),
+            tier: concerns.tier.clone(),
+            region: region.clone(),
+            caller_state: concerns.state.clone(),
+            place: Guess::of_place(&concerns.district),
+            dialect: Guess::of_place(&concerns.district).map(|guess| guess.dialect),
+            confidence: None,
+        }
+    }
 }
 
 /// One request on its way.
 pub(super) struct Plan {
     pub(super) stage: Stage,
     pub(super) language: Lang,
+    /// The caller's, if it is one of the language.
+    pub(super) dialect: Option<Dialect>,
     pub(super) call: Option<CallId>,
     pub(super) speculative: bool,
     pub(super) queue: VecDeque<Slot>,
@@ -228,6 +250,7 @@ impl Planner {
         Plan {
             stage,
             language,
+            dialect: known.dialect.filter(|dialect| dialect.language() == language),
             call,
             speculative,
             queue,
@@ -257,9 +280,11 @@ impl Planner {
         let facts = calls.entry(call).or_default();
         facts.confidence = Some(f64::from(text.language_confidence));
         if text.language == Lang::Ml
-            && let Some(guess) = Guess::of_text(&text.text)
+            && let Some(guess) = Guess::joined(Guess::of_text(&text.text), facts.place)
         {
             facts.dialect = Some(guess.dialect);
+            // A dialect once heard stays until another one is heard.
+            facts.place = Some(guess);
         }
     }
 

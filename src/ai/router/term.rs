@@ -17,14 +17,14 @@ pub(super) enum Term {
     Number(f64),
     Truth(bool),
     /// All hold.
-    And(Box<[Term]>),
+    And(Box<[Self]>),
     /// One holds.
-    Or(Box<[Term]>),
-    Not(Box<Term>),
-    Compare(Comparison, Box<[Term; 2]>),
-    In(Box<Term>, Box<[Term]>),
-    Part(Part, Box<[Term; 2]>),
-    Minus(Box<Term>),
+    Or(Box<[Self]>),
+    Not(Box<Self>),
+    Compare(Comparison, Box<[Self; 2]>),
+    In(Box<Self>, Box<[Self]>),
+    Part(Part, Box<[Self; 2]>),
+    Minus(Box<Self>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

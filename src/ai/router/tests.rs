@@ -9,12 +9,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{Deadlines, Member, Planner, Router, Table};
-use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Role};
+use super::dialect::Dialect;
+use super::{CallFacts, Deadlines, Member, Planner, Router, Table};
+use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Message, Role};
 use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
 use crate::ai::{Fault, FaultKind};
-use crate::base::event::Routed;
+use crate::base::event::{Concerns, Routed};
 use crate::base::{CallId, Clock, Lang};
 
 /// Answers each request with the next script: a word or a letter, `.` done, `-` silence for ever,
@@ -23,10 +24,13 @@ struct Scripted {
     name: &'static str,
     scripts: Mutex<VecDeque<&'static str>>,
     asked: Mutex<Vec<LlmRequest>>,
+    /// What recognition was primed with.
+    words: Mutex<Vec<Option<Arc<str>>>>,
 }
 
 fn scripted(name: &'static str, scripts: &[&'static str]) -> Arc<Scripted> {
-    Arc::new(Scripted { name, scripts: Mutex::new(scripts.iter().copied().collect()), asked: Mutex::default() })
+    let scripts = Mutex::new(scripts.iter().copied().collect());
+    Arc::new(Scripted { name, scripts, asked: Mutex::default(), words: Mutex::default() })
 }
 
 fn fault(name: &str, letter: char) -> Fault {
@@ -81,6 +85,7 @@ impl Stt for Scripted {
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
         let (name, script) = (self.name, self.next());
+        self.words.lock().unwrap().push(request.words.clone());
         async move {
             match script {
                 "w" => Ok(SttText {
@@ -138,7 +143,7 @@ fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
             )
         };
         let text = format!(
-            "residency: {{default: any}}\norder: cloud_first\nlanguages:\n  hi: {{priority_providers: [a, b]}}\nproviders:\n{}{}",
+            "residency: {{default: any}}\norder: cloud_first\nlanguages:\n  hi: {{priority_providers: [a, b]}}\n  ml: {{priority_providers: [a, b]}}\nproviders:\n{}{}",
             provider("a"),
             provider("b")
         );
@@ -157,7 +162,7 @@ fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
                 _ if on_box => a,
                 _ => return Member::default(),
             };
-            Member { on_box, stt: Some(who.clone()), llm: Some(who.clone()), tts: Some(who.clone()) }
+            Member { on_box, takes_style: true, stt: Some(who.clone()), llm: Some(who.clone()), tts: Some(who.clone()) }
         })
         .collect();
     let missing: BTreeMap<String, String> = if on_box {
@@ -234,6 +239,36 @@ async fn who_goes_on_knows_what_was_said_and_repeats_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn the_callers_dialect_reaches_recogniser_and_model() {
+    let (a, b) = (scripted("a", &["w", "w.", "w."]), scripted("b", &[]));
+    let bench = bench(&a, &b, false);
+    let call = CallId::new();
+    let concerns = Concerns { district: "Kozhikode".to_owned(), ..Concerns::default() };
+    bench.router.planner().know(call, CallFacts::of(&concerns));
+    let request = SttRequest {
+        call: Some(call),
+        audio: vec![0; 320].into(),
+        hint: LanguageHint::Fixed(Lang::Ml),
+        words: None,
+        speculative: false,
+    };
+    bench.router.transcribe(request).await.unwrap();
+    assert_eq!(a.words.lock().unwrap().as_slice(), [Some(Dialect::Malabar.words())]);
+    let brief = Message::new(Role::System, "You are Asha.");
+    for (language, told) in [(Lang::Ml, true), (Lang::Hi, false)] {
+        let request = LlmRequest {
+            call: Some(call),
+            language: Some(language),
+            messages: vec![brief.clone()],
+            ..llm_request(false, None)
+        };
+        written(&bench.router, request).await;
+        let asked = a.asked.lock().unwrap();
+        assert_eq!(asked.last().unwrap().messages[0].content.contains("Malabar"), told, "{language}");
+    }
+}
+
+#[tokio::test]
 async fn a_shaped_answer_comes_whole_from_one_model() {
     let (a, b) = (scripted("a", &["{xU"]), scripted("b", &["{yz}."]));
     let bench = bench(&a, &b, false);
@@ -269,6 +304,7 @@ async fn recognition_goes_to_the_next_and_an_engine_that_keeps_failing_is_left_a
         call: None,
         audio: vec![0; 320].into(),
         hint: LanguageHint::Fixed(Lang::Hi),
+        words: None,
         speculative: false,
     };
     let (a, b) = (scripted("a", &["U", "-", "B"]), scripted("b", &["w"; 5]));

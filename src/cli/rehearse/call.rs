@@ -200,6 +200,7 @@ impl Caller<'_> {
                 call: None,
                 audio: Arc::from(part),
                 hint: LanguageHint::Open { among: Lang::ALL.to_vec() },
+                words: None,
                 speculative: false,
             };
             let heard = self.ear.transcribe(request).await?;

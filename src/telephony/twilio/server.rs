@@ -203,6 +203,12 @@ impl Webhook {
         find(&self.query, "agent").filter(|agent| !agent.is_empty())
     }
 
+    /// Of the address the carrier was given for this number or call; it is covered by the signature.
+    fn place(&self, name: &str) -> Option<String> {
+        let plausible = |place: &&str| !place.is_empty() && place.len() <= 64 && !place.contains(char::is_control);
+        find(&self.query, name).filter(plausible).map(str::to_owned)
+    }
+
     fn announcement(&self) -> Result<Announcement, Answer> {
         let phone = |name| self.param(name).filter(|n| *n != ANONYMOUS).and_then(|n| n.parse().ok());
         let outbound = self.param("Direction").is_some_and(|direction| direction.starts_with("outbound"));
@@ -213,6 +219,8 @@ impl Webhook {
             from: phone("From"),
             to: phone("To"),
             agent: self.agent().map(str::to_owned),
+            state: self.place("state"),
+            district: self.place("district"),
         })
     }
 

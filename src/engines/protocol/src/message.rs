@@ -28,6 +28,9 @@ pub struct Transcribe {
     /// Languages to choose from, or (with `language`) to compare against for `language_confidence`;
     /// empty with a `language`: no detection at all.
     pub among: Vec<String>,
+    /// Text to prime the recogniser with, for models that are made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Run the engine with its own defaults (full 30 s context, its default threads and fallback),
     /// the yardstick of the benchmark.
     #[serde(default)]

@@ -30,6 +30,8 @@ pub(crate) struct Ear<'m> {
     model: &'m Model,
     state: WhisperState,
     threads: usize,
+    /// Tokens before the start of the text, from [`Ear::open`].
+    primed: usize,
     /// Made once, because whisper-rs leaks the language's name at each `set_language`.
     preparation: FullParams<'static, 'static>,
 }
@@ -67,7 +69,7 @@ impl<'m> Ear<'m> {
         preparation.set_n_threads(i32::try_from(threads).unwrap_or(1));
         // SAFETY: the callback touches nothing.
         unsafe { preparation.set_start_encoder_callback(Some(no_encoder)) };
-        Ok(Self { model, state, threads, preparation })
+        Ok(Self { model, state, threads, primed: 0, preparation })
     }
 
     /// Listens to one piece: spectrogram and encoder, the dear part.
@@ -81,8 +83,13 @@ impl<'m> Ear<'m> {
     }
 
     /// The probabilities at the start of the text. An English-only model knows one language.
-    pub(crate) fn open(&mut self, among: &[&Language]) -> Result<Opening, Fail> {
-        self.state.decode(&[self.model.special.start], 0, self.threads).map_err(engine)?;
+    /// `primer`: text that stands before it, see [`Model::primer`].
+    pub(crate) fn open(&mut self, among: &[&Language], primer: &[WhisperTokenId]) -> Result<Opening, Fail> {
+        if !primer.is_empty() {
+            self.state.decode(primer, 0, self.threads).map_err(engine)?;
+        }
+        self.primed = primer.len();
+        self.state.decode(&[self.model.special.start], self.primed, self.threads).map_err(engine)?;
         let logits = self.state.get_logits().map_err(engine)?;
         let at = |token: WhisperTokenId| usize::try_from(token).ok().and_then(|i| logits.get(i)).copied();
         let languages = if self.model.multilingual {
@@ -106,7 +113,7 @@ impl<'m> Ear<'m> {
         stop: &Stop,
     ) -> Result<Reading, Fail> {
         let model = self.model;
-        let mut past = 1;
+        let mut past = self.primed + 1;
         if let (true, Some(token)) = (model.multilingual, model.language_token(language)) {
             self.state.decode(&[token, model.special.transcribe], past, self.threads).map_err(engine)?;
             past += 2;
@@ -252,18 +259,30 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../models/starter/stt");
         let settings = serde_json::json!({"model": folder.join("vaani-starter-stt.bin")});
         whisper_rs::install_logging_hooks();
-        let model = Model::load(&serde_json::from_value(settings).unwrap()).unwrap();
+        let mut model = Model::load(&serde_json::from_value(settings).unwrap()).unwrap();
         let wave = std::fs::read(folder.join("eval/hi-40.wav")).unwrap();
         let samples: Vec<i16> =
             wave[44..].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).flat_map(|s| [s, s]).collect();
+        let words = Some("किस्त, ऋण, नमस्ते");
+        assert!(model.primer(words).is_empty(), "the starter model is not made for prompts");
+        model.takes_prompts = true;
+        let primer = model.primer(words);
+        assert_eq!(primer[0], model.special.before);
+        assert!(primer.len() > 4 && primer.len() <= model.text_most / 2);
+        let long = model.primer(Some(&"नमस्ते ".repeat(400))).len();
+        assert!((50..=model.text_most / 2).contains(&long), "the last words are kept: {long} of {}", model.text_most);
+        assert!(model.primer(None).is_empty() && model.primer(Some("\0")).is_empty());
         let mut ear = Ear::new(&model, 1).unwrap();
         ear.hear(&samples).unwrap();
         let hindi = model.language("hi-IN").unwrap();
         let stop = Stop::default();
-        let mut read = |script| {
-            ear.open(&[hindi]).unwrap();
+        let mut read_after = |primer: &[WhisperTokenId], script| {
+            ear.open(&[hindi], primer).unwrap();
             ear.write(hindi, script, samples.len(), &stop).unwrap().text
         };
+        let primed = read_after(&primer, None);
+        assert!(!primed.is_empty() && !Script::Devanagari.misses(&primed));
+        let mut read = |script| read_after(&[], script);
         let free = read(None);
         assert!(!free.is_empty() && !Script::Devanagari.misses(&free));
         for script in [Script::Devanagari, Script::Tamil, Script::Latin] {

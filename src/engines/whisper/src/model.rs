@@ -61,6 +61,9 @@ const NON_SPEECH: [&str; 48] = [
     "♪",
 ];
 
+/// Tokens of a prompt that are looked at.
+const PROMPT_TOKENS_MAX: usize = 1_024;
+
 pub(crate) struct Model {
     pub(crate) context: WhisperContext,
     pub(crate) languages: Vec<Language>,
@@ -71,6 +74,8 @@ pub(crate) struct Model {
     /// Tokens a text may have, the prompt included.
     pub(crate) text_most: usize,
     pub(crate) special: Special,
+    /// Is the model made for text before the sound?
+    pub(crate) takes_prompts: bool,
     /// Tokens that are never said, by number; all above `special.end` are not either.
     silent: Mask,
     /// The same with everything of other scripts on top.
@@ -89,6 +94,7 @@ pub(crate) struct Special {
     /// End of text. Ordinary tokens have smaller numbers.
     pub(crate) end: WhisperTokenId,
     pub(crate) start: WhisperTokenId,
+    pub(crate) before: WhisperTokenId,
     pub(crate) transcribe: WhisperTokenId,
     pub(crate) no_timestamps: WhisperTokenId,
     pub(crate) no_speech: WhisperTokenId,
@@ -111,6 +117,7 @@ impl Model {
         let special = Special {
             end: context.token_eot(),
             start: context.token_sot(),
+            before: context.token_prev(),
             transcribe: context.token_transcribe(),
             no_timestamps: context.token_not(),
             no_speech: context.token_nosp(),
@@ -133,6 +140,7 @@ impl Model {
         Ok(Self {
             languages,
             multilingual,
+            takes_prompts: particulars.initial_prompt.unwrap_or(true),
             context_least: settings.audio_ctx_min.clamp(clip::CONTEXT_STEP, context_most),
             context_most,
             text_most: usize::try_from(context.n_text_ctx()).unwrap_or(0),
@@ -146,6 +154,25 @@ impl Model {
 
     pub(crate) fn language(&self, tag: &str) -> Option<&Language> {
         self.languages.iter().find(|l| l.tag == tag)
+    }
+
+    /// The tokens that stand before the start of the text to prime it: the text's last ones, as many
+    /// as leave half of the room.
+    pub(crate) fn primer(&self, prompt: Option<&str>) -> Vec<WhisperTokenId> {
+        let Some(prompt) = prompt.filter(|p| self.takes_prompts && !p.is_empty() && !p.contains('\0')) else {
+            return Vec::new();
+        };
+        // The end counts most. A letter is up to two tokens.
+        let prompt = prompt.char_indices().rev().nth(PROMPT_TOKENS_MAX / 2 - 2).map_or(prompt, |(at, _)| &prompt[at..]);
+        // A prompt that cannot be tokenised is a hint lost, nothing more.
+        let tokens = self.context.tokenize(&format!(" {}", prompt.trim()), PROMPT_TOKENS_MAX).unwrap_or_default();
+        let most = (self.text_most / 2).saturating_sub(1);
+        let last = &tokens[tokens.len().saturating_sub(most)..];
+        if last.is_empty() {
+            Vec::new()
+        } else {
+            std::iter::once(self.special.before).chain(last.iter().copied()).collect()
+        }
     }
 
     pub(crate) fn language_token(&self, language: &Language) -> Option<WhisperTokenId> {

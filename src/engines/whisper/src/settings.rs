@@ -13,8 +13,10 @@ const THREADS_MAX: u32 = 64;
 /// The first bytes of a whisper.cpp model ("ggml", little endian).
 const MAGIC: [u8; 4] = *b"lmgg";
 /// What is known of models without a sidecar, by the start of their file name.
-const KNOWN: [(&str, Sidecar); 1] =
-    [("vaani-starter-stt", Sidecar { odia_token: Some(Cow::Borrowed("si")), audio_ctx_max: Some(512) })];
+const KNOWN: [(&str, Sidecar); 1] = [(
+    "vaani-starter-stt",
+    Sidecar { odia_token: Some(Cow::Borrowed("si")), audio_ctx_max: Some(512), initial_prompt: Some(false) },
+)];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +68,8 @@ fn auto() -> String {
 pub(crate) struct Sidecar {
     pub(crate) odia_token: Option<Cow<'static, str>>,
     pub(crate) audio_ctx_max: Option<usize>,
+    /// Whether text before the sound helps; models that were hardly trained with it write worse.
+    pub(crate) initial_prompt: Option<bool>,
 }
 
 impl Settings {
@@ -99,7 +103,9 @@ impl Settings {
         };
         let audio_ctx_max =
             Some(self.audio_ctx_max).filter(|n| *n > 0).or(beside.audio_ctx_max).or(known.audio_ctx_max);
-        Ok(Sidecar { odia_token: odia_token.filter(|t| t != "none" && !t.is_empty()), audio_ctx_max })
+        let initial_prompt = beside.initial_prompt.or(known.initial_prompt);
+        let odia_token = odia_token.filter(|t| t != "none" && !t.is_empty());
+        Ok(Sidecar { odia_token, audio_ctx_max, initial_prompt })
     }
 }
 

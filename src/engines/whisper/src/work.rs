@@ -49,7 +49,7 @@ impl<'m> Slot<'m> {
         let samples = vec![0; clip::RATE];
         self.ear.hear(&samples)?;
         let Some(language) = self.model.languages.first() else { return Ok(()) };
-        self.ear.open(&[language])?;
+        self.ear.open(&[language], &[])?;
         self.ear.write(language, None, samples.len(), &Default::default()).map(drop)
     }
 
@@ -68,6 +68,7 @@ impl<'m> Slot<'m> {
         let model = self.model;
         let samples = &job.work.samples;
         let wanted = Wanted::of(model, &job.work.ask)?;
+        let primer = model.primer(job.work.ask.prompt.as_deref());
         let mut heard = Heard::default();
         let mut decided: Option<(&Language, f32)> = None;
         if clip::audible(samples) {
@@ -79,7 +80,7 @@ impl<'m> Slot<'m> {
                 }
                 self.ear.hear(piece)?;
                 job.stop.check()?;
-                let opening = self.ear.open(&wanted.among)?;
+                let opening = self.ear.open(&wanted.among, &primer)?;
                 let (language, confidence) = decided.unwrap_or_else(|| wanted.decide(&opening.languages, piece.len()));
                 let reading = self.read(language, piece.len(), job)?;
                 let silent = opening.no_speech > NO_SPEECH && reading.mean_log < NO_SPEECH_MEAN_LOG;

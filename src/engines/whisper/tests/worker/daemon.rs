@@ -77,6 +77,7 @@ pub(crate) fn among(language: Option<&str>, among: &[&str]) -> Transcribe {
     Transcribe {
         language: language.map(str::to_owned),
         among: among.iter().map(|s| (*s).to_owned()).collect(),
+        prompt: None,
         plain: false,
     }
 }
