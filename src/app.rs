@@ -39,6 +39,7 @@ use crate::dialogue::shelf::Shelf;
 use crate::dialogue::speak;
 use crate::media::wav;
 use crate::ops::notify;
+use crate::store::callbacks::Callbacks;
 use crate::store::journal::{Journal, Writer};
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings};
@@ -123,6 +124,7 @@ impl App {
             None => kept_secret(&state.join("api-token"))?,
         };
         let phone_hash = KeyedHash::new(kept_secret(&state.join("hash-key"))?);
+        let callbacks = Callbacks::open(state)?;
         let (journal, writer) = Journal::open(state)?;
         close_lost_calls(&journal, clock).await?;
 
@@ -163,6 +165,13 @@ impl App {
             engines: engines.clone(),
             scripts: Arc::clone(&scripts),
             admission: Admission::new(settings.calls.max_calls.min(limits::CALLS_MAX)),
+            room: {
+                let planner = Arc::clone(&planner);
+                Arc::new(move |script, concerns, language| {
+                    planner.has_room(script.stages(), language, &CallFacts::of(concerns))
+                })
+            },
+            callbacks: callbacks.clone(),
             phone_hash,
             keep_words: settings.privacy.transcripts,
             observers: vec![
@@ -192,6 +201,7 @@ impl App {
             public.parse()?,
         );
         twilio.previous_auth_token = settings.twilio.previous_auth_token.clone();
+        twilio.spoken_busy = settings.calls.busy_line;
         twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
         let twilio = TwilioDeps {
             settings: twilio,
@@ -202,7 +212,16 @@ impl App {
             metrics: twilio_metrics,
         };
         let health = Arc::new(Parts { local, planner, journal, twilio_ready: settings.twilio.auth_token.is_some() });
-        let api = ApiDeps { registry: registry.clone(), metrics, health, engines, scripts, clock, token: api_token };
+        let api = ApiDeps {
+            registry: registry.clone(),
+            metrics,
+            health,
+            engines,
+            scripts,
+            callbacks,
+            clock,
+            token: api_token,
+        };
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
@@ -328,8 +347,14 @@ async fn render_ahead(scripts: Arc<Scripts>, tts: Arc<dyn Tts>, scope: Scope) {
     const KEYS: [&str; 6] =
         ["filler_moment", "reprompt_silence", "reprompt_unclear", "language_confirmed", "human_unavailable", "goodbye"];
     for script in scripts.all().filter(|s| !s.is_echo()) {
+        let is_default = scripts.get(None).is_some_and(|default| default.name() == script.name());
         for language in script.languages() {
             let mut lines: Vec<String> = vec![script.greeting(*language, false)];
+            if is_default {
+                // There will be no free engine when these are wanted.
+                lines.extend(["busy_line", "callback_noted", "action_failed"].map(|key| script.line(*language, key)));
+                lines.push(script.line(*language, "callback_offer").replace("{digit}", "1"));
+            }
             lines.extend(KEYS.iter().map(|key| script.line(*language, key)));
             for clause in lines.iter().flat_map(|line| crate::dialogue::clauses::split(line)) {
                 if scope.is_stopping() {

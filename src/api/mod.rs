@@ -2,6 +2,7 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+mod callbacks;
 mod health;
 pub mod metrics;
 mod problem;
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 pub use health::{Component, Health, HealthSource};
 pub use metrics::Metrics;
@@ -24,6 +25,7 @@ use crate::base::secret::Secret;
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
+use crate::store::callbacks::Callbacks;
 
 /// What the resources need.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub struct ApiDeps {
     pub health: Arc<dyn HealthSource>,
     pub engines: Engines,
     pub scripts: Arc<Scripts>,
+    pub callbacks: Callbacks,
     pub clock: Clock,
     pub token: Secret,
 }
@@ -40,6 +43,8 @@ pub struct ApiDeps {
 pub fn routes(deps: ApiDeps) -> Router {
     let private = Router::new()
         .route("/sessions", get(sessions::list))
+        .route("/api/callbacks", get(callbacks::list))
+        .route("/api/callbacks/{id}", delete(callbacks::done))
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))

@@ -32,6 +32,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not found", format!("{what}; it may have ended and been forgotten"))
     }
 
+    pub fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the box could not do it", detail)
+    }
+
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "request not understood", detail)
     }

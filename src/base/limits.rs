@@ -4,6 +4,12 @@ use std::time::Duration;
 
 /// Live calls a box takes before new ones are refused with a busy answer.
 pub const CALLS_MAX: usize = 2_000;
+/// Requests wait this long for an engine of the box, on the average: others are asked, if others may.
+pub const ENGINE_WAIT_ELSEWHERE: Duration = Duration::from_millis(500);
+/// The same: one more call would make all of them stutter, so it is not taken.
+pub const ENGINE_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Callers waiting to be called back.
+pub const CALLBACKS_MAX: usize = 10_000;
 /// Audio of one turn kept for recognition; longer speech is cut into a turn at this length.
 pub const TURN_AUDIO_MAX: Duration = Duration::from_secs(28);
 /// How far ahead of real time frames are sent to the carrier, so that `clear` stays cheap.

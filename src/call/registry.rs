@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -15,12 +16,13 @@ use tokio::sync::mpsc;
 use super::admission::{Admission, Place};
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
-use super::script::Scripts;
-use crate::base::event::{CallState, Direction, EndCause, Event, Record, Routed};
+use super::script::{Script, Scripts};
+use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, Moment, limits};
 use crate::dialogue::tags::Action;
+use crate::store::callbacks::{Callback, Callbacks};
 use crate::store::journal::Journal;
 use crate::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
 
@@ -72,6 +74,9 @@ struct Live {
     likely: Option<Lang>,
 }
 
+/// Do the engines have room for a call of this kind?
+pub type Room = Arc<dyn Fn(&Script, &Concerns, Lang) -> bool + Send + Sync>;
+
 pub struct Deps {
     pub clock: Clock,
     pub scope: Scope,
@@ -79,6 +84,8 @@ pub struct Deps {
     pub engines: Engines,
     pub scripts: Arc<Scripts>,
     pub admission: Admission,
+    pub room: Room,
+    pub callbacks: Callbacks,
     pub phone_hash: KeyedHash,
     pub keep_words: bool,
     pub observers: Vec<Observer>,
@@ -94,6 +101,11 @@ struct Inner {
 /// Cheap to clone; one for the daemon.
 #[derive(Clone)]
 pub struct Registry(Arc<Inner>);
+
+fn concerns(script: &Script, announcement: &Announcement) -> Concerns {
+    let Announcement { from, state, district, .. } = announcement;
+    script.concerns(from.as_ref(), state.as_deref(), district.as_deref())
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic while holding the lock leaves at worst a stale view, never a broken map.
@@ -275,12 +287,13 @@ impl Exchange for Registry {
             return Ok(*known);
         }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
+        let concerns = concerns(&script, &announcement);
+        let likely = script.first_language(&concerns);
         let place = deps.admission.enter()?;
-        let concerns = script.concerns(
-            announcement.from.as_ref(),
-            announcement.state.as_deref(),
-            announcement.district.as_deref(),
-        );
+        // With nobody else on the line there is nothing to wait for.
+        if deps.admission.live() > 1 && !(deps.room)(&script, &concerns, likely.unwrap_or(script.default_language())) {
+            return Err(Refusal::Overloaded);
+        }
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
@@ -308,7 +321,7 @@ impl Exchange for Registry {
             place: Some(place),
             announced: now,
             agent: announcement.agent.clone(),
-            likely: script.first_language(&concerns),
+            likely,
         };
         let recorder = self.recorder(call, &live);
         by_carrier.insert(announcement.carrier_call.clone(), call);
@@ -366,6 +379,37 @@ impl Exchange for Registry {
 
     fn menu(&self, agent: Option<&str>) -> Vec<Lang> {
         self.0.deps.scripts.get(agent).map(|s| s.menu().to_vec()).unwrap_or_default()
+    }
+
+    fn greeting_language(&self, announcement: &Announcement) -> Lang {
+        let Some(script) = self.0.deps.scripts.get(announcement.agent.as_deref()) else { return Lang::En };
+        script.first_language(&concerns(&script, announcement)).unwrap_or_else(|| script.default_language())
+    }
+
+    fn wants_callback(&self, announcement: Announcement, language: Lang) -> BoxFuture<'_, bool> {
+        let deps = &self.0.deps;
+        let script = deps.scripts.get(announcement.agent.as_deref());
+        let (Some(script), Some(phone)) = (script, announcement.from) else {
+            return Box::pin(std::future::ready(false));
+        };
+        let wish = Callback {
+            id: CallId::new(),
+            phone,
+            agent: script.name().to_owned(),
+            language,
+            asked_unix_ms: deps.clock.unix_ms(deps.clock.now()),
+        };
+        let callbacks = deps.callbacks.clone();
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || callbacks.want(wish)).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a wish to be called back could not be noted; the caller is told so");
+                    false
+                }
+                Err(_) => false,
+            }
+        })
     }
 }
 

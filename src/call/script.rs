@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::ai::llm::{LlmRequest, Message, Role};
 use crate::base::area::Area;
-use crate::base::event::Concerns;
+use crate::base::event::{Concerns, Stage};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits};
 use crate::dialogue::agent::{Agent, Mode, Opening};
@@ -85,6 +85,16 @@ impl Script {
             .into_iter()
             .find_map(|state| self.states.greeting_language(state))
             .and_then(|(first, fallback)| [first, fallback].into_iter().find(|language| self.speaks(*language)))
+    }
+
+    /// What a call of this agent needs done.
+    pub fn stages(&self) -> &'static [Stage] {
+        let ways = &self.agent.ways;
+        match (self.is_echo(), ways.choose || ways.free) {
+            (true, _) => &[],
+            (false, true) => &[Stage::Stt, Stage::Llm, Stage::Tts],
+            (false, false) => &[Stage::Stt, Stage::Tts],
+        }
     }
 
     pub fn is_echo(&self) -> bool {

@@ -113,6 +113,8 @@ pub struct TtsEngine {
 pub struct Calls {
     pub default_agent: String,
     pub max_calls: usize,
+    /// A caller who cannot be taken hears a line and may ask for a call back; else a busy tone.
+    pub busy_line: bool,
     pub max_duration: Duration,
     pub inactivity: Duration,
     /// How long live calls may go on after SIGTERM.
@@ -379,6 +381,7 @@ impl Calls {
             },
         );
         let max_calls = fields.whole("max_calls", 300, 1, most_calls);
+        let busy_line = fields.choice("when_busy", true, &[("line", true), ("tone", false)]);
         let max_seconds = fields.whole("max_seconds", seconds(CALL_MAX), 10, seconds(CALL_MAX));
         let given = fields.place("inactivity_seconds");
         let inactivity = fields.whole("inactivity_seconds", seconds(INACTIVITY_MAX), 5, seconds(CALL_MAX));
@@ -391,6 +394,7 @@ impl Calls {
         Self {
             default_agent,
             max_calls: max_calls as usize,
+            busy_line,
             max_duration: Duration::from_secs(max_seconds.into()),
             inactivity: Duration::from_secs(inactivity.min(max_seconds).into()),
             drain: Duration::from_secs(drain.into()),

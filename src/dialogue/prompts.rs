@@ -22,7 +22,7 @@ const fn line(key: &'static str, may: &'static [&'static str]) -> Line {
     Line { key, may, must: &[] }
 }
 
-const LINES: [Line; 33] = [
+const LINES: [Line; 35] = [
     line("greeting", &["name"]),
     line("greeting_inbound", &[]),
     line("ai_disclosure", &[]),
@@ -55,6 +55,8 @@ const LINES: [Line; 33] = [
     line("max_duration", &[]),
     line("inactivity_goodbye", &[]),
     line("busy_line", &[]),
+    Line { key: "callback_offer", may: &["digit"], must: &["digit"] },
+    line("callback_noted", &[]),
     line("draining", &[]),
 ];
 

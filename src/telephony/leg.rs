@@ -2,6 +2,7 @@
 //! Promise: audio is 8 kHz mono in order of arrival with the carrier's media time; after
 //! [`LegEvent::Closed`] nothing more comes. Absent on purpose: what is said, and why.
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::base::event::{CallState, Direction};
@@ -79,6 +80,8 @@ pub struct LegOffer {
 pub enum Refusal {
     #[error("the box is at its limit of live calls")]
     Full,
+    #[error("the engines have no room for another call")]
+    Overloaded,
     #[error("the box is stopping and takes no new calls")]
     Draining,
     #[error("no such call was announced, or it already has its media")]
@@ -97,4 +100,8 @@ pub trait Exchange: Send + Sync + 'static {
     fn carrier_state(&self, carrier_call: &str, state: CallState);
     /// Languages that the agent for `to` offers, in the order of its key menu; one or none: no menu.
     fn menu(&self, agent: Option<&str>) -> Vec<Lang>;
+    /// The language to speak to a caller in of whom nothing else is known.
+    fn greeting_language(&self, announcement: &Announcement) -> Lang;
+    /// Somebody who could not be taken wants to be called back; true once that is on the disk.
+    fn wants_callback(&self, announcement: Announcement, language: Lang) -> BoxFuture<'_, bool>;
 }

@@ -8,9 +8,10 @@ use tokio::time::sleep;
 use vaani::base::Lang;
 use vaani::base::event::{EndCause, Event, RepairKind};
 use vaani::media::noise::{Colour, Noise};
-use vaani::telephony::twilio::carrier::{Heard, Network, Side};
+use vaani::telephony::twilio::carrier::{DialError, Heard, Network, Side};
 
 use crate::support::{Daemon, impatient_config, question, root};
+use serde_json::Value;
 
 #[tokio::test]
 async fn lines_that_misbehave_end_their_own_call_only() {
@@ -26,6 +27,31 @@ async fn lines_that_misbehave_end_their_own_call_only() {
     let health = daemon.health().await;
     assert_eq!((&health["status"], &health["live_calls"]), (&"ok".into(), &0.into()), "{health:#}");
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_finds_no_line_hears_so_and_is_called_back_if_they_wish() {
+    let (state, config) = (tempfile::tempdir().unwrap(), impatient_config());
+    let one = [("VAANI_CALLS__MAX_CALLS", "1")];
+    let daemon = Daemon::start(state.path(), config.path(), true, &one).await;
+    let first = daemon.dial(daemon.call()).await.unwrap();
+    let second = daemon.dial(daemon.call().digit('1')).await.unwrap_err();
+    assert!(matches!(second, DialError::HungUp), "{second}");
+    let wishes = wishes(&daemon).await;
+    assert_eq!((wishes.len(), wishes[0]["phone"].as_str()), (1, Some("+919876543210")), "{wishes:?}");
+    let sid = first.call_sid().to_owned();
+    first.hang_up().await.unwrap();
+    daemon.ended(&sid).await;
+    daemon.stop().await;
+
+    // The list outlives the daemon.
+    let daemon = Daemon::start(state.path(), config.path(), false, &one).await;
+    assert_eq!(self::wishes(&daemon).await, wishes);
+    daemon.stop().await;
+}
+
+async fn wishes(daemon: &Daemon) -> Vec<Value> {
+    daemon.get("/api/callbacks").await.unwrap().json().await.unwrap()
 }
 
 async fn cut_in_mid_word(daemon: &Daemon) {

@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use vaani::base::event::CallState;
+use vaani::base::phone::Phone;
 use vaani::base::{CallId, Lang};
 use vaani::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
 
 pub(crate) struct Notes {
     languages: Vec<Lang>,
     pub(crate) refuse: Mutex<Option<Refusal>>,
+    pub(crate) callbacks: Mutex<Vec<(Phone, Lang)>>,
+    pub(crate) disk_full: AtomicBool,
     calls: Mutex<HashMap<String, CallId>>,
     pub(crate) announced: Mutex<Vec<Announcement>>,
     connected: Mutex<Vec<CallId>>,
@@ -24,6 +29,8 @@ impl Notes {
         let notes = Self {
             languages: languages.to_vec(),
             refuse: Mutex::default(),
+            callbacks: Mutex::default(),
+            disk_full: AtomicBool::new(false),
             calls: Mutex::default(),
             announced: Mutex::default(),
             connected: Mutex::default(),
@@ -63,5 +70,14 @@ impl Exchange for Notes {
 
     fn menu(&self, _: Option<&str>) -> Vec<Lang> {
         self.languages.clone()
+    }
+
+    fn greeting_language(&self, _: &Announcement) -> Lang {
+        self.languages.first().copied().unwrap_or(Lang::En)
+    }
+
+    fn wants_callback(&self, announcement: Announcement, language: Lang) -> BoxFuture<'_, bool> {
+        self.callbacks.lock().unwrap().push((announcement.from.unwrap(), language));
+        Box::pin(std::future::ready(!self.disk_full.load(Ordering::Relaxed)))
     }
 }

@@ -111,7 +111,7 @@ impl Stt for Router {
                 Ok((place, text, booked)) => {
                     let took = booked.took();
                     booked.answered(took);
-                    plan.answered_by(place);
+                    plan.answered_by(place, took);
                     router.planner.heard(&mut plan, place, &text);
                     router.planner.tell(plan);
                     Ok(text)
@@ -138,6 +138,8 @@ trait Streamed: Send + Sync + 'static {
     type Event: Send + 'static;
     fn ask(&self, member: &Member) -> Option<BoxStream<'static, Result<Self::Event, Fault>>>;
     fn is_done(event: &Self::Event) -> bool;
+    /// The engine's own time to its first piece, which the last event tells.
+    fn own_time(event: &Self::Event) -> Option<Duration>;
     /// Notes what goes out; `None` keeps the event back.
     fn pass(&mut self, event: Self::Event) -> Option<Self::Event>;
     /// The stream broke off: the request for the one who goes on.
@@ -185,7 +187,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                         Ok((place, (event, answer), booked)) => {
                             let took = booked.took();
                             booked.answered(took);
-                            open.answered_by(place);
+                            open.answered_by(place, took);
                             (place, answer, open.piece(place), Some(Ok(event)))
                         }
                         Err(lost) => {
@@ -212,6 +214,9 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                 Ok(event) if S::is_done(&event) => {
                     drop(answer);
                     if let Some(mut plan) = plan.take() {
+                        if let Some(own) = S::own_time(&event) {
+                            router.planner.waited(&plan, place, own);
+                        }
                         plan.cost_millipaise += stage.cost(&router.planner, place, &event);
                         router.planner.tell(plan);
                     }
@@ -275,6 +280,10 @@ impl Streamed for Writing {
 
     fn is_done(event: &LlmEvent) -> bool {
         matches!(event, LlmEvent::Done(_))
+    }
+
+    fn own_time(event: &LlmEvent) -> Option<Duration> {
+        if let LlmEvent::Done(usage) = event { Some(usage.first_token) } else { None }
     }
 
     fn pass(&mut self, event: LlmEvent) -> Option<LlmEvent> {
@@ -359,6 +368,10 @@ impl Streamed for Speaking {
 
     fn is_done(event: &TtsEvent) -> bool {
         matches!(event, TtsEvent::Done(_))
+    }
+
+    fn own_time(event: &TtsEvent) -> Option<Duration> {
+        if let TtsEvent::Done(usage) = event { Some(usage.first_audio) } else { None }
     }
 
     fn pass(&mut self, event: TtsEvent) -> Option<TtsEvent> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::breaker::Breaker;
 use super::decision::{Circuit, Standing};
+use super::load::Load;
 use super::quality::{Bucket, Quality};
 use crate::ai::{Fault, FaultKind};
 use crate::base::event::Stage;
@@ -46,6 +47,7 @@ struct Entry {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     in_flight: usize,
+    load: Load,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl Ledger {
             Standing {
                 circuit: entry.breaker.circuit(now),
                 rate_tokens: entry.bucket.as_ref().map(|b| b.left(now) as u32),
-                saturated: entry.concurrency.is_some_and(|most| entry.in_flight >= most),
+                saturated: entry.concurrency.is_some_and(|most| entry.in_flight >= most) || entry.load.is_behind(now),
                 p50: quality.and_then(Quality::median),
                 p95: quality.and_then(Quality::p95),
                 success_rate: quality.and_then(Quality::success),
@@ -115,6 +117,19 @@ impl Ledger {
             }
             entry.quality.entry((stage, language)).or_default().failed();
         }
+    }
+
+    /// A request to an engine of the box waited so long before it was begun with.
+    pub(super) fn waited(&self, place: usize, wait: Duration) {
+        let now = self.clock.now();
+        if let Some(entry) = self.entries().get_mut(place).filter(|entry| entry.supervised) {
+            entry.load.waited(now, wait);
+        }
+    }
+
+    pub(super) fn is_full(&self, place: usize) -> bool {
+        let now = self.clock.now();
+        self.entries().get(place).is_some_and(|entry| entry.load.is_full(now))
     }
 
     /// A probe reached the candidate's host.
@@ -174,11 +189,15 @@ impl Booked {
     pub(super) fn failed(mut self, fault: &Fault) {
         self.open = false;
         let key = (self.stage, self.language);
+        let took = self.took();
         self.ledger.with(&self, |entry, now| {
             if !entry.supervised {
                 entry.breaker.failed(now, fault.kind, fault.retry_after);
             }
             entry.in_flight = entry.in_flight.saturating_sub(1);
+            if entry.supervised && matches!(fault.kind, FaultKind::Deadline | FaultKind::Overloaded) {
+                entry.load.waited(now, took);
+            }
             if fault.kind != FaultKind::Refused {
                 entry.quality.entry(key).or_default().failed();
             }

@@ -18,6 +18,7 @@ pub mod facts;
 pub mod file;
 mod known;
 mod ledger;
+mod load;
 mod offline;
 mod overlap;
 pub mod plan;

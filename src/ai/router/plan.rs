@@ -70,14 +70,17 @@ pub(super) struct Plan {
     pub(super) tried: Vec<Tried>,
     pub(super) cost_millipaise: u64,
     answered: Option<Place>,
+    /// From the request to its first useful piece.
+    first_after: Duration,
     pieces: Vec<Duration>,
     supervised: Vec<bool>,
     decision: Decision,
 }
 
 impl Plan {
-    pub(super) fn answered_by(&mut self, place: Place) {
+    pub(super) fn answered_by(&mut self, place: Place, after: Duration) {
         self.answered = Some(place);
+        self.first_after = after;
     }
 
     /// The longest pause between two pieces of its answer.
@@ -196,6 +199,14 @@ impl Planner {
         decision
     }
 
+    /// May a new call begin? Not if one of its stages would wait for an engine that is behind already.
+    pub fn has_room(&self, stages: &[Stage], language: Lang, known: &CallFacts) -> bool {
+        stages.iter().all(|stage| {
+            let decision = self.consider(*stage, language, known);
+            decision.attempts.first().is_none_or(|first| !self.ledger.is_full(first.index()))
+        })
+    }
+
     fn facts(&self, stage: Stage, language: Lang, known: &CallFacts) -> Facts {
         let mut facts = Facts::new(stage, language).from_region(&known.region).from_state(&known.caller_state);
         facts.dialect = known.dialect;
@@ -257,6 +268,7 @@ impl Planner {
             tried: Vec::new(),
             cost_millipaise: 0,
             answered: None,
+            first_after: Duration::ZERO,
             pieces: candidates.iter().map(|c| c.provider.deadlines.piece).collect(),
             supervised: candidates.iter().map(|c| c.provider.kind == Kind::Local).collect(),
             decision,
@@ -269,8 +281,14 @@ impl Planner {
             && plan.queue.iter().any(|s| Some(s.place) != plan.queue.front().map(|f| f.place))
     }
 
+    /// What the engine says of its own time tells how long the request waited for it.
+    pub(super) fn waited(&self, plan: &Plan, place: Place, own: Duration) {
+        self.ledger.waited(place, plan.first_after.saturating_sub(own));
+    }
+
     /// A recognised turn: its cost, and what it tells of the call.
     pub(super) fn heard(&self, plan: &mut Plan, place: Place, text: &SttText) {
+        self.waited(plan, place, text.took);
         plan.cost_millipaise += self.cost(place, &Used { audio: text.audio, ..Used::default() });
         let Some(call) = plan.call.filter(|_| !text.text.is_empty()) else { return };
         let mut calls = lock(&self.calls);

@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
 use super::dialect::Dialect;
-use super::{CallFacts, Deadlines, Member, Planner, Router, Table};
+use super::{CallFacts, Candidate, Deadlines, Kind, Member, Planner, Router, Table};
 use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, LlmUsage, Message, Role};
 use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
 use crate::ai::{Fault, FaultKind};
-use crate::base::event::{Concerns, Routed};
+use crate::base::event::{Concerns, Routed, Stage};
 use crate::base::{CallId, Clock, Lang};
 
 /// Answers each request with the next script: a word or a letter, `.` done, `-` silence for ever,
@@ -236,6 +236,30 @@ async fn who_goes_on_knows_what_was_said_and_repeats_nothing_of_it() {
     let tried: Vec<_> = told[0].tried.iter().map(|t| format!("{} {}", t.candidate, t.outcome)).collect();
     assert_eq!(tried, ["a/m answered", "a/m broke_off", "b/m answered"]);
     assert_eq!(told[0].answered_by.as_deref(), Some("b/m"));
+}
+
+#[tokio::test]
+async fn a_call_is_not_taken_when_engines_are_behind_and_nobody_else_may_help() {
+    for (residency, room) in [("local_only", false), ("any", true)] {
+        let text = format!(
+            "residency: {{default: {residency}}}\nproviders:\n  far:\n    kind: openai\n    base_url: http://127.0.0.1:9/\n    \
+             residency: abroad\n    auth: {{style: none}}\n    models:\n      m: {{capabilities: [stt, llm, tts]}}\n"
+        );
+        let table = Table::from_text(&text).unwrap().0;
+        let local = |c: &Candidate| c.serves(Stage::Tts) && c.provider.kind == Kind::Local;
+        let local = table.candidates().iter().position(local).unwrap();
+        let planner = Planner::new(table, BTreeMap::new(), Clock::system(), Arc::new(|_, _| ()));
+        let (stages, nothing) = ([Stage::Stt, Stage::Tts], CallFacts::default());
+        assert!(planner.has_room(&stages, Lang::Hi, &nothing));
+        for _ in 0..20 {
+            planner.ledger.waited(local, Duration::from_secs(3));
+        }
+        assert_eq!(planner.has_room(&stages, Lang::Hi, &nothing), room, "{residency}");
+        assert!(planner.has_room(&[Stage::Stt], Lang::Hi, &nothing), "recognition is not behind");
+        // Live calls still wait for the box's own engine if nobody else may be asked.
+        let first = planner.consider(Stage::Tts, Lang::Hi, &nothing).attempts[0];
+        assert_eq!(first.index() == local, !room, "{residency}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! Promise: nothing starts without a signature that holds and no audio flows without a token minted
 //! for that very call. Absent on purpose: dialling out and hanging up through REST.
 
+mod busy;
 pub mod carrier;
 pub mod machine;
 pub mod prompts;

@@ -1,5 +1,5 @@
 //! The few lines that are spoken before our own socket is open: the language menu, its
-//! confirmation, and the apology of a box that is full. They are files the carrier fetches.
+//! confirmation, and what a box that is full says. They are files the carrier fetches.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -11,7 +11,19 @@ use crate::telephony::public_url::PublicUrl;
 /// Keys of the message catalogues.
 pub const MENU: &str = "language_menu";
 pub const CONFIRMED: &str = "language_confirmed";
-pub const BUSY: &str = "apology_error";
+pub const BUSY: &str = "busy_line";
+pub const CALLBACK_OFFER: &str = "callback_offer";
+pub const CALLBACK_NOTED: &str = "callback_noted";
+pub const CALLBACK_FAILED: &str = "action_failed";
+/// Every line that may be fetched, and whether it names a key.
+const ALL: [(&str, bool); 6] = [
+    (MENU, true),
+    (CONFIRMED, false),
+    (BUSY, false),
+    (CALLBACK_OFFER, true),
+    (CALLBACK_NOTED, false),
+    (CALLBACK_FAILED, false),
+];
 
 /// The box's own voice for these lines; `app` implements it with speech synthesis.
 pub trait PromptSource: Send + Sync + 'static {
@@ -53,7 +65,7 @@ impl Prompt {
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(".wav")?.split('.');
         let key = parts.next()?;
-        let key = [MENU, CONFIRMED, BUSY].into_iter().find(|known| *known == key)?;
+        let (key, names_key) = ALL.into_iter().find(|(known, _)| *known == key)?;
         let tag = parts.next()?;
         let lang = Lang::ALL.into_iter().find(|lang| lang.tag() == tag)?;
         let digit = match parts.next() {
@@ -61,7 +73,7 @@ impl Prompt {
             Some("star") => Some('*'),
             Some(digit) => Some(digit.parse::<char>().ok().filter(char::is_ascii_digit)?),
         };
-        ((key == MENU) == digit.is_some() && parts.next().is_none()).then_some(Self { key, lang, digit })
+        (names_key == digit.is_some() && parts.next().is_none()).then_some(Self { key, lang, digit })
     }
 
     /// How the carrier is told to say this line; `None` where nobody can.
@@ -91,9 +103,14 @@ mod tests {
     #[test]
     fn names_are_those_of_lines_that_exist() {
         for lang in Lang::ALL {
-            for (key, digit) in
-                [(MENU, Some('1')), (MENU, Some('*')), (MENU, Some('0')), (CONFIRMED, None), (BUSY, None)]
-            {
+            for (key, digit) in [
+                (MENU, Some('1')),
+                (MENU, Some('*')),
+                (MENU, Some('0')),
+                (CONFIRMED, None),
+                (BUSY, None),
+                (CALLBACK_OFFER, Some('1')),
+            ] {
                 let prompt = Prompt { key, lang, digit };
                 assert_eq!(Prompt::parse(&prompt.file()), Some(prompt));
             }

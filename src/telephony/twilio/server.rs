@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tracing::{debug, error, info, warn};
 
+use super::busy;
 use super::prompts::{self, Prompt, PromptSource};
 use super::socket;
 use super::tokens::{Ticket, Tokens};
@@ -26,7 +27,7 @@ use crate::base::event::{CallState, Direction};
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, limits};
-use crate::telephony::leg::{Announcement, Exchange, Refusal};
+use crate::telephony::leg::{Announcement, Exchange};
 use crate::telephony::public_url::PublicUrl;
 use crate::telephony::signature::{self, Fault, Keys, Presented};
 
@@ -123,6 +124,7 @@ pub fn routes(deps: TwilioDeps) -> Router {
     Router::new()
         .route("/voice/incoming", get(incoming).post(incoming))
         .route("/voice/language-selected", get(language_selected).post(language_selected))
+        .route("/voice/callback", get(busy::callback).post(busy::callback))
         .route("/voice/after-stream", get(after_stream).post(after_stream))
         .route("/voice/prompt/{name}", get(prompt))
         .route("/webhook/twilio", get(generic).post(generic))
@@ -134,7 +136,7 @@ pub fn routes(deps: TwilioDeps) -> Router {
 type Pairs = Vec<(String, String)>;
 
 /// What a webhook is told. Small, so that it can be an error as well.
-enum Answer {
+pub(super) enum Answer {
     Plain(StatusCode, &'static str),
     Document(String),
 }
@@ -149,7 +151,7 @@ impl IntoResponse for Answer {
 }
 
 /// A request whose signature held.
-struct Webhook {
+pub(super) struct Webhook {
     query: Pairs,
     /// The carrier's parameters: of the form, or of the query if it was a GET.
     params: Pairs,
@@ -157,7 +159,7 @@ struct Webhook {
 
 impl Webhook {
     /// Reads and checks; the error is the answer.
-    async fn receive(shared: &Shared, request: Request) -> Result<Self, Answer> {
+    pub(super) async fn receive(shared: &Shared, request: Request) -> Result<Self, Answer> {
         let (parts, body) = request.into_parts();
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         if !shared.deps.settings.keys.is_configured() {
@@ -190,8 +192,13 @@ impl Webhook {
         Ok(Self { query, params })
     }
 
-    fn param(&self, name: &str) -> Option<&str> {
+    pub(super) fn param(&self, name: &str) -> Option<&str> {
         find(&self.params, name)
+    }
+
+    /// Of the address that we or the console's owner gave; it is covered by the signature.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        find(&self.query, name)
     }
 
     fn carrier_call(&self) -> Result<&str, Answer> {
@@ -199,7 +206,7 @@ impl Webhook {
         self.param("CallSid").filter(plausible).ok_or_else(|| plain(StatusCode::BAD_REQUEST, "CallSid is missing"))
     }
 
-    fn agent(&self) -> Option<&str> {
+    pub(super) fn agent(&self) -> Option<&str> {
         find(&self.query, "agent").filter(|agent| !agent.is_empty())
     }
 
@@ -209,7 +216,7 @@ impl Webhook {
         find(&self.query, name).filter(plausible).map(str::to_owned)
     }
 
-    fn announcement(&self) -> Result<Announcement, Answer> {
+    pub(super) fn announcement(&self) -> Result<Announcement, Answer> {
         let phone = |name| self.param(name).filter(|n| *n != ANONYMOUS).and_then(|n| n.parse().ok());
         let outbound = self.param("Direction").is_some_and(|direction| direction.starts_with("outbound"));
         Ok(Announcement {
@@ -389,18 +396,6 @@ impl Shared {
         })
     }
 
-    fn refuse(&self, refusal: Refusal, webhook: &Webhook) -> Answer {
-        let busy = matches!(refusal, Refusal::Full | Refusal::Draining);
-        if busy && self.deps.settings.spoken_busy {
-            let lang = self.deps.exchange.menu(webhook.agent()).first().copied().unwrap_or(Lang::En);
-            let apology = Prompt { key: prompts::BUSY, lang, digit: None };
-            if let Some(verb) = apology.verb(&self.deps.settings.public_base_url, self.deps.prompts.as_ref()) {
-                return document(&[verb, Verb::Hangup]);
-            }
-        }
-        document(&[Verb::Reject { busy }])
-    }
-
     /// The menu. Without an answer the carrier goes on to the redirect, which comes back here once.
     fn ask(&self, webhook: &Webhook, menu: &[Lang], attempt: u32) -> Answer {
         let base = &self.deps.settings.public_base_url;
@@ -529,7 +524,7 @@ fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-fn document(verbs: &[Verb]) -> Answer {
+pub(super) fn document(verbs: &[Verb]) -> Answer {
     Answer::Document(twiml::print(verbs))
 }
 

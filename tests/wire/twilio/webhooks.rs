@@ -196,7 +196,29 @@ async fn refused_calls_hear_a_busy_tone_or_an_apology() {
     let polite = Setup { languages: &[Lang::Hi], spoken_busy: true, ..Setup::default() }.start().await;
     *polite.exchange.refuse.lock().unwrap() = Some(Refusal::Full);
     let (_, twiml) = polite.post("/voice/incoming", &polite.form()).await;
-    assert!(twiml.contains("/voice/prompt/apology_error.hi-IN.wav</Play><Hangup/></Response>"), "{twiml}");
+    for part in [
+        "/voice/prompt/busy_line.hi-IN.wav</Play>",
+        "/voice/prompt/callback_offer.hi-IN.1.wav</Play></Gather><Hangup/>",
+    ] {
+        assert!(twiml.contains(part), "{part} in {twiml}");
+    }
+    // Whoever does not say from where hears the line only.
+    let mut withheld = polite.form();
+    withheld.iter_mut().filter(|(name, _)| name == "From").for_each(|(_, value)| "+266696687".clone_into(value));
+    let (_, twiml) = polite.post("/voice/incoming", &withheld).await;
+    assert!(twiml.contains("busy_line.hi-IN.wav</Play><Hangup/></Response>"), "{twiml}");
+
+    let callback = "/voice/callback?lang=hi-IN";
+    for (digit, disk_full, line) in [("1", false, "callback_noted"), ("1", true, "action_failed")] {
+        polite.exchange.disk_full.store(disk_full, std::sync::atomic::Ordering::Relaxed);
+        let mut form = polite.form();
+        form.push(("Digits".to_owned(), digit.to_owned()));
+        let (_, twiml) = polite.post(callback, &form).await;
+        assert!(twiml.contains(&format!("/voice/prompt/{line}.hi-IN.wav</Play><Hangup/>")), "{twiml}");
+    }
+    let (_, twiml) = polite.post(callback, &polite.form()).await;
+    assert!(twiml.ends_with("<Response><Hangup/></Response>"), "{twiml}");
+    assert_eq!(polite.exchange.callbacks.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
