@@ -20,5 +20,4 @@ mod elevenlabs;
 mod generic;
 mod openai;
 mod sarvam;
-mod sdk_check;
-mod sdk_speech;
+mod sdks;
