@@ -1,9 +1,11 @@
-//! The contract of speech recognition: one utterance in, one text out.
+//! The contract of speech recognition: one utterance in, one text out; where an engine can, the utterance
+//! goes in while it is spoken.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Fault;
 use crate::base::{CallId, Lang};
@@ -47,8 +49,51 @@ pub struct SttText {
     pub provider: String,
 }
 
+/// An utterance that has begun.
+#[derive(Clone, Debug)]
+pub struct SttOpening {
+    pub call: Option<CallId>,
+    /// 16 kHz mono, so far.
+    pub audio: Arc<[i16]>,
+    pub hint: LanguageHint,
+    pub words: Option<Arc<str>>,
+}
+
+/// Recognition while the caller speaks.
+pub struct Listening {
+    /// 16 kHz mono, in order; dropping it is the end of the utterance.
+    pub sound: mpsc::Sender<Vec<i16>>,
+    /// Carries the sound. To be polled until it ends; dropping it cancels everything.
+    pub pump: BoxFuture<'static, ()>,
+    pub answer: Awaited,
+}
+
+/// What will come of it once the sound has ended.
+#[derive(Debug)]
+pub struct Awaited {
+    /// Whose it is, for the one who chose: see [`Stt::finish`].
+    pub by: usize,
+    pub answer: oneshot::Receiver<Result<SttText, Fault>>,
+}
+
 /// A recogniser. Dropping the future cancels the request.
 pub trait Stt: Send + Sync {
     fn id(&self) -> &str;
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>>;
+
+    /// May [`Stt::listen`] ever be of use?
+    fn listens(&self) -> bool {
+        false
+    }
+
+    /// Begins to recognise before the utterance is whole, if it can.
+    fn listen(&self, _: SttOpening) -> Option<Listening> {
+        None
+    }
+
+    /// The same as `transcribe` for an utterance that was listened to; `request` has it whole, for
+    /// when listening failed.
+    fn finish(&self, request: SttRequest, _: Awaited) -> BoxFuture<'static, Result<SttText, Fault>> {
+        self.transcribe(request)
+    }
 }

@@ -8,6 +8,9 @@ pub const CALLS_MAX: usize = 2_000;
 pub const ENGINE_WAIT_ELSEWHERE: Duration = Duration::from_millis(500);
 /// The same: one more call would make all of them stutter, so it is not taken.
 pub const ENGINE_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Pieces of a caller's sound on their way to a recogniser that hears it live; one that is so far
+/// behind gets the utterance whole instead.
+pub const LIVE_SOUND_QUEUE: usize = 256;
 /// Callers waiting to be called back.
 pub const CALLBACKS_MAX: usize = 10_000;
 /// Audio of one turn kept for recognition; longer speech is cut into a turn at this length.

@@ -17,7 +17,7 @@ use super::machine::{Input, Machine, Output};
 use super::registry::{CallRecorder, Control};
 use super::script::Script;
 use crate::ai::llm::Llm;
-use crate::ai::stt::Stt;
+use crate::ai::stt::{Awaited, Listening, Stt};
 use crate::ai::tts::Tts;
 use crate::base::event::{CallState, EndCause, Event};
 use crate::base::{AskId, CallId, Clock, Lang, Moment};
@@ -76,9 +76,19 @@ pub struct Drive {
     pub recorder: CallRecorder,
 }
 
+#[derive(Default)]
 struct Running {
     asks: HashMap<AskId, AbortHandle>,
+    /// What is recognised while the caller speaks.
+    live: HashMap<AskId, Live>,
+    pumps: HashMap<AskId, AbortHandle>,
     answers: SelectAll<BoxStream<'static, Input>>,
+}
+
+/// An utterance somebody listens to.
+struct Live {
+    sound: mpsc::Sender<Vec<i16>>,
+    answer: Awaited,
 }
 
 /// What draining the machine's outputs came to.
@@ -99,7 +109,7 @@ impl Drive {
                 Some(chosen) => Machine::new(self.call, script, Some(chosen), Sense::Voice, now),
                 None => Machine::greeting_in(self.call, script, self.likely, Sense::Voice, now),
             }
-            .map(|m| Mind::Talk(Box::new(m)))
+            .map(|m| Mind::Talk(Box::new(m.with_live_recognition(self.engines.stt.listens()))))
         };
         let mut mind = match mind {
             Ok(mind) => mind,
@@ -110,7 +120,7 @@ impl Drive {
                 return;
             }
         };
-        let mut running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+        let mut running = Running::default();
         let mut apologised = false;
         let sleep = tokio::time::sleep_until(self.clock.instant(now).into());
         tokio::pin!(sleep);
@@ -140,7 +150,7 @@ impl Drive {
             let now = self.clock.now();
             if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
                 tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
-                running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+                running = Running::default();
                 if apologised {
                     drop(self.commands.send(LegCommand::Hangup).await);
                     self.recorder.ended_unexpectedly(EndCause::InternalError).await;
@@ -174,8 +184,25 @@ impl Drive {
                         tracing::debug!(call = %self.call, "leg is behind; a frame was dropped");
                     }
                 }
+                Output::Listen { ask, opening } => {
+                    if let Some(listening) = self.engines.stt.listen(opening) {
+                        running.listen(ask, listening);
+                    }
+                }
+                Output::Sound { ask, pcm } => {
+                    // Who is too slow, or gone, gets the utterance whole.
+                    if running.live.get(&ask).is_some_and(|live| live.sound.try_send(pcm).is_err()) {
+                        running.stop(ask);
+                    }
+                }
                 Output::Stt { ask, request } => {
-                    let answer = self.engines.stt.transcribe(request);
+                    let answer = match running.live.remove(&ask) {
+                        Some(live) => {
+                            drop(live.sound);
+                            self.engines.stt.finish(request, live.answer)
+                        }
+                        None => self.engines.stt.transcribe(request),
+                    };
                     running.add(ask, answer.map(move |result| Input::Stt { ask, result }).into_stream().boxed());
                 }
                 Output::Llm { ask, request } => {
@@ -191,9 +218,7 @@ impl Drive {
                     running.add(ask, recorded.map(move |done| Input::Acted { ask, done }).into_stream().boxed());
                 }
                 Output::Cancel(ask) => {
-                    if let Some(handle) = running.asks.remove(&ask) {
-                        handle.abort();
-                    }
+                    running.stop(ask);
                 }
                 Output::Fact(event @ Event::CallEnded { .. }) => self.recorder.end(event).await,
                 Output::Fact(event) => self.recorder.fact(event),
@@ -205,6 +230,24 @@ impl Drive {
 }
 
 impl Running {
+    /// The sound is carried as long as the call's task lives, or until it is stopped.
+    fn listen(&mut self, ask: AskId, listening: Listening) {
+        let Listening { sound, pump, answer } = listening;
+        self.live.insert(ask, Live { sound, answer });
+        let carried = pump.into_stream().filter_map(|()| std::future::ready(None));
+        let (carried, handle) = abortable(carried);
+        self.pumps.retain(|_, h| !h.is_aborted());
+        self.pumps.insert(ask, handle);
+        self.answers.push(carried.boxed());
+    }
+
+    fn stop(&mut self, ask: AskId) {
+        self.live.remove(&ask);
+        for handle in [self.pumps.remove(&ask), self.asks.remove(&ask)].into_iter().flatten() {
+            handle.abort();
+        }
+    }
+
     fn add(&mut self, ask: AskId, stream: BoxStream<'static, Input>) {
         let (stream, handle) = abortable(stream);
         self.asks.retain(|_, h| !h.is_aborted());

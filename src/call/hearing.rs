@@ -168,6 +168,20 @@ impl Hearing {
         Arc::from(&self.turn[..keep])
     }
 
+    /// The sound of the turn up to now.
+    pub fn turn_so_far(&self) -> Arc<[i16]> {
+        Arc::from(&self.turn[..])
+    }
+
+    /// The sound of the turn since it was so many samples long.
+    pub fn turn_since(&self, samples: usize) -> &[i16] {
+        self.turn.get(samples..).unwrap_or_default()
+    }
+
+    pub fn turn_samples(&self) -> usize {
+        self.turn.len()
+    }
+
     /// How long ago, on the line's clock, `at_ms` was.
     pub const fn ago(&self, at_ms: u64) -> Duration {
         Duration::from_millis(self.line_ms.saturating_sub(at_ms))

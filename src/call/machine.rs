@@ -18,7 +18,7 @@ use super::script::Script;
 use super::turns::{Answer, Draft, Entry};
 use crate::ai::Fault;
 use crate::ai::llm::{LlmEvent, LlmRequest};
-use crate::ai::stt::{SttRequest, SttText};
+use crate::ai::stt::{SttOpening, SttRequest, SttText};
 use crate::ai::tts::{TtsEvent, TtsRequest};
 use crate::base::audio::LINE_RATE;
 use crate::base::event::{CallState, EndCause, Event, RepairKind, Stage};
@@ -62,6 +62,17 @@ pub enum Input {
 #[derive(Debug)]
 pub enum Output {
     Leg(LegCommand),
+    /// The caller has begun to speak: whoever can may recognise it from now on. Nothing answers this;
+    /// [`Output::Stt`] with the same `ask` ends it.
+    Listen {
+        ask: AskId,
+        opening: SttOpening,
+    },
+    /// More of what is listened to, 16 kHz.
+    Sound {
+        ask: AskId,
+        pcm: Vec<i16>,
+    },
     Stt {
         ask: AskId,
         request: SttRequest,
@@ -114,6 +125,11 @@ pub struct Machine {
     pub(super) answered: u32,
     pub(super) pace: f32,
     pub(super) draft: Option<Draft>,
+    /// Whether anybody recognises while the caller speaks, and under which ask just now.
+    pub(super) listens: bool,
+    pub(super) listening: Option<AskId>,
+    /// Samples of the turn that were passed on to it.
+    pub(super) listened: usize,
     pub(super) answer: Option<Answer>,
     pub(super) history: Vec<Entry>,
     pub(super) question: Option<Question>,
@@ -164,6 +180,12 @@ impl Machine {
         Ok(machine)
     }
 
+    /// There is a recogniser that hears while the caller speaks.
+    pub fn with_live_recognition(mut self, listens: bool) -> Self {
+        self.listens = listens;
+        self
+    }
+
     /// A call whose conversation broke: says so and ends.
     pub fn apology(
         id: CallId,
@@ -199,6 +221,9 @@ impl Machine {
             answered: 0,
             pace: 1.0,
             draft: None,
+            listens: false,
+            listening: None,
+            listened: 0,
             answer: None,
             history: Vec::new(),
             question: None,
@@ -303,10 +328,14 @@ impl Machine {
                 _ if self.phase != Phase::Talking => {}
                 Heard::SpeechStarted { ago_ms } => self.speech_started(ago_ms),
                 Heard::SoftPause { speech_end_ms } => self.look(speech_end_ms, true),
-                Heard::Resumed => self.drop_draft(),
+                Heard::Resumed => {
+                    self.drop_draft();
+                    self.listen();
+                }
                 Heard::EndOfTurn { speech_end_ms } => self.end_of_turn(speech_end_ms),
             }
         }
+        self.pass_sound_on();
     }
 
     /// A key: before the first answer it picks a language, later `0` wants a person, `*` a repeat.

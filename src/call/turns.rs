@@ -10,7 +10,7 @@ use super::machine::{Machine, Output, Phase};
 use super::mouth::Spoken;
 use crate::ai::Fault;
 use crate::ai::llm::Role;
-use crate::ai::stt::{LanguageHint, SttRequest, SttText};
+use crate::ai::stt::{LanguageHint, SttOpening, SttRequest, SttText};
 use crate::base::event::{EndCause, Event, RepairKind, Stage};
 use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::ending::{completeness, silence_needed};
@@ -66,20 +66,17 @@ impl Machine {
                 self.fact(Event::BargeIn { turn: self.turn, stopped_after_ms: ago_ms });
             }
         }
+        self.listen();
     }
 
     /// A pause: recognise the turn so far.
     pub(super) fn look(&mut self, speech_end_ms: u64, speculative: bool) {
+        let listening = self.listening.take();
         self.drop_draft();
         let audio = self.hearing.turn_audio(speech_end_ms);
-        let ask = self.ask_id();
+        let ask = listening.unwrap_or_else(|| self.ask_id());
         let speech_end = self.now - self.hearing.ago(speech_end_ms);
-        let languages = self.script.languages();
-        let hint = if languages.len() < 2 {
-            LanguageHint::Fixed(self.language)
-        } else {
-            LanguageHint::Likely { expected: self.language, among: languages.to_vec() }
-        };
+        let hint = self.hint();
         self.draft = Some(Draft {
             stt: Some(ask),
             heard: None,
@@ -96,7 +93,51 @@ impl Machine {
         });
     }
 
+    fn hint(&self) -> LanguageHint {
+        let languages = self.script.languages();
+        if languages.len() < 2 {
+            LanguageHint::Fixed(self.language)
+        } else {
+            LanguageHint::Likely { expected: self.language, among: languages.to_vec() }
+        }
+    }
+
+    /// The caller speaks, or goes on: what there is of the turn so far, and what comes, may be
+    /// recognised at once.
+    pub(super) fn listen(&mut self) {
+        if !self.listens {
+            return;
+        }
+        self.stop_listening();
+        let ask = self.ask_id();
+        self.listened = self.hearing.turn_samples();
+        let opening =
+            SttOpening { call: Some(self.id), audio: self.hearing.turn_so_far(), hint: self.hint(), words: None };
+        self.listening = Some(ask);
+        self.put(Output::Listen { ask, opening });
+    }
+
+    fn stop_listening(&mut self) {
+        let listening = self.listening.take();
+        self.cancel(listening);
+    }
+
+    /// What was said since the last time goes to whoever listens.
+    pub(super) fn pass_sound_on(&mut self) {
+        let Some(ask) = self.listening else { return };
+        let samples = self.hearing.turn_samples();
+        if samples < self.listened {
+            // The beginning of a very long turn was forgotten; it is recognised as what is left of it.
+            self.stop_listening();
+        } else if samples > self.listened {
+            let pcm = self.hearing.turn_since(self.listened).to_vec();
+            self.listened = samples;
+            self.put(Output::Sound { ask, pcm });
+        }
+    }
+
     pub(super) fn drop_draft(&mut self) {
+        self.stop_listening();
         let Some(draft) = self.draft.take() else { return };
         self.cancel(draft.stt);
         if let Some(answer) = draft.answer {

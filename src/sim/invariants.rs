@@ -29,6 +29,8 @@ pub(super) struct Watch {
     /// The caller speaks over the agent: silence until it is decided what that was.
     hushed: bool,
     open: HashSet<AskId>,
+    /// What is recognised while the caller speaks.
+    listening: Option<AskId>,
     acts: HashSet<AskId>,
     last_sound: Moment,
     /// Sound cannot be made or heard on this call; its silences are excused.
@@ -45,6 +47,7 @@ impl Watch {
             hung_up: false,
             hushed: false,
             open: HashSet::new(),
+            listening: None,
             acts: HashSet::new(),
             last_sound: now,
             mute: false,
@@ -84,7 +87,21 @@ impl Watch {
             }
             Output::Leg(LegCommand::Hangup) => self.hung_up = true,
             Output::Leg(_) => {}
+            Output::Listen { ask, .. } => {
+                if let Some(other) = self.listening.replace(*ask) {
+                    self.break_(now, format!("{other} is still listened to while {ask} begins"));
+                }
+            }
+            Output::Sound { ask, pcm } => {
+                if self.listening != Some(*ask) || pcm.is_empty() {
+                    self.break_(now, format!("{} samples for {ask}, to which nobody listens", pcm.len()));
+                }
+            }
+            Output::Stt { ask, .. } if self.listening.take_if(|live| live != ask).is_some() => {
+                self.break_(now, format!("{ask} is recognised while another is listened to"));
+            }
             Output::Stt { ask, .. } | Output::Llm { ask, .. } | Output::Tts { ask, .. } => {
+                self.listening.take_if(|live| live == ask);
                 if !self.open.insert(*ask) {
                     self.break_(now, format!("ask {ask} was used twice"));
                 }
@@ -97,6 +114,7 @@ impl Watch {
             }
             Output::Cancel(ask) => {
                 self.open.remove(ask);
+                self.listening.take_if(|live| live == ask);
             }
             Output::Fact(event) => self.fact(now, event),
             Output::Over { .. } => self.over = true,

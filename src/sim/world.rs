@@ -151,7 +151,7 @@ impl Simulator {
         let now = Moment::from_millis(1_000);
         let id = CallId::from_seed(self.seed, number);
         let machine = match Machine::new(id, Arc::clone(&self.script), chosen, Sense::Level, now) {
-            Ok(machine) => machine,
+            Ok(machine) => machine.with_live_recognition(rng.bool()),
             Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
         };
         let line = Line::draw(&mut rng);
@@ -354,6 +354,8 @@ impl World<'_> {
             self.watch.output(self.now, &output);
             match output {
                 Output::Leg(command) => self.leg(command),
+                // Engines here get their utterances whole.
+                Output::Listen { .. } | Output::Sound { .. } => {}
                 Output::Stt { ask, .. } => {
                     let saying = self.saying.clone();
                     let answers = engines::hear(&mut self.rng, self.stt, &saying, self.language);

@@ -12,7 +12,7 @@ use crate::support::{Daemon, question, root, until};
 const HEARD: &str = "किस्त कितनी है";
 
 /// The shipped configuration with another routing file.
-fn configured(into: &Path, routing: &str) {
+pub(crate) fn configured(into: &Path, routing: &str) {
     copy(&root().join("config"), into);
     std::fs::write(into.join("routing.yaml"), routing).unwrap();
 }

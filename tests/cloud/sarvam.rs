@@ -79,7 +79,10 @@ async fn an_utterance_is_recognised_over_the_socket() {
     let heard = hear(&ears, open(&[])).await.unwrap();
     assert_eq!((heard.language, heard.language_confidence), (Lang::Or, 0.97));
     fake.vary(SOCKET, "count");
-    assert_eq!(hear(&ears, LanguageHint::Fixed(Lang::Hi)).await.unwrap().text, "13600", "all of the sound came");
+    assert_eq!(hear(&ears, LanguageHint::Fixed(Lang::Hi)).await.unwrap().text, "6800", "all of the sound came");
+    let wide =
+        crate::voices::ears(sarvam::stt, &at(&fake, "saaras:v4", json!({"realtime": true, "encoding": "linear16"})));
+    assert_eq!(hear(&wide, LanguageHint::Fixed(Lang::Hi)).await.unwrap().text, "13600", "all of the sound came");
     fake.vary(SOCKET, "silent");
     assert_eq!(hear(&ears, LanguageHint::Fixed(Lang::Hi)).await.unwrap().text, "");
     for (code, kind) in [

@@ -9,7 +9,7 @@ use crate::fake::{Fake, KEY};
 
 fn understand(script: &str) {
     let Some(sdks) = std::env::var_os("VAANI_SDKS") else {
-        println!("skipped: VAANI_SDKS names no folder with the SDKs; `export VAANI_SDKS=$(scripts/sdks)`");
+        eprintln!("skipped: VAANI_SDKS names no folder with the SDKs; `export VAANI_SDKS=$(scripts/sdks)`");
         return;
     };
     let fake = Fake::start();

@@ -1,7 +1,8 @@
 //! Deepgram: recognition of a whole utterance over HTTP, or over its live WebSocket.
 //!
 //! Between English and Hindi its multilingual mode is used; among other languages it can find out one
-//! only over HTTP, and is asked to only when none is expected. Options read: `live`, `query` (further
+//! only over HTTP, and is asked to only when none is expected. Options read: `live` (over the socket,
+//! while the caller speaks), `encoding` (`linear16`: 16 kHz instead of the line's 8 kHz mu-law), `query` (further
 //! parameters: `keyterm`, `smart_format`, `numerals`, `mip_opt_out`, …). Auth is `Token …`; base URL
 //! without a path.
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -17,16 +19,14 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::codes::{DEEPGRAM, Question};
-use super::sound::{self, STT_RATE};
-use super::{Endpoint, http, socket};
-use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use super::live::{self, Coding, Sound, Watch};
+use super::{Endpoint, http, socket, sound};
+use crate::ai::stt::{LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::{Fault, FaultKind};
 use crate::base::{Clock, Lang};
 
 /// One utterance; the provider itself takes hours.
 const AUDIO_MAX: Duration = Duration::from_secs(60);
-/// Samples of one binary message: 100 ms.
-const PIECE: usize = STT_RATE as usize / 10;
 /// When none is told.
 const CONFIDENCE: f32 = 0.9;
 const MULTILINGUAL: [Lang; 2] = [Lang::En, Lang::Hi];
@@ -49,27 +49,32 @@ impl Stt for Ears {
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
         let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
         sound::asked(self.endpoint.clone(), async move {
-            let begun = clock.now();
             let audio = sound::length(&request.audio, AUDIO_MAX, &endpoint)?;
-            let live = endpoint.flag("live");
-            let (question, mode) = question(&request.hint, live, &endpoint)?;
-            let heard = if live {
-                over_socket(&endpoint, mode, &request.audio).await?
-            } else {
-                over_http(&endpoint, &http, mode, &request.audio).await?
-            };
-            let (language, language_confidence) =
-                question.answer(DEEPGRAM, heard.language.as_deref(), heard.language_confidence);
-            Ok(SttText {
-                text: heard.text,
-                language,
-                language_confidence,
-                confidence: heard.confidence.map_or(CONFIDENCE, |c| c.clamp(0.0, 1.0) as f32),
-                audio,
-                took: clock.now().since(begun),
-                provider: endpoint.id.clone(),
-            })
+            if endpoint.flag("live") {
+                return over_socket(&endpoint, &request.hint, live::whole(request.audio), &Watch::new(clock)).await;
+            }
+            let begun = clock.now();
+            let (question, mode) = question(&request.hint, false, &endpoint)?;
+            let heard = over_http(&endpoint, &http, mode, &request.audio).await?;
+            Ok(heard.text(&question, &endpoint, audio, clock.now().since(begun)))
         })
+    }
+
+    fn listens(&self) -> bool {
+        self.endpoint.flag("live")
+    }
+
+    fn listen(&self, opening: SttOpening) -> Option<Listening> {
+        let SttOpening { audio, hint, .. } = opening;
+        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.endpoint).is_err() {
+            return None;
+        }
+        let (endpoint, clock) = (self.endpoint.clone(), self.clock);
+        Some(live::listening(audio, |heard| {
+            sound::asked(self.endpoint.clone(), async move {
+                over_socket(&endpoint, &hint, heard, &Watch::new(clock)).await
+            })
+        }))
     }
 }
 
@@ -117,6 +122,22 @@ struct Heard {
     language_confidence: Option<f64>,
 }
 
+impl Heard {
+    fn text(self, question: &Question, endpoint: &Endpoint, audio: Duration, took: Duration) -> SttText {
+        let (language, language_confidence) =
+            question.answer(DEEPGRAM, self.language.as_deref(), self.language_confidence);
+        SttText {
+            text: self.text,
+            language,
+            language_confidence,
+            confidence: self.confidence.map_or(CONFIDENCE, |c| c.clamp(0.0, 1.0) as f32),
+            audio,
+            took,
+            provider: endpoint.id.clone(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Alternative {
     transcript: String,
@@ -159,26 +180,28 @@ async fn over_http(endpoint: &Endpoint, http: &Client, mode: Mode, pcm: &[i16]) 
     })
 }
 
-async fn over_socket(endpoint: &Endpoint, mode: Mode, pcm: &[i16]) -> Result<Heard, Fault> {
+async fn over_socket(endpoint: &Endpoint, hint: &LanguageHint, sound: Sound, watch: &Watch) -> Result<SttText, Fault> {
+    let (question, mode) = question(hint, true, endpoint)?;
+    let coding = Coding::of(endpoint);
+    let (encoding, rate) = coding.parameters();
     let mut url = endpoint.socket_url("/v1/listen");
     url.query_pairs_mut()
-        .append_pair("encoding", "linear16")
-        .append_pair("sample_rate", "16000")
+        .append_pair("encoding", encoding)
+        .append_pair("sample_rate", rate)
         .append_pair("channels", "1")
         .append_pair("interim_results", "false");
     parameters(&mut url, endpoint, mode);
     let command = |kind: &str| Message::text(json!({"type": kind}).to_string());
-    let messages = pcm
-        .chunks(PIECE)
-        .map(|piece| Message::binary(sound::bytes_of(piece)))
-        .chain([command("Finalize"), command("CloseStream")])
-        .collect();
+    let messages = live::coded(watch.over(sound), coding)
+        .map(Message::binary)
+        .chain(stream::iter([command("Finalize"), command("CloseStream")]));
     let mut segments = Segments::default();
     let end = socket::exchange(endpoint, url, messages, |text| segments.take(text, endpoint)).await?;
     if end == socket::End::Closed && !segments.any {
         return Err(endpoint.fault(FaultKind::Broken, "closed before a result came"));
     }
-    Ok(segments.heard())
+    let (took, length) = watch.told();
+    Ok(segments.heard().text(&question, endpoint, length, took))
 }
 
 /// What the live socket said so far.

@@ -16,6 +16,7 @@ pub mod elevenlabs;
 pub mod endpoint;
 pub mod http;
 pub mod http_generic;
+pub mod live;
 pub mod openai;
 mod proxy;
 pub mod sarvam;

@@ -1,7 +1,8 @@
 //! Sarvam: recognition over HTTP or its realtime WebSocket, voices over HTTP. (Its chat speaks the
 //! OpenAI protocol.)
 //!
-//! Options read: `realtime` (recognise over the WebSocket), `detect` (false: never let it find out
+//! Options read: `realtime` (recognise over the WebSocket, while the caller speaks), `encoding`
+//! (`linear16`: send 16 kHz there instead of the line's 8 kHz mu-law), `detect` (false: never let it find out
 //! the language), `old_language_key` (voices: `target_language_code`, which older gateways want),
 //! `body` (further form or body fields: `mode`, `keyterms`, `temperature`, …), `query` (further
 //! parameters of the WebSocket). Base URL without a path.
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use reqwest::Client;
 use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
@@ -21,17 +22,16 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::codes::{Codes, Question, SARVAM, SARVAM_REALTIME};
 use super::endpoint::plain;
-use super::sound::{self, Pieces, STT_RATE, Speech};
+use super::live::{self, Coding, Sound, Watch};
+use super::sound::{self, Pieces, Speech};
 use super::{Endpoint, http, socket};
-use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use crate::ai::stt::{LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
 use crate::ai::{Fault, FaultKind};
 use crate::base::Clock;
 
 /// Sound in one request.
 const AUDIO_MAX: Duration = Duration::from_secs(30);
-/// Samples of one `audio_input`: 100 ms.
-const PIECE: usize = STT_RATE as usize / 10;
 /// Characters of one `/text-to-speech/stream`.
 const TEXT_MAX: usize = 3_500;
 const RATES: [u32; 4] = [8_000, 16_000, 22_050, 24_000];
@@ -63,28 +63,35 @@ impl Stt for Ears {
         let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
         let own = endpoint.clone();
         sound::asked(endpoint, async move {
+            sound::length(&request.audio, AUDIO_MAX, &own)?;
+            let watch = Watch::new(clock);
+            let SttRequest { audio, hint, words, .. } = request;
+            if own.flag("realtime") {
+                return over_socket(&own, &hint, words.as_deref(), live::whole(audio), &watch).await;
+            }
             let begun = clock.now();
-            let audio = sound::length(&request.audio, AUDIO_MAX, &own)?;
-            let realtime = own.flag("realtime");
-            let codes = if realtime { SARVAM_REALTIME } else { SARVAM };
-            let question = question(codes, &request.hint, &own)?;
-            let heard = if realtime {
-                over_socket(&own, &question, request.words.as_deref(), &request.audio).await?
-            } else {
-                over_http(&own, &http, &question, &request.audio).await?
-            };
-            let (language, language_confidence) =
-                question.answer(codes, heard.language.as_deref(), heard.language_confidence);
-            Ok(SttText {
-                text: heard.text.trim().to_owned(),
-                language,
-                language_confidence,
-                confidence: CONFIDENCE,
-                audio,
-                took: clock.now().since(begun),
-                provider: own.id.clone(),
-            })
+            let question = question(SARVAM, &hint, &own)?;
+            let heard = over_http(&own, &http, &question, &audio).await?;
+            let length = sound::length(&audio, AUDIO_MAX, &own)?;
+            Ok(heard.text(SARVAM, &question, &own, length, clock.now().since(begun)))
         })
+    }
+
+    fn listens(&self) -> bool {
+        self.endpoint.flag("realtime")
+    }
+
+    fn listen(&self, opening: SttOpening) -> Option<Listening> {
+        let SttOpening { audio, hint, words, .. } = opening;
+        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.endpoint).is_err() {
+            return None;
+        }
+        let (endpoint, clock) = (self.endpoint.clone(), self.clock);
+        Some(live::listening(audio, |heard| {
+            sound::asked(self.endpoint.clone(), async move {
+                over_socket(&endpoint, &hint, words.as_deref(), heard, &Watch::new(clock)).await
+            })
+        }))
     }
 }
 
@@ -103,6 +110,22 @@ struct Heard {
     text: String,
     language: Option<String>,
     language_confidence: Option<f64>,
+}
+
+impl Heard {
+    fn text(self, codes: Codes, question: &Question, endpoint: &Endpoint, audio: Duration, took: Duration) -> SttText {
+        let (language, language_confidence) =
+            question.answer(codes, self.language.as_deref(), self.language_confidence);
+        SttText {
+            text: self.text.trim().to_owned(),
+            language,
+            language_confidence,
+            confidence: CONFIDENCE,
+            audio,
+            took,
+            provider: endpoint.id.clone(),
+        }
+    }
 }
 
 async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm: &[i16]) -> Result<Heard, Fault> {
@@ -127,33 +150,34 @@ async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm:
     Ok(Heard { text, language: answer.language_code, language_confidence: answer.language_probability })
 }
 
-/// The whole utterance at once, delimited by us: one utterance, one `transcript.final`.
+/// One utterance, delimited by us: one `transcript.final`.
 async fn over_socket(
     endpoint: &Endpoint,
-    question: &Question,
+    hint: &LanguageHint,
     words: Option<&str>,
-    pcm: &[i16],
-) -> Result<Heard, Fault> {
+    sound: Sound,
+    watch: &Watch,
+) -> Result<SttText, Fault> {
+    let question = question(SARVAM_REALTIME, hint, endpoint)?;
+    let coding = Coding::of(endpoint);
+    let (encoding, rate) = coding.parameters();
     let mut url = endpoint.socket_url("/speech-to-text-realtime/ws");
     url.query_pairs_mut()
         .append_pair("language_code", question.code.unwrap_or("auto"))
         .append_pair("model", &endpoint.model)
         .append_pair("stream_type", "simulated")
         .append_pair("endpointing", "manual")
-        .append_pair("encoding", "linear16")
-        .append_pair("sample_rate", "16000");
+        .append_pair("encoding", encoding)
+        .append_pair("sample_rate", rate);
     if let Some(words) = words {
         url.query_pairs_mut().append_pair("prompt", words);
     }
     endpoint.extend_query(&mut url);
     let event = |event: Value| Message::text(event.to_string());
-    let pieces = pcm
-        .chunks(PIECE)
-        .map(|piece| event(json!({"event": "audio_input", "audio": STANDARD.encode(sound::bytes_of(piece))})));
-    let messages = std::iter::once(event(json!({"event": "speech_start"})))
-        .chain(pieces)
-        .chain([event(json!({"event": "speech_end"})), event(json!({"event": "end"}))])
-        .collect();
+    let input = |piece: Vec<u8>| json!({"event": "audio_input", "audio": STANDARD.encode(piece)});
+    let messages = stream::iter([event(json!({"event": "speech_start"}))])
+        .chain(live::coded(watch.over(sound), coding).map(move |piece| event(input(piece))))
+        .chain(stream::iter([json!({"event": "speech_end"}), json!({"event": "end"})].map(event)));
     let mut heard = None;
     let end = socket::exchange(endpoint, url, messages, |text| match said(text, endpoint)? {
         Said::Final(text) => {
@@ -164,10 +188,11 @@ async fn over_socket(
         Said::Other => Ok(false),
     })
     .await?;
+    let (took, length) = watch.told();
     match (heard, end) {
-        (Some(heard), _) => Ok(heard),
+        (Some(heard), _) => Ok(heard.text(SARVAM_REALTIME, &question, endpoint, length, took)),
         // The session ended in order and nothing was said.
-        (None, socket::End::Enough) => Ok(Heard::default()),
+        (None, socket::End::Enough) => Ok(Heard::default().text(SARVAM_REALTIME, &question, endpoint, length, took)),
         (None, socket::End::Closed) => Err(endpoint.fault(FaultKind::Broken, "closed before the transcript came")),
     }
 }

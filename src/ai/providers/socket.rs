@@ -1,11 +1,11 @@
-//! One exchange over a WebSocket: everything is sent while answers are read.
+//! One exchange over a WebSocket: what there is to send is sent while answers are read.
 //! Promise: one message, all messages and the time to connect are bounded; dropping the future closes
 //! the socket; what a provider's refusal and closing codes mean is decided here.
 //! Absent on purpose: reconnecting, sockets that outlive one utterance.
 
 use std::time::Duration;
 
-use futures_util::stream::StreamExt;
+use futures_util::stream::{Stream, StreamExt};
 use futures_util::{SinkExt, future};
 use reqwest::StatusCode;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -38,7 +38,7 @@ pub enum End {
 pub async fn exchange(
     endpoint: &Endpoint,
     url: Url,
-    messages: Vec<Message>,
+    messages: impl Stream<Item = Message> + Send,
     mut heard: impl FnMut(&str) -> Result<bool, Fault>,
 ) -> Result<End, Fault> {
     let mut request =
@@ -65,7 +65,8 @@ pub async fn exchange(
         .map_err(|_| endpoint.fault(FaultKind::Unavailable, "no connection"))??;
     let (mut to, mut from) = socket.split();
     let sending = async {
-        for message in messages {
+        let mut messages = std::pin::pin!(messages);
+        while let Some(message) = messages.next().await {
             // Why it cannot be sent is told by what is read.
             if to.send(message).await.is_err() {
                 break;
@@ -134,6 +135,7 @@ fn fault(endpoint: &Endpoint, error: Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -159,7 +161,8 @@ mod tests {
             count
         });
         let url = endpoint.socket_url("/ws");
-        let ask = Box::pin(exchange(&endpoint, url, vec![Message::text("a"), Message::text("b")], |_| Ok(false)));
+        let ask =
+            Box::pin(exchange(&endpoint, url, stream::iter([Message::text("a"), Message::text("b")]), |_| Ok(false)));
         let late = || endpoint.fault(FaultKind::Deadline, "late");
         let ask = async { tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(late())) };
         future::join(serve, ask).await
@@ -190,7 +193,7 @@ mod tests {
             let (mut line, _) = listener.accept().await.unwrap();
             tokio::io::AsyncWriteExt::write_all(&mut line, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         };
-        let ask = exchange(&endpoint, endpoint.socket_url("/ws"), Vec::new(), |_| Ok(false));
+        let ask = exchange(&endpoint, endpoint.socket_url("/ws"), stream::empty(), |_| Ok(false));
         let (_, end) = future::join(serve, ask).await;
         assert_eq!(end.unwrap_err().kind, FaultKind::Unavailable);
     }

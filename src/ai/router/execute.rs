@@ -5,7 +5,7 @@
 //! off is spoken on by another voice from about the same place. Each decision is told to the book.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -18,7 +18,7 @@ use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
 use super::race::{Lost, Place, Race, Tried, late};
 use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, Message, Role};
-use crate::ai::stt::{LanguageHint, Stt, SttRequest, SttText};
+use crate::ai::stt::{Awaited, LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
 use crate::ai::{Fault, FaultKind};
 use crate::base::event::Stage;
@@ -64,7 +64,7 @@ impl Router {
         &self,
         plan: &mut Plan,
         without: Option<Place>,
-        ask: impl Fn(&Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
+        ask: impl Fn(Place, &Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
     ) -> Result<(Place, T, Booked), Lost> {
         let planner = &self.planner;
         let queue: VecDeque<_> = plan.queue.iter().copied().filter(|slot| Some(slot.place) != without).collect();
@@ -79,7 +79,7 @@ impl Router {
             tried: &mut plan.tried,
         };
         race.run(|place| {
-            let member = self.members.get(place).and_then(&ask);
+            let member = self.members.get(place).and_then(|member| ask(place, member));
             member.unwrap_or_else(|| {
                 let fault = Fault::new(FaultKind::Unavailable, planner.name(place), "not connected");
                 async move { Err(fault) }.boxed()
@@ -88,25 +88,21 @@ impl Router {
         .await
     }
 
-    fn verdict(lost: Lost) -> Fault {
-        lost.unwrap_or_else(|| {
-            Fault::new(FaultKind::Unavailable, NAME, "no engine may and can answer; see `vaani route explain`")
-        })
-    }
-}
-
-impl Stt for Router {
-    fn id(&self) -> &str {
-        NAME
-    }
-
-    fn transcribe(&self, mut request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+    fn recognise(&self, mut request: SttRequest, live: Option<Awaited>) -> BoxFuture<'static, Result<SttText, Fault>> {
         let router = self.clone();
         async move {
             let language = expected(&request.hint);
             let mut plan = router.planner.plan(Stage::Stt, language, request.call, request.speculative);
             request.words = request.words.or_else(|| plan.dialect.map(Dialect::words));
-            let ask = |member: &Member| member.stt.as_ref().map(|stt| stt.transcribe(request.clone()));
+            // What was heard live is asked for once, of whom it is; everybody else gets it whole.
+            let live = Mutex::new(live);
+            let ask = |place: Place, member: &Member| {
+                let heard = live.lock().unwrap_or_else(PoisonError::into_inner).take_if(|live| live.by == place);
+                match heard {
+                    Some(heard) => Some(outcome(heard, router.planner.name(place)).boxed()),
+                    None => member.stt.as_ref().map(|stt| stt.transcribe(request.clone())),
+                }
+            };
             match router.race(&mut plan, None, ask).await {
                 Ok((place, text, booked)) => {
                     let took = booked.took();
@@ -124,6 +120,46 @@ impl Stt for Router {
         }
         .boxed()
     }
+
+    fn verdict(lost: Lost) -> Fault {
+        lost.unwrap_or_else(|| {
+            Fault::new(FaultKind::Unavailable, NAME, "no engine may and can answer; see `vaani route explain`")
+        })
+    }
+}
+
+impl Stt for Router {
+    fn id(&self) -> &str {
+        NAME
+    }
+
+    fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        self.recognise(request, None)
+    }
+
+    fn listens(&self) -> bool {
+        self.members.iter().filter_map(|member| member.stt.as_ref()).any(|stt| stt.listens())
+    }
+
+    /// The first in the decision's order hears the caller from the beginning, if it can.
+    fn listen(&self, mut opening: SttOpening) -> Option<Listening> {
+        let plan = self.planner.plan(Stage::Stt, expected(&opening.hint), opening.call, false);
+        let place = plan.queue.front()?.place;
+        opening.words = opening.words.or_else(|| plan.dialect.map(Dialect::words));
+        let stt = self.members.get(place)?.stt.as_ref().filter(|stt| stt.listens())?;
+        let mut listening = stt.listen(opening)?;
+        listening.answer.by = place;
+        Some(listening)
+    }
+
+    fn finish(&self, request: SttRequest, live: Awaited) -> BoxFuture<'static, Result<SttText, Fault>> {
+        self.recognise(request, Some(live))
+    }
+}
+
+/// What came of listening. One that ended without a word of it broke.
+async fn outcome(heard: Awaited, name: String) -> Result<SttText, Fault> {
+    heard.answer.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unavailable, name, "listening broke off")))
 }
 
 fn expected(hint: &LanguageHint) -> Lang {
@@ -170,7 +206,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
             let (place, answer, piece, event) = match at {
                 At::Start { without } => {
                     let open = plan.as_mut()?;
-                    let ask = |member: &Member| {
+                    let ask = |_: Place, member: &Member| {
                         let mut answer = stage.ask(member)?;
                         Some(
                             async move {

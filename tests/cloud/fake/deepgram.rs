@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::{Behaviour, KEY, Variant, farewell, refuse, send, sound, whole};
+use super::{Behaviour, KEY, Samples, Variant, farewell, refuse, send, sound, whole};
 
 const LANGUAGES: [&str; 11] = ["en", "en-IN", "hi", "ta", "te", "kn", "bn", "mr", "gu", "pa", "multi"];
 
@@ -82,17 +82,20 @@ async fn live(
     Query(query): Query<BTreeMap<String, String>>,
     behaviour: Extension<Behaviour>,
     variant: Extension<Variant>,
+    heard: Extension<Samples>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if let Some(refusal) = refusal(&headers, &query) {
         return refusal;
     }
     let of = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    if (of("encoding"), of("sample_rate"), of("channels")) != ("linear16", "16000", "1") {
+    let mulaw = of("encoding") == "mulaw";
+    let coded = [("linear16", "16000"), ("mulaw", "8000")].contains(&(of("encoding"), of("sample_rate")));
+    if !coded || of("channels") != "1" {
         return refuse(400, None, error(400));
     }
     let multi = of("language") == "multi";
-    upgrade.on_upgrade(move |socket| session(socket, multi, behaviour.0, variant.0.0))
+    upgrade.on_upgrade(move |socket| session(socket, multi, mulaw, behaviour.0, variant.0.0, heard.0))
 }
 
 fn results(text: &str, confidence: f64, is_final: bool, from_finalize: bool, multi: bool) -> Message {
@@ -107,7 +110,14 @@ fn results(text: &str, confidence: f64, is_final: bool, from_finalize: bool, mul
     Message::Text(message.to_string().into())
 }
 
-async fn session(mut socket: WebSocket, multi: bool, behaviour: Behaviour, variant: String) {
+async fn session(
+    mut socket: WebSocket,
+    multi: bool,
+    mulaw: bool,
+    behaviour: Behaviour,
+    variant: String,
+    heard: Samples,
+) {
     let close = |code: u16| Message::Close(Some(CloseFrame { code, reason: "NET-0001".into() }));
     if let Some(code) = variant.strip_prefix("close:") {
         let _ = socket.send(close(code.parse().unwrap())).await;
@@ -117,8 +127,10 @@ async fn session(mut socket: WebSocket, multi: bool, behaviour: Behaviour, varia
     let (mut samples, mut finalized) = (0, false);
     while let Some(Ok(message)) = socket.recv().await {
         match message {
-            Message::Binary(audio) if !finalized && audio.len() & 1 == 0 && audio.len() <= 3_200 => {
-                samples += audio.len() / 2;
+            Message::Binary(audio) if !finalized && (mulaw || audio.len() & 1 == 0) && audio.len() <= 3_200 => {
+                let came = if mulaw { audio.len() } else { audio.len() / 2 };
+                heard.came(came);
+                samples += came;
             }
             Message::Text(text) => {
                 let command: Value = serde_json::from_str(&text).unwrap_or_default();

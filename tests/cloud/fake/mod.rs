@@ -19,6 +19,7 @@ mod sound;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -86,6 +87,16 @@ impl Behaviour {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variant(pub(crate) String);
 
+/// Samples that came over sockets, while they come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples(Arc<AtomicUsize>);
+
+impl Samples {
+    pub(crate) fn came(&self, samples: usize) {
+        self.0.fetch_add(samples, Ordering::Relaxed);
+    }
+}
+
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -109,6 +120,7 @@ impl Seen {
 struct Switchboard {
     behaviours: BTreeMap<String, Behaviour>,
     variants: BTreeMap<String, Variant>,
+    samples: Samples,
     seen: Vec<Seen>,
 }
 
@@ -170,6 +182,11 @@ impl Fake {
     /// Takes out the requests that came since the last time.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.switch.lock().seen)
+    }
+
+    /// Samples that came over sockets so far.
+    pub(crate) fn samples(&self) -> usize {
+        self.switch.lock().samples.0.load(Ordering::Relaxed)
     }
 
     /// Cuts all connections and refuses new ones.
@@ -258,6 +275,7 @@ async fn misbehave(State((switch, error)): State<(Switch, ErrorBody)>, request: 
     };
     let (behaviour, variant) = {
         let board = switch.lock();
+        parts.extensions.insert(board.samples.clone());
         (Switchboard::of(&board.behaviours, &path), Switchboard::of(&board.variants, &path))
     };
     match behaviour {

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Behaviour, Field, KEY, Variant, farewell, form, pieces, refuse, send, sound, whole};
+use super::{Behaviour, Field, KEY, Samples, Variant, farewell, form, pieces, refuse, send, sound, whole};
 
 const LANGUAGES: [&str; 13] = [
     "hi-IN", "bn-IN", "kn-IN", "ml-IN", "mr-IN", "pa-IN", "ta-IN", "te-IN", "en-IN", "gu-IN", "as-IN", "ur-IN", "ne-IN",
@@ -81,10 +81,11 @@ async fn realtime(
     Query(query): Query<BTreeMap<String, String>>,
     behaviour: Extension<Behaviour>,
     variant: Extension<Variant>,
+    heard: Extension<Samples>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let signed = signed(&headers);
-    upgrade.on_upgrade(move |socket| session(socket, signed, query, behaviour.0, variant.0.0))
+    upgrade.on_upgrade(move |socket| session(socket, signed, query, behaviour.0, variant.0.0, heard.0))
 }
 
 /// An error, then the closing code that goes with it.
@@ -102,6 +103,7 @@ async fn session(
     query: BTreeMap<String, String>,
     behaviour: Behaviour,
     variant: String,
+    heard: Samples,
 ) {
     let of = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let language = of("language_code").to_owned();
@@ -110,13 +112,15 @@ async fn session(
     }
     let known = LANGUAGES.contains(&language.as_str()) || ["auto", "or-IN"].contains(&language.as_str());
     let model = ["saaras:v3-realtime", "saaras:v4"].contains(&of("model"));
-    if !known || !model || of("sample_rate") != "16000" || of("encoding") != "linear16" || of("endpointing") != "manual"
-    {
+    let mulaw = of("encoding") == "mulaw";
+    let coded =
+        [("linear16", "16000"), ("mulaw", "8000"), ("mulaw", "16000")].contains(&(of("encoding"), of("sample_rate")));
+    if !known || !model || !coded || of("endpointing") != "manual" {
         return reject(&mut socket, "invalid_request_error", 400, 4_000).await;
     }
     let text = |message: Value| Message::Text(message.to_string().into());
     let begin = json!({"event": "session.begin", "request_id": "20261120_s3", "config": {"language_code": language,
-        "model": of("model"), "encoding": "linear16", "sample_rate": 16_000, "turn_detection": "manual"}});
+        "model": of("model"), "encoding": of("encoding"), "sample_rate": of("sample_rate").parse::<u32>().unwrap(), "turn_detection": "manual"}});
     if socket.send(text(begin)).await.is_err() {
         return;
     }
@@ -135,10 +139,13 @@ async fn session(
             (0, "speech_start") => 1,
             (1, "audio_input") => {
                 let audio = STANDARD.decode(message["audio"].as_str().unwrap_or_default()).unwrap_or_default();
-                if audio.is_empty() || audio.len() & 1 == 1 || audio.len() > 3_200 {
+                let whole = mulaw || audio.len() & 1 == 0;
+                if audio.is_empty() || !whole || audio.len() > 3_200 {
                     return reject(&mut socket, "invalid_audio", 400, 4_000).await;
                 }
-                samples += audio.len() / 2;
+                let came = if mulaw { audio.len() } else { audio.len() / 2 };
+                heard.came(came);
+                samples += came;
                 1
             }
             (1, "speech_end") => 2,

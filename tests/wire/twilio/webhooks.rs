@@ -271,7 +271,7 @@ async fn upgrades_need_a_signature_that_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_sdk_signs_and_reads_as_we_do() {
     let Some(sdks) = std::env::var_os("VAANI_SDKS") else {
-        println!("skipped: VAANI_SDKS names no folder with the SDKs; `export VAANI_SDKS=$(scripts/sdks)`");
+        eprintln!("skipped: VAANI_SDKS names no folder with the SDKs; `export VAANI_SDKS=$(scripts/sdks)`");
         return;
     };
     let running = Setup { languages: &[Lang::En, Lang::Hi, Lang::Or], ..Setup::default() }.start().await;
