@@ -16,8 +16,9 @@ use reqwest::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
+use super::asker::{Asker, Told};
 use super::codes::AZURE;
-use super::sound::{self, Pieces, Speech};
+use super::sound::{self, Pieces};
 use super::{Endpoint, http};
 use crate::ai::stt::{Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
@@ -28,7 +29,6 @@ const AUDIO_MAX: Duration = Duration::from_secs(60);
 const TEXT_MAX: usize = 3_500;
 const RATES: [u32; 4] = [8_000, 16_000, 24_000, 48_000];
 const PACE: (f32, f32) = (0.5, 2.0);
-const CONFIDENCE: f32 = 0.9;
 /// What is spoken when no voice is configured, in the order of [`Lang::ALL`].
 const VOICES: [&str; Lang::ALL.len()] = [
     "en-IN-NeerjaNeural",
@@ -45,47 +45,34 @@ const VOICES: [&str; Lang::ALL.len()] = [
 ];
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
-    Arc::new(Ears { endpoint, http, clock })
+    Arc::new(Ears(Asker { endpoint, http, clock }))
 }
 
 pub fn tts(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Tts> {
-    Arc::new(Voice { endpoint, http, clock })
+    Arc::new(Voice(Asker { endpoint, http, clock }))
 }
 
-struct Ears {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Ears(Asker);
 
 impl Stt for Ears {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
-        sound::asked(self.endpoint.clone(), async move {
+        let Asker { endpoint, http, clock } = self.0.clone();
+        sound::asked(self.0.endpoint.clone(), async move {
             let begun = clock.now();
             let audio = sound::length(&request.audio, AUDIO_MAX, &endpoint)?;
             let question = AZURE.question(&request.hint, false, &endpoint)?;
             let code = AZURE.wanted(question.language, &endpoint)?;
-            let (text, confidence) = recognise(&endpoint, &http, code, &request.audio).await?;
-            let (language, language_confidence) = question.answer(AZURE, None, None);
-            Ok(SttText {
-                text,
-                language,
-                language_confidence,
-                confidence,
-                audio,
-                took: clock.now().since(begun),
-                provider: endpoint.id.clone(),
-            })
+            let told = recognise(&endpoint, &http, code, &request.audio).await?;
+            Ok(told.answers((AZURE, &question), &endpoint, audio, clock.now().since(begun)))
         })
     }
 }
 
-async fn recognise(endpoint: &Endpoint, http: &Client, code: &str, pcm: &[i16]) -> Result<(String, f32), Fault> {
+async fn recognise(endpoint: &Endpoint, http: &Client, code: &str, pcm: &[i16]) -> Result<Told, Fault> {
     let mut url = endpoint.url("/speech/recognition/conversation/cognitiveservices/v1");
     url.query_pairs_mut()
         .append_pair("language", code)
@@ -119,39 +106,34 @@ struct Guess {
 }
 
 impl Recognition {
-    fn heard(self, endpoint: &Endpoint) -> Result<(String, f32), Fault> {
+    fn heard(self, endpoint: &Endpoint) -> Result<Told, Fault> {
         match self.recognition_status.as_str() {
             "Success" => {
                 let best = self.n_best.into_iter().next();
-                let confidence = best.as_ref().and_then(|best| best.confidence).filter(|c| c.is_finite());
+                let confidence = best.as_ref().and_then(|best| best.confidence);
                 let text = best.and_then(|best| best.display).or(self.display_text);
                 let text = text.ok_or_else(|| endpoint.fault(FaultKind::Broken, "the answer has no text"))?;
-                Ok((text.trim().to_owned(), confidence.map_or(CONFIDENCE, |c| c.clamp(0.0, 1.0))))
+                Ok(Told { text, confidence, ..Told::default() })
             }
-            "NoMatch" | "InitialSilenceTimeout" | "BabbleTimeout" => Ok((String::new(), CONFIDENCE)),
+            "NoMatch" | "InitialSilenceTimeout" | "BabbleTimeout" => Ok(Told::default()),
             "Error" => Err(endpoint.fault(FaultKind::Unavailable, "recognition failed inside")),
             _ => Err(endpoint.fault(FaultKind::Broken, "the answer has an unknown status")),
         }
     }
 }
 
-struct Voice {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Voice(Asker);
 
 impl Tts for Voice {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn speak(&self, request: TtsRequest) -> TtsStream {
-        let (endpoint, http) = (self.endpoint.clone(), self.http.clone());
+        let Asker { endpoint, http, .. } = self.0.clone();
         let voice = sound::voice(&endpoint, &request).unwrap_or_else(|| VOICES[request.language as usize].to_owned());
         let from = sound::rate_for(&RATES, request.rate);
-        let speech =
-            Speech { endpoint: endpoint.clone(), clock: self.clock, from, to: request.rate, voice: voice.clone() };
+        let speech = self.0.speech(&request, from, Some(&voice));
         speech.stream(async move { ask(&endpoint, &http, &request, &voice, from).await }.boxed())
     }
 }
@@ -224,9 +206,9 @@ mod tests {
     fn silence_is_an_empty_text() {
         let endpoint = endpoint("azure/speech");
         let read = |text: &str| serde_json::from_str::<Recognition>(text).unwrap().heard(&endpoint);
-        assert_eq!(read(r#"{"RecognitionStatus":"NoMatch"}"#).unwrap(), (String::new(), CONFIDENCE));
+        assert_eq!(read(r#"{"RecognitionStatus":"NoMatch"}"#).unwrap(), Told::default());
         let told = r#"{"RecognitionStatus":"Success","DisplayText":"x","NBest":[{"Confidence":0.5,"Display":"Yes."}]}"#;
-        assert_eq!(read(told).unwrap(), ("Yes.".to_owned(), 0.5));
+        assert_eq!(read(told).unwrap(), Told { text: "Yes.".to_owned(), confidence: Some(0.5), ..Told::default() });
         assert_eq!(read(r#"{"RecognitionStatus":"Error"}"#).unwrap_err().kind, FaultKind::Unavailable);
         assert_eq!(read(r#"{"RecognitionStatus":"Success"}"#).unwrap_err().kind, FaultKind::Broken);
     }

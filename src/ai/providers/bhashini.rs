@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::asker::Told;
 use super::codes::BHASHINI;
 use super::sound::{self, Pieces, STT_RATE, Speech};
 use super::{Endpoint, http};
@@ -34,7 +35,6 @@ const TEXT_MAX: usize = 2_000;
 const PLAN_KEPT: Duration = Duration::from_secs(300);
 /// What the services speak at when nothing else is asked; the WAV header tells the truth.
 const RATES: [u32; 4] = [8_000, 16_000, 22_050, 48_000];
-const CONFIDENCE: f32 = 0.9;
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
     Arc::new(Ears(Arc::new(Desk::new("asr", endpoint, http, clock))))
@@ -172,16 +172,8 @@ impl Stt for Ears {
             let task = desk.compute(question.language, config, input).await?;
             let text = task.pointer("/output/0/source").and_then(Value::as_str);
             let text = text.ok_or_else(|| endpoint.fault(FaultKind::Broken, "the answer has no text"))?;
-            let (language, language_confidence) = question.answer(BHASHINI, None, None);
-            Ok(SttText {
-                text: text.trim().to_owned(),
-                language,
-                language_confidence,
-                confidence: CONFIDENCE,
-                audio,
-                took: desk.clock.now().since(begun),
-                provider: endpoint.id.clone(),
-            })
+            let told = Told { text: text.to_owned(), ..Told::default() };
+            Ok(told.answers((BHASHINI, &question), endpoint, audio, desk.clock.now().since(begun)))
         })
     }
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
+use super::asker::{Asker, CONFIDENCE, Told};
 use super::codes::{DEEPGRAM, Question};
 use super::live::{self, Coding, Sound, Watch};
 use super::{Endpoint, http, socket, sound};
@@ -27,28 +28,22 @@ use crate::base::{Clock, Lang};
 
 /// One utterance; the provider itself takes hours.
 const AUDIO_MAX: Duration = Duration::from_secs(60);
-/// When none is told.
-const CONFIDENCE: f32 = 0.9;
 const MULTILINGUAL: [Lang; 2] = [Lang::En, Lang::Hi];
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
-    Arc::new(Ears { endpoint, http, clock })
+    Arc::new(Ears(Asker { endpoint, http, clock }))
 }
 
-struct Ears {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Ears(Asker);
 
 impl Stt for Ears {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
-        sound::asked(self.endpoint.clone(), async move {
+        let Asker { endpoint, http, clock } = self.0.clone();
+        sound::asked(self.0.endpoint.clone(), async move {
             let audio = sound::length(&request.audio, AUDIO_MAX, &endpoint)?;
             if endpoint.flag("live") {
                 return over_socket(&endpoint, &request.hint, live::whole(request.audio), &Watch::new(clock)).await;
@@ -56,22 +51,22 @@ impl Stt for Ears {
             let begun = clock.now();
             let (question, mode) = question(&request.hint, false, &endpoint)?;
             let heard = over_http(&endpoint, &http, mode, &request.audio).await?;
-            Ok(heard.text(&question, &endpoint, audio, clock.now().since(begun)))
+            Ok(heard.answers((DEEPGRAM, &question), &endpoint, audio, clock.now().since(begun)))
         })
     }
 
     fn listens(&self) -> bool {
-        self.endpoint.flag("live")
+        self.0.endpoint.flag("live")
     }
 
     fn listen(&self, opening: SttOpening) -> Option<Listening> {
         let SttOpening { audio, hint, .. } = opening;
-        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.endpoint).is_err() {
+        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.0.endpoint).is_err() {
             return None;
         }
-        let (endpoint, clock) = (self.endpoint.clone(), self.clock);
+        let Asker { endpoint, clock, .. } = self.0.clone();
         Some(live::listening(audio, |heard| {
-            sound::asked(self.endpoint.clone(), async move {
+            sound::asked(self.0.endpoint.clone(), async move {
                 over_socket(&endpoint, &hint, heard, &Watch::new(clock)).await
             })
         }))
@@ -114,30 +109,6 @@ fn parameters(url: &mut Url, endpoint: &Endpoint, mode: Mode) {
     endpoint.extend_query(url);
 }
 
-#[derive(Default, Deserialize)]
-struct Heard {
-    text: String,
-    confidence: Option<f64>,
-    language: Option<String>,
-    language_confidence: Option<f64>,
-}
-
-impl Heard {
-    fn text(self, question: &Question, endpoint: &Endpoint, audio: Duration, took: Duration) -> SttText {
-        let (language, language_confidence) =
-            question.answer(DEEPGRAM, self.language.as_deref(), self.language_confidence);
-        SttText {
-            text: self.text,
-            language,
-            language_confidence,
-            confidence: self.confidence.map_or(CONFIDENCE, |c| c.clamp(0.0, 1.0) as f32),
-            audio,
-            took,
-            provider: endpoint.id.clone(),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Alternative {
     transcript: String,
@@ -146,7 +117,7 @@ struct Alternative {
     languages: Vec<String>,
 }
 
-async fn over_http(endpoint: &Endpoint, http: &Client, mode: Mode, pcm: &[i16]) -> Result<Heard, Fault> {
+async fn over_http(endpoint: &Endpoint, http: &Client, mode: Mode, pcm: &[i16]) -> Result<Told, Fault> {
     #[derive(Deserialize)]
     struct Answer {
         results: Results,
@@ -171,10 +142,10 @@ async fn over_http(endpoint: &Endpoint, http: &Client, mode: Mode, pcm: &[i16]) 
         return Err(endpoint.fault(FaultKind::Broken, "the answer has no channel"));
     };
     // Without an alternative nothing was said.
-    let Some(best) = channel.alternatives.into_iter().next() else { return Ok(Heard::default()) };
-    Ok(Heard {
+    let Some(best) = channel.alternatives.into_iter().next() else { return Ok(Told::default()) };
+    Ok(Told {
         text: best.transcript.trim().to_owned(),
-        confidence: best.confidence.filter(|_| !best.transcript.trim().is_empty()),
+        confidence: best.confidence.map(|c| c as f32),
         language: channel.detected_language.or_else(|| best.languages.into_iter().next()),
         language_confidence: channel.language_confidence,
     })
@@ -201,7 +172,7 @@ async fn over_socket(endpoint: &Endpoint, hint: &LanguageHint, sound: Sound, wat
         return Err(endpoint.fault(FaultKind::Broken, "closed before a result came"));
     }
     let (took, length) = watch.told();
-    Ok(segments.heard().text(&question, endpoint, length, took))
+    Ok(segments.heard().answers((DEEPGRAM, &question), endpoint, length, took))
 }
 
 /// What the live socket said so far.
@@ -274,9 +245,9 @@ impl Segments {
         }
     }
 
-    fn heard(self) -> Heard {
-        let confidence = (self.letters > 0.0).then(|| self.confidence / self.letters);
-        Heard { text: self.text, confidence, language: self.language, language_confidence: None }
+    fn heard(self) -> Told {
+        let confidence = (self.letters > 0.0).then(|| (self.confidence / self.letters) as f32);
+        Told { text: self.text, confidence, language: self.language, language_confidence: None }
     }
 }
 

@@ -14,9 +14,10 @@ use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::asker::{Asker, Told};
 use super::codes::{ELEVENLABS_STT, elevenlabs_tts};
 use super::endpoint::plain;
-use super::sound::{self, Pieces, Speech};
+use super::sound::{self, Pieces};
 use super::{Endpoint, http};
 use crate::ai::stt::{Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
@@ -29,45 +30,36 @@ const TEXT_MAX: usize = 3_000;
 /// 44.1 kHz and above need a dearer plan.
 const RATES: [u32; 4] = [8_000, 16_000, 22_050, 24_000];
 const PACE: (f32, f32) = (0.7, 1.2);
-const CONFIDENCE: f32 = 0.9;
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
-    Arc::new(Ears { endpoint, http, clock })
+    Arc::new(Ears(Asker { endpoint, http, clock }))
 }
 
 pub fn tts(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Tts> {
-    Arc::new(Voice { endpoint, http, clock })
+    Arc::new(Voice(Asker { endpoint, http, clock }))
 }
 
-struct Ears {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Ears(Asker);
 
 impl Stt for Ears {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
-        sound::asked(self.endpoint.clone(), async move {
+        let Asker { endpoint, http, clock } = self.0.clone();
+        sound::asked(self.0.endpoint.clone(), async move {
             let begun = clock.now();
             let audio = sound::length(&request.audio, AUDIO_MAX, &endpoint)?;
             let question = ELEVENLABS_STT.question(&request.hint, true, &endpoint)?;
             let answer = recognise(&endpoint, &http, question.code, &request.audio).await?;
-            let (language, language_confidence) =
-                question.answer(ELEVENLABS_STT, answer.language_code.as_deref(), answer.language_probability);
-            Ok(SttText {
-                text: answer.text.trim().to_owned(),
-                language,
-                language_confidence,
+            let told = Told {
                 confidence: answer.confidence(),
-                audio,
-                took: clock.now().since(begun),
-                provider: endpoint.id.clone(),
-            })
+                text: answer.text,
+                language: answer.language_code,
+                language_confidence: answer.language_probability,
+            };
+            Ok(told.answers((ELEVENLABS_STT, &question), &endpoint, audio, clock.now().since(begun)))
         })
     }
 }
@@ -90,14 +82,14 @@ struct Word {
 
 impl Transcript {
     /// The mean probability of the words.
-    fn confidence(&self) -> f32 {
+    fn confidence(&self) -> Option<f32> {
         let words = self.words.iter().filter(|word| word.kind.as_deref() == Some("word"));
         let (mut sum, mut count) = (0.0, 0.0);
         for logprob in words.filter_map(|word| word.logprob).filter(|p| p.is_finite()) {
             sum += logprob.min(0.0).exp();
             count += 1.0;
         }
-        if count > 0.0 { (sum / count) as f32 } else { CONFIDENCE }
+        (count > 0.0).then(|| (sum / count) as f32)
     }
 }
 
@@ -120,28 +112,18 @@ async fn recognise(endpoint: &Endpoint, http: &Client, code: Option<&str>, pcm: 
     serde_json::from_value(answer).map_err(|_| endpoint.fault(FaultKind::Broken, "the answer is no transcript"))
 }
 
-struct Voice {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Voice(Asker);
 
 impl Tts for Voice {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn speak(&self, request: TtsRequest) -> TtsStream {
-        let (endpoint, http) = (self.endpoint.clone(), self.http.clone());
+        let Asker { endpoint, http, .. } = self.0.clone();
         let voice = sound::voice(&endpoint, &request);
         let from = sound::rate_for(&RATES, request.rate);
-        let speech = Speech {
-            endpoint: endpoint.clone(),
-            clock: self.clock,
-            from,
-            to: request.rate,
-            voice: voice.clone().unwrap_or_default(),
-        };
+        let speech = self.0.speech(&request, from, voice.as_deref());
         speech.stream(async move { ask(&endpoint, &http, &request, voice.as_deref(), from).await }.boxed())
     }
 }
@@ -185,10 +167,10 @@ mod tests {
     #[test]
     fn confidence_is_the_mean_of_the_words() {
         let read = |text: &str| serde_json::from_str::<Transcript>(text).unwrap().confidence();
-        assert_eq!(read(r#"{"text":""}"#), CONFIDENCE);
+        assert_eq!(read(r#"{"text":""}"#), None);
         let words = r#"{"text":"a b","words":[{"type":"word","logprob":0.0},{"type":"spacing","logprob":-9},
             {"type":"word","logprob":-0.6931471805599453}]}"#;
-        assert!((read(words) - 0.75).abs() < 1e-6);
-        assert_eq!(read(r#"{"text":"a","words":[{"type":"word","logprob":3}]}"#), 1.0);
+        assert!((read(words).unwrap() - 0.75).abs() < 1e-6);
+        assert_eq!(read(r#"{"text":"a","words":[{"type":"word","logprob":3}]}"#), Some(1.0));
     }
 }

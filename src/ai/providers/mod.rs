@@ -6,6 +6,7 @@
 //! Absent on purpose: which provider is asked (see [`super::router`]), prices, residency.
 
 pub mod anthropic;
+pub mod asker;
 pub mod azure;
 pub mod bedrock;
 pub mod bhashini;

@@ -18,6 +18,7 @@ use reqwest::Client;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Map, Value, json};
 
+use super::asker::{Asker, Told};
 use super::codes::{BHASHINI as ISO, Question};
 use super::dropping::Unsupported;
 use super::sound::{self, Speech};
@@ -33,15 +34,13 @@ use crate::base::{CallId, Clock, Lang};
 const SPEECH_RATE: u32 = 24_000;
 /// Longest utterance sent, unless configured.
 const AUDIO_MAX: Duration = Duration::from_secs(600);
-/// Recognition that tells nothing of how sure it is.
-const CONFIDENCE_UNTOLD: f32 = 0.9;
 
 pub fn llm(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Llm> {
     Arc::new(Chat { endpoint, http, clock, unsupported: Unsupported::default() })
 }
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
-    Arc::new(Transcriptions { endpoint, http, clock })
+    Arc::new(Transcriptions(Asker { endpoint, http, clock }))
 }
 
 pub fn tts(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Tts> {
@@ -145,19 +144,15 @@ pub(super) fn chunk(event: &sse::Event, out: &mut Vec<Piece>) -> Result<(), Wron
     Ok(())
 }
 
-struct Transcriptions {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Transcriptions(Asker);
 
 impl Stt for Transcriptions {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
+        let Asker { endpoint, http, clock } = self.0.clone();
         sound::asked(endpoint.clone(), async move {
             let begun = clock.now();
             let lasts = sound::length(&request.audio, audio_max(&endpoint), &endpoint)?;
@@ -169,17 +164,13 @@ impl Stt for Transcriptions {
             let text = json.get("text").and_then(Value::as_str);
             let text = text.ok_or_else(|| endpoint.fault(FaultKind::Broken, "the answer holds no text"))?;
             let told = json.pointer("/language").or_else(|| json.pointer("/languages/0")).and_then(Value::as_str);
-            let told = told.map(named);
-            let (language, language_confidence) = question.answer(ISO, told.as_deref(), None);
-            Ok(SttText {
-                text: text.trim().to_owned(),
-                language,
-                language_confidence,
-                confidence: confidence(&json).unwrap_or(CONFIDENCE_UNTOLD),
-                audio: lasts,
-                took: clock.now().since(begun),
-                provider: endpoint.id.clone(),
-            })
+            let told = Told {
+                text: text.to_owned(),
+                confidence: confidence(&json),
+                language: told.map(named),
+                language_confidence: None,
+            };
+            Ok(told.answers((ISO, &question), &endpoint, lasts, clock.now().since(begun)))
         })
     }
 }

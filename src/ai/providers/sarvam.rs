@@ -20,10 +20,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::asker::{Asker, Told};
 use super::codes::{Codes, Question, SARVAM, SARVAM_REALTIME};
 use super::endpoint::plain;
 use super::live::{self, Coding, Sound, Watch};
-use super::sound::{self, Pieces, Speech};
+use super::sound::{self, Pieces};
 use super::{Endpoint, http, socket};
 use crate::ai::stt::{LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
@@ -37,32 +38,25 @@ const TEXT_MAX: usize = 3_500;
 const RATES: [u32; 4] = [8_000, 16_000, 22_050, 24_000];
 /// The provider's bounds of `pace` that hold for every model.
 const PACE: (f32, f32) = (0.5, 2.0);
-/// No confidence of the text is told.
-const CONFIDENCE: f32 = 0.9;
 
 pub fn stt(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Stt> {
-    Arc::new(Ears { endpoint, http, clock })
+    Arc::new(Ears(Asker { endpoint, http, clock }))
 }
 
 pub fn tts(endpoint: Endpoint, http: Client, clock: Clock) -> Arc<dyn Tts> {
-    Arc::new(Voice { endpoint, http, clock })
+    Arc::new(Voice(Asker { endpoint, http, clock }))
 }
 
-struct Ears {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Ears(Asker);
 
 impl Stt for Ears {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn transcribe(&self, request: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        let (endpoint, http, clock) = (self.endpoint.clone(), self.http.clone(), self.clock);
-        let own = endpoint.clone();
-        sound::asked(endpoint, async move {
+        let Asker { endpoint: own, http, clock } = self.0.clone();
+        sound::asked(own.clone(), async move {
             sound::length(&request.audio, AUDIO_MAX, &own)?;
             let watch = Watch::new(clock);
             let SttRequest { audio, hint, words, .. } = request;
@@ -73,22 +67,22 @@ impl Stt for Ears {
             let question = question(SARVAM, &hint, &own)?;
             let heard = over_http(&own, &http, &question, &audio).await?;
             let length = sound::length(&audio, AUDIO_MAX, &own)?;
-            Ok(heard.text(SARVAM, &question, &own, length, clock.now().since(begun)))
+            Ok(heard.answers((SARVAM, &question), &own, length, clock.now().since(begun)))
         })
     }
 
     fn listens(&self) -> bool {
-        self.endpoint.flag("realtime")
+        self.0.endpoint.flag("realtime")
     }
 
     fn listen(&self, opening: SttOpening) -> Option<Listening> {
         let SttOpening { audio, hint, words, .. } = opening;
-        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.endpoint).is_err() {
+        if !self.listens() || sound::length(&audio, AUDIO_MAX, &self.0.endpoint).is_err() {
             return None;
         }
-        let (endpoint, clock) = (self.endpoint.clone(), self.clock);
+        let Asker { endpoint, clock, .. } = self.0.clone();
         Some(live::listening(audio, |heard| {
-            sound::asked(self.endpoint.clone(), async move {
+            sound::asked(self.0.endpoint.clone(), async move {
                 over_socket(&endpoint, &hint, words.as_deref(), heard, &Watch::new(clock)).await
             })
         }))
@@ -105,30 +99,7 @@ fn question(codes: Codes, hint: &LanguageHint, endpoint: &Endpoint) -> Result<Qu
     codes.question(hint, detects, endpoint)
 }
 
-#[derive(Default)]
-struct Heard {
-    text: String,
-    language: Option<String>,
-    language_confidence: Option<f64>,
-}
-
-impl Heard {
-    fn text(self, codes: Codes, question: &Question, endpoint: &Endpoint, audio: Duration, took: Duration) -> SttText {
-        let (language, language_confidence) =
-            question.answer(codes, self.language.as_deref(), self.language_confidence);
-        SttText {
-            text: self.text.trim().to_owned(),
-            language,
-            language_confidence,
-            confidence: CONFIDENCE,
-            audio,
-            took,
-            provider: endpoint.id.clone(),
-        }
-    }
-}
-
-async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm: &[i16]) -> Result<Heard, Fault> {
+async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm: &[i16]) -> Result<Told, Fault> {
     #[derive(Deserialize)]
     struct Answer {
         transcript: Option<String>,
@@ -147,7 +118,12 @@ async fn over_http(endpoint: &Endpoint, http: &Client, question: &Question, pcm:
     let answer: Answer =
         serde_json::from_value(answer).map_err(|_| endpoint.fault(FaultKind::Broken, "the answer is no transcript"))?;
     let text = answer.transcript.ok_or_else(|| endpoint.fault(FaultKind::Broken, "the answer has no transcript"))?;
-    Ok(Heard { text, language: answer.language_code, language_confidence: answer.language_probability })
+    Ok(Told {
+        text,
+        confidence: None,
+        language: answer.language_code,
+        language_confidence: answer.language_probability,
+    })
 }
 
 /// One utterance, delimited by us: one `transcript.final`.
@@ -190,15 +166,17 @@ async fn over_socket(
     .await?;
     let (took, length) = watch.told();
     match (heard, end) {
-        (Some(heard), _) => Ok(heard.text(SARVAM_REALTIME, &question, endpoint, length, took)),
+        (Some(heard), _) => Ok(heard.answers((SARVAM_REALTIME, &question), endpoint, length, took)),
         // The session ended in order and nothing was said.
-        (None, socket::End::Enough) => Ok(Heard::default().text(SARVAM_REALTIME, &question, endpoint, length, took)),
+        (None, socket::End::Enough) => {
+            Ok(Told::default().answers((SARVAM_REALTIME, &question), endpoint, length, took))
+        }
         (None, socket::End::Closed) => Err(endpoint.fault(FaultKind::Broken, "closed before the transcript came")),
     }
 }
 
 enum Said {
-    Final(Heard),
+    Final(Told),
     End,
     Other,
 }
@@ -221,7 +199,7 @@ fn said(text: &str, endpoint: &Endpoint) -> Result<Said, Fault> {
         .map_err(|_| endpoint.fault(FaultKind::Broken, "a message of the socket cannot be read"))?;
     Ok(match event {
         Event::Final { text, language, language_confidence } => {
-            Said::Final(Heard { text, language, language_confidence })
+            Said::Final(Told { text, confidence: None, language, language_confidence })
         }
         Event::End => Said::End,
         Event::Error { is_fatal: Some(false), .. } | Event::Other => Said::Other,
@@ -236,28 +214,18 @@ fn said(text: &str, endpoint: &Endpoint) -> Result<Said, Fault> {
     })
 }
 
-struct Voice {
-    endpoint: Endpoint,
-    http: Client,
-    clock: Clock,
-}
+struct Voice(Asker);
 
 impl Tts for Voice {
     fn id(&self) -> &str {
-        &self.endpoint.id
+        &self.0.endpoint.id
     }
 
     fn speak(&self, request: TtsRequest) -> TtsStream {
-        let (endpoint, http) = (self.endpoint.clone(), self.http.clone());
+        let Asker { endpoint, http, .. } = self.0.clone();
         let voice = sound::voice(&endpoint, &request);
         let from = sound::rate_for(&RATES, request.rate);
-        let speech = Speech {
-            endpoint: endpoint.clone(),
-            clock: self.clock,
-            from,
-            to: request.rate,
-            voice: voice.clone().unwrap_or_else(|| "default".to_owned()),
-        };
+        let speech = self.0.speech(&request, from, Some(voice.as_deref().unwrap_or("default")));
         speech.stream(async move { ask(&endpoint, &http, &request, voice, from).await }.boxed())
     }
 }
