@@ -21,9 +21,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::ai::engines::{Llama, Setup, Voices, Whisper};
 use crate::ai::hardware::Hardware;
 use crate::ai::line_cache::LineCache;
+use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
-use crate::api::{self, ApiDeps, Component, HealthSource, Metrics};
+use crate::api::{self, ApiDeps, Component, HealthSource, Metrics, RouterGauges};
 use crate::base::audio::LINE_RATE;
 use crate::base::event::{CallState, EndCause, Event, Record};
 use crate::base::secret::{KeyedHash, Secret};
@@ -41,6 +42,7 @@ use crate::media::wav;
 use crate::ops::notify;
 use crate::store::callbacks::Callbacks;
 use crate::store::journal::{Journal, Writer};
+use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings};
 
@@ -51,6 +53,7 @@ pub struct App {
     engine_scope: Scope,
     registry: Registry,
     writer: Writer,
+    ledger: ledger::Writer,
     address: SocketAddr,
     signals: Signals,
     _lock: std::fs::File,
@@ -149,15 +152,25 @@ impl App {
                 registry.routed(call, routed);
             }
         });
-        let planner = Arc::new(Planner::new(table, connected.missing, clock, book));
+        let (ledger, known) = Ledger::open(state, clock.day());
+        let purse = Purse::default();
+        let planner = Planner::new(table, connected.missing, clock, book).remembering(known, purse.clone());
+        let planner = Arc::new(planner);
+        let measuring = Arc::clone(&planner);
+        let ledger = ledger.keep(&purse, clock, move || measuring.measured())?;
         let router = Arc::new(Router::new(Arc::clone(&planner), connected.members));
         let tts: Arc<dyn Tts> = Arc::new(LineCache::new(router.clone()));
         let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
 
         let twilio_metrics = TwilioMetrics::default();
-        let metrics = Arc::new(Metrics::new(|registry| twilio_metrics.register(registry)));
+        let gauges = RouterGauges::new(Arc::clone(&planner), clock);
+        let metrics = Arc::new(Metrics::new(|registry| {
+            twilio_metrics.register(registry);
+            registry.register_collector(Box::new(gauges));
+        }));
         let observing = Arc::clone(&metrics);
         let knowing = Arc::clone(&planner);
+        let pricing = Arc::clone(&planner);
         let registry = Registry::new(Deps {
             clock,
             scope: scope.clone(),
@@ -180,10 +193,12 @@ impl App {
                     Event::CallInitiated { concerns, .. } => {
                         knowing.know(record.call, CallFacts::of(concerns));
                     }
+                    Event::SpeechStarted { turn } => knowing.turn(record.call, *turn),
                     Event::CallEnded { .. } => knowing.forget(record.call),
                     _ => {}
                 }),
             ],
+            prices: Arc::new(move |call, bill: &Bill| pricing.cost(call, bill)),
         });
         // The only one who sets it; decisions before the first call have nobody to tell.
         let _ = told.set(registry.clone());
@@ -211,12 +226,14 @@ impl App {
             tasks: scope.clone(),
             metrics: twilio_metrics,
         };
-        let health = Arc::new(Parts { local, planner, journal, twilio_ready: settings.twilio.auth_token.is_some() });
+        let twilio_ready = settings.twilio.auth_token.is_some();
+        let health = Arc::new(Parts { local, planner: Arc::clone(&planner), journal, twilio_ready });
         let api = ApiDeps {
             registry: registry.clone(),
             metrics,
             health,
             engines,
+            planner,
             scripts,
             callbacks,
             clock,
@@ -237,7 +254,7 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, writer, address, signals, _lock: lock })
+        Ok(Self { settings, scope, engine_scope, registry, writer, ledger, address, signals, _lock: lock })
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -269,8 +286,12 @@ impl App {
         }
         self.engine_scope.stop();
         self.engine_scope.join(Duration::from_secs(5)).await;
-        if tokio::task::spawn_blocking(move || self.writer.close()).await.is_err() {
-            tracing::error!("the journal's writer did not close");
+        let close = move || {
+            self.writer.close();
+            self.ledger.close();
+        };
+        if tokio::task::spawn_blocking(close).await.is_err() {
+            tracing::error!("the writers of journal and ledger did not close");
         }
         tracing::info!("stopped");
     }

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::ApiDeps;
 use crate::base::event::{Event, Record, Waterfall};
+use crate::base::money::Money;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -45,7 +46,7 @@ pub struct Metrics {
     refused_words: Counter,
     lost_media_ms: Counter<u64, AtomicU64>,
     attempts: Family<Labels, Counter>,
-    cost_paise: Counter<f64, AtomicU64>,
+    cost_paise: Family<Labels, Counter<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -69,7 +70,7 @@ impl Metrics {
             refused_words: Counter::default(),
             lost_media_ms: Counter::default(),
             attempts: Family::default(),
-            cost_paise: Counter::default(),
+            cost_paise: Family::default(),
         };
         let r = &mut metrics.registry;
         r.register("calls_started", "Calls announced by a carrier", metrics.started.clone());
@@ -98,7 +99,7 @@ impl Metrics {
         r.register("router_attempts", "Requests to engines, by stage, candidate and outcome", metrics.attempts.clone());
         r.register(
             "router_cost_paise",
-            "What providers charge for calls, by their price lists",
+            "What providers charge for calls by their price lists, by provider and stage",
             metrics.cost_paise.clone(),
         );
         more(r);
@@ -137,7 +138,11 @@ impl Metrics {
                     ];
                     self.attempts.get_or_create(&labels).inc();
                 }
-                self.cost_paise.inc_by(routed.cost_paise.max(0.0));
+                for charge in routed.charges.iter().filter(|charge| charge.paise != Money::ZERO) {
+                    let provider = charge.candidate.split('/').next().unwrap_or_default().to_owned();
+                    let labels = vec![("provider", provider), ("stage", name(&routed.stage))];
+                    self.cost_paise.get_or_create(&labels).inc_by(charge.paise.paise());
+                }
             }
             Event::BargeIn { .. } => {
                 self.barge_ins.inc();

@@ -3,6 +3,8 @@
 
 mod ai;
 mod callbacks;
+mod costs;
+mod gauges;
 mod health;
 pub mod metrics;
 mod problem;
@@ -16,10 +18,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
+pub use gauges::RouterGauges;
 pub use health::{Component, Health, HealthSource};
 pub use metrics::Metrics;
 pub use problem::Problem;
 
+use crate::ai::router::Planner;
 use crate::base::Clock;
 use crate::base::secret::Secret;
 use crate::call::driver::Engines;
@@ -34,6 +38,7 @@ pub struct ApiDeps {
     pub metrics: Arc<Metrics>,
     pub health: Arc<dyn HealthSource>,
     pub engines: Engines,
+    pub planner: Arc<Planner>,
     pub scripts: Arc<Scripts>,
     pub callbacks: Callbacks,
     pub clock: Clock,
@@ -45,6 +50,9 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/sessions", get(sessions::list))
         .route("/api/callbacks", get(callbacks::list))
         .route("/api/callbacks/{id}", delete(callbacks::done))
+        .route("/api/calls/{id}", get(costs::call))
+        .route("/api/ai/costs", get(costs::costs))
+        .route("/api/ai/quality", get(costs::quality))
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::CallId;
 use super::lang::Lang;
+use super::money::Money;
 
 /// One fact about one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +95,8 @@ pub enum Event {
     },
     /// Who answered a stage of a turn, who was tried, and why the others were not.
     Routed(Box<Routed>),
+    /// What the call cost, and what it would have cost elsewhere. Comes right before its end.
+    CallCost(Box<CallCost>),
     EngineFault {
         stage: Stage,
         fault: String,
@@ -220,7 +223,101 @@ pub struct Routed {
     /// The routing rule that set the order.
     pub rule: Option<String>,
     pub offline: bool,
-    pub cost_paise: f64,
+    pub cost_paise: Money,
+    /// The caller's turn it was made for; 0 before the first.
+    #[serde(default)]
+    pub turn: u32,
+    /// What the request used, as if one candidate had done all of it.
+    #[serde(default)]
+    pub usage: Usage,
+    /// What each candidate that was asked may charge for it; `cost_paise` is their sum.
+    #[serde(default)]
+    pub charges: Vec<Charge>,
+}
+
+/// What requests used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    pub audio_ms: u64,
+    pub chars: u64,
+    pub tokens_in: u64,
+    pub tokens_out: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Charge {
+    pub candidate: String,
+    pub paise: Money,
+    pub usage: Usage,
+    /// The provider did not say what it counted.
+    pub estimated: bool,
+}
+
+/// What a call cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallCost {
+    pub paise: Money,
+    /// How much of it rests on estimates.
+    pub estimated_paise: Money,
+    /// By turn; 0 is what came before the caller's first word.
+    pub turns: Vec<TurnCost>,
+    pub charged: Vec<Charged>,
+    pub usage: Vec<StageUsage>,
+    /// The same usage at the prices of every candidate that can do the stage.
+    pub elsewhere: Vec<Elsewhere>,
+    /// The whole call done by one provider, or by the cheapest there is.
+    pub stacks: Vec<Stack>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnCost {
+    pub turn: u32,
+    pub paise: Money,
+    pub stt: Money,
+    pub llm: Money,
+    pub tts: Money,
+}
+
+/// What one candidate charges for its part of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Charged {
+    pub stage: Stage,
+    pub candidate: String,
+    pub requests: u64,
+    pub paise: Money,
+    pub estimated_paise: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageUsage {
+    pub stage: Stage,
+    pub language: Lang,
+    pub requests: u64,
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    pub stage: Stage,
+    pub candidate: String,
+    /// `None`: nobody wrote down its prices.
+    pub paise: Option<Money>,
+    /// May the call's words go there?
+    pub allowed: bool,
+    /// Does it know every language that the call was held in?
+    pub speaks: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// `all_local`, `cheapest_allowed`, or the name of a provider.
+    pub name: String,
+    pub paise: Money,
+    pub candidates: Vec<String>,
+    /// Stages of the call that it cannot do; they are not in the sum.
+    pub lacks: Vec<Stage>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -144,3 +144,17 @@ pub const LINE_CACHE_CHARS: usize = 400;
 pub const HEARD_CHARS_MAX: usize = 1_000;
 /// Words of one utterance that are searched for amounts, dates and times; the rest is not read.
 pub const SLOT_WORDS_MAX: usize = 400;
+/// Days of spending that are kept.
+pub const SPENDING_DAYS: u64 = 92;
+/// Rows of one day's spending; further tenants share one.
+pub const SPENDING_ROWS_MAX: usize = 4_096;
+/// Bytes of one day's spending: a longer file is written anew, and one beyond the second is not ours.
+pub const SPENDING_FILE_LONG: u64 = 256 * 1024;
+pub const SPENDING_FILE_MAX: u64 = 16 * 1024 * 1024;
+/// Rows and bytes of what was measured of engines.
+pub const QUALITY_ROWS_MAX: usize = 10_000;
+pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
+/// Turns of a call whose cost is told one by one; the rest is told with the last of them.
+pub const COST_TURNS_MAX: usize = 256;
+/// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
+pub const ELSEWHERE_ROWS_MAX: usize = 32;

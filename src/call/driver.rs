@@ -220,7 +220,11 @@ impl Drive {
                 Output::Cancel(ask) => {
                     running.stop(ask);
                 }
-                Output::Fact(event @ Event::CallEnded { .. }) => self.recorder.end(event).await,
+                Output::Fact(event @ Event::CallEnded { .. }) => {
+                    // What is still being computed for nobody is given up first: it has its price.
+                    *running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+                    self.recorder.end(event).await;
+                }
                 Output::Fact(event) => self.recorder.fact(event),
                 Output::Over { outcome, cause } => return Flow::Over { outcome, cause },
             }

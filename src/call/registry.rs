@@ -17,7 +17,8 @@ use super::admission::{Admission, Place};
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
 use super::script::{Script, Scripts};
-use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Routed};
+use crate::ai::router::bill::Bill;
+use crate::base::event::{CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, Moment, limits};
@@ -37,6 +38,9 @@ pub enum Control {
 
 /// Gets every record as it happens; must be quick.
 pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
+
+/// What a call cost, and what it would have cost elsewhere.
+pub type Prices = Arc<dyn Fn(CallId, &Bill) -> CallCost + Send + Sync>;
 
 /// A call as others see it. Words are in here only while the call lives.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +63,9 @@ pub struct View {
     /// The router's last decisions for this call; `/api/calls/{id}/decisions` shows them.
     #[serde(skip)]
     pub decisions: VecDeque<Record>,
+    /// What the call cost so far; `/api/calls/{id}` shows it.
+    #[serde(skip)]
+    pub bill: Bill,
 }
 
 struct Live {
@@ -89,6 +96,7 @@ pub struct Deps {
     pub phone_hash: KeyedHash,
     pub keep_words: bool,
     pub observers: Vec<Observer>,
+    pub prices: Prices,
 }
 
 struct Inner {
@@ -164,6 +172,9 @@ impl Registry {
             observer(&record);
         }
         let mut view = lock(&recorder.view);
+        if let Event::Routed(routed) = &record.event {
+            view.bill.add(routed);
+        }
         if view.decisions.len() >= limits::VIEW_DECISIONS_MAX {
             view.decisions.pop_front();
         }
@@ -312,6 +323,7 @@ impl Exchange for Registry {
             cause: None,
             events: VecDeque::new(),
             decisions: VecDeque::new(),
+            bill: Bill::default(),
         };
         let live = Live {
             view: Arc::new(Mutex::new(view)),
@@ -489,6 +501,10 @@ impl CallRecorder {
     pub async fn end(&self, event: Event) {
         if let Event::CallEnded { outcome, .. } = &event {
             self.registry.change_state(self.call, *outcome);
+            let bill = lock(&self.view).bill.clone();
+            if !bill.is_empty() {
+                self.fact(Event::CallCost(Box::new((self.registry.0.deps.prices)(self.call, &bill))));
+            }
         }
         if let Event::CallEnded { outcome, cause, .. } = &event {
             let mut view = lock(&self.view);

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
 pub mod config;
+mod costs;
 mod daemon;
 pub mod doctor;
 pub mod explain;
@@ -55,7 +56,7 @@ enum Command {
     Rehearse(rehearse::Args),
     /// Run whole calls in virtual time with faults and check what must always hold.
     Simulate(simulate::Args),
-    /// Who answers a stage of a turn, and why.
+    /// Who answers a stage of a turn, and why; what was spent, and how everybody did.
     Route(route::Args),
     /// Measure.
     Bench(bench::Args),

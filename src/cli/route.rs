@@ -1,10 +1,11 @@
 //! `vaani route explain`: who would be asked for a stage of a turn, in which order, and why nobody
-//! else. Nothing is asked; all candidates are taken to be well.
+//! else. Nothing is asked; all candidates are taken to be well. `costs` and `quality` are in `costs.rs`.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::costs::{self, CostsArgs, QualityArgs};
 use super::output::{json_line, line};
 use crate::ai::router::{Dialect, Facts, Stage, State, Table, decide};
 use crate::app;
@@ -21,6 +22,10 @@ pub struct Args {
 enum What {
     /// Who would answer a turn like this, and why
     Explain(Explain),
+    /// What was spent, by day, tenant and provider, and what is left of today's budgets
+    Costs(CostsArgs),
+    /// How quick and reliable everybody was, by stage and language
+    Quality(QualityArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +66,11 @@ struct Explain {
 }
 
 pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let What::Explain(args) = args.what;
+    let args = match args.what {
+        What::Explain(args) => args,
+        What::Costs(args) => return costs::costs(&args, settings),
+        What::Quality(args) => return costs::quality(&args, settings),
+    };
     anyhow::ensure!((0.0..=1.0).contains(&args.confidence), "--confidence is between 0 and 1");
     let table = app::load_table(settings).context("the routing file cannot be used")?;
     let wanted = |stage: &Stage| args.stage.as_deref().is_none_or(|name| name == stage.as_str());

@@ -189,8 +189,12 @@ pub struct Candidate {
     /// In the order of the file; all eleven if the file names none.
     pub languages: Vec<Lang>,
     pub price: Price,
+    /// Does anybody say what it costs? Otherwise it counts as free.
+    pub is_priced: bool,
     /// 0 to 1, as the file's owner rates it.
     pub accuracy: Option<f32>,
+    /// Its slow tail, as the file's owner expects it until it is measured.
+    pub latency: Option<Duration>,
     pub tier: Option<String>,
     /// Fields for the adapter.
     pub options: Map<String, Value>,
@@ -240,7 +244,9 @@ pub(super) fn local_candidates() -> Vec<Candidate> {
             capabilities: vec![capability],
             languages: Lang::ALL.to_vec(),
             price: Price::FREE,
+            is_priced: true,
             accuracy: None,
+            latency: None,
             tier: None,
             options: Map::new(),
             voices: BTreeMap::new(),

@@ -250,7 +250,7 @@ pub fn decide(table: &Table, facts: &Facts, state: &State) -> Decision {
         };
         let is_local = candidate.provider.residency == Residency::OnBox;
         let second = is_local != (table.order() == Order::LocalFirst);
-        let merit = score(candidate, facts.stage, &state.standing(id));
+        let merit = score(candidate, facts.stage, facts.language, &state.standing(id));
         (by_rule, by_dialect, by_language, second, Reverse(merit), id.0)
     };
     let mut ranked: Vec<(Rank, CandidateId)> = admitted.into_iter().map(|id| (rank(id), id)).collect();

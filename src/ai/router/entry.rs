@@ -173,6 +173,7 @@ fn model_entry(
     let price = if is_priced { price } else { published.unwrap_or(Price::FREE) };
     #[expect(clippy::cast_possible_truncation, reason = "a share needs no more than an f32 holds")]
     let accuracy = number(&mut fields, "accuracy_score", 0.0, 1.0).map(|share| share as f32);
+    let latency = bounded(&mut fields, "latency_ms", 1, 60_000).map(|ms| Duration::from_millis(ms.into()));
     let tier = scalar::<String>(&mut fields, "tier").map(|(tier, _)| tier);
     let options = options(&mut fields);
     let voices = voices(&mut fields);
@@ -185,7 +186,9 @@ fn model_entry(
         capabilities,
         languages,
         price,
+        is_priced: is_priced || published.is_some() || provider.residency == Residency::OnBox,
         accuracy,
+        latency,
         tier,
         options,
         voices,

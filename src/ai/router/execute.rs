@@ -13,6 +13,8 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 
 use super::dialect::Dialect;
+use super::account;
+use super::candidates::Used;
 use super::ledger::{Booked, Outcome};
 use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
@@ -21,6 +23,7 @@ use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, Message, Role};
 use crate::ai::stt::{Awaited, LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
 use crate::ai::{Fault, FaultKind};
+use crate::base::audio::STT_RATE;
 use crate::base::event::Stage;
 use crate::base::{CallId, Lang};
 
@@ -64,10 +67,13 @@ impl Router {
         &self,
         plan: &mut Plan,
         without: Option<Place>,
+        input: Used,
         ask: impl Fn(Place, &Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
     ) -> Result<(Place, T, Booked), Lost> {
         let planner = &self.planner;
         let queue: VecDeque<_> = plan.queue.iter().copied().filter(|slot| Some(slot.place) != without).collect();
+        plan.begun = true;
+        let account = &plan.account;
         let race = Race {
             ledger: &planner.ledger,
             stage: plan.stage,
@@ -80,6 +86,9 @@ impl Router {
         };
         race.run(|place| {
             let member = self.members.get(place).and_then(|member| ask(place, member));
+            if member.is_some() {
+                account.ask(place, planner.now(), input);
+            }
             member.unwrap_or_else(|| {
                 let fault = Fault::new(FaultKind::Unavailable, planner.name(place), "not connected");
                 async move { Err(fault) }.boxed()
@@ -94,6 +103,8 @@ impl Router {
             let language = expected(&request.hint);
             let mut plan = router.planner.plan(Stage::Stt, language, request.call, request.speculative);
             request.words = request.words.or_else(|| plan.dialect.map(Dialect::words));
+            let micros = request.audio.len() as u64 * 1_000_000 / u64::from(STT_RATE);
+            let input = Used { audio: Duration::from_micros(micros), ..Used::default() };
             // What was heard live is asked for once, of whom it is; everybody else gets it whole.
             let live = Mutex::new(live);
             let ask = |place: Place, member: &Member| {
@@ -103,17 +114,17 @@ impl Router {
                     None => member.stt.as_ref().map(|stt| stt.transcribe(request.clone())),
                 }
             };
-            match router.race(&mut plan, None, ask).await {
+            match router.race(&mut plan, None, input, ask).await {
                 Ok((place, text, booked)) => {
                     let took = booked.took();
                     booked.answered(took);
                     plan.answered_by(place, took);
-                    router.planner.heard(&mut plan, place, &text);
-                    router.planner.tell(plan);
+                    router.planner.heard(&plan, place, &text);
+                    drop(plan);
                     Ok(text)
                 }
                 Err(lost) => {
-                    router.planner.tell(plan);
+                    drop(plan);
                     Err(Self::verdict(lost))
                 }
             }
@@ -182,7 +193,12 @@ trait Streamed: Send + Sync + 'static {
     fn go_on(&mut self);
     /// Kept back until now.
     fn rest(&mut self) -> Option<Self::Event>;
-    fn cost(&self, planner: &Planner, place: Place, event: &Self::Event) -> u64;
+    /// The request itself, as it is charged for.
+    fn input(&self) -> Used;
+    /// How much of an answer a piece is: quarters of a token, sound.
+    fn amount(&self, event: &Self::Event) -> (u64, Duration);
+    /// What the answer's end says that it used.
+    fn counted(event: &Self::Event) -> Used;
 }
 
 enum At<S: Streamed> {
@@ -219,7 +235,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                             .boxed(),
                         )
                     };
-                    match router.race(open, without, ask).await {
+                    match router.race(open, without, stage.input(), ask).await {
                         Ok((place, (event, answer), booked)) => {
                             let took = booked.took();
                             booked.answered(took);
@@ -228,9 +244,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                         }
                         Err(lost) => {
                             let fault = Router::verdict(lost);
-                            if let Some(plan) = plan.take() {
-                                router.planner.tell(plan);
-                            }
+                            drop(plan.take());
                             return Some((Err(fault), (router, plan, stage, At::Over, continued)));
                         }
                     }
@@ -249,25 +263,30 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
             match event.unwrap_or_else(|| Err(broken())) {
                 Ok(event) if S::is_done(&event) => {
                     drop(answer);
-                    if let Some(mut plan) = plan.take() {
+                    if let Some(plan) = plan.take() {
                         if let Some(own) = S::own_time(&event) {
                             router.planner.waited(&plan, place, own);
                         }
-                        plan.cost_millipaise += stage.cost(&router.planner, place, &event);
-                        router.planner.tell(plan);
+                        plan.account.counted(place, S::counted(&event));
                     }
                     let Some(rest) = stage.rest() else {
                         return Some((Ok(event), (router, plan, stage, At::Over, continued)));
                     };
                     return Some((Ok(rest), (router, plan, stage, At::Last(event), continued)));
                 }
-                Ok(event) => match stage.pass(event) {
-                    Some(event) => {
-                        let next = At::Flowing { place, answer, piece };
-                        return Some((Ok(event), (router, plan, stage, next, continued)));
+                Ok(event) => {
+                    if let Some(plan) = &plan {
+                        let (quarters, sound) = stage.amount(&event);
+                        plan.account.came(place, quarters, sound);
                     }
-                    None => at = At::Flowing { place, answer, piece },
-                },
+                    match stage.pass(event) {
+                        Some(event) => {
+                            let next = At::Flowing { place, answer, piece };
+                            return Some((Ok(event), (router, plan, stage, next, continued)));
+                        }
+                        None => at = At::Flowing { place, answer, piece },
+                    }
+                }
                 Err(fault) => {
                     // Dropping it cancels what is still being computed.
                     drop(answer);
@@ -276,9 +295,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                     open.tried.push(Tried { place, outcome: Outcome::BrokeOff(fault.kind), took: Duration::ZERO });
                     continued += 1;
                     if continued > CONTINUED_MAX {
-                        if let Some(plan) = plan.take() {
-                            router.planner.tell(plan);
-                        }
+                        drop(plan.take());
                         return Some((Err(fault), (router, plan, stage, At::Over, continued)));
                     }
                     tracing::warn!(stage = ?open.stage, %fault, "an answer broke off; another goes on with it");
@@ -356,9 +373,18 @@ impl Streamed for Writing {
         (!rest.is_empty()).then_some(LlmEvent::Text(rest))
     }
 
-    fn cost(&self, planner: &Planner, place: Place, event: &LlmEvent) -> u64 {
-        let LlmEvent::Done(usage) = event else { return 0 };
-        planner.cost_of_tokens(place, usage.prompt_tokens, usage.answer_tokens)
+    fn input(&self) -> Used {
+        Used { tokens_in: account::tokens_of(&self.request.messages), ..Used::default() }
+    }
+
+    fn amount(&self, event: &LlmEvent) -> (u64, Duration) {
+        let LlmEvent::Text(text) = event else { return (0, Duration::ZERO) };
+        (account::quarters(text), Duration::ZERO)
+    }
+
+    fn counted(event: &LlmEvent) -> Used {
+        let LlmEvent::Done(usage) = event else { return Used::default() };
+        Used { tokens_in: usage.prompt_tokens.into(), tokens_out: usage.answer_tokens.into(), ..Used::default() }
     }
 }
 
@@ -430,9 +456,18 @@ impl Streamed for Speaking {
         None
     }
 
-    fn cost(&self, planner: &Planner, place: Place, _: &TtsEvent) -> u64 {
-        let seconds = self.spoken as f64 / f64::from(self.request.rate.max(1));
-        planner.cost_of_speech(place, self.request.text.chars().count(), seconds)
+    fn input(&self) -> Used {
+        Used { chars: self.request.text.chars().count() as u64, ..Used::default() }
+    }
+
+    fn amount(&self, event: &TtsEvent) -> (u64, Duration) {
+        let TtsEvent::Audio(pcm) = event else { return (0, Duration::ZERO) };
+        let micros = pcm.len() as u64 * 1_000_000 / u64::from(self.request.rate.max(1));
+        (0, Duration::from_micros(micros))
+    }
+
+    fn counted(_: &TtsEvent) -> Used {
+        Used::default()
     }
 }
 

@@ -15,6 +15,7 @@ use super::quality::{Bucket, Quality};
 use crate::ai::{Fault, FaultKind};
 use crate::base::event::Stage;
 use crate::base::{Clock, Lang, Moment};
+use crate::store::measures::Measured;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,25 +73,49 @@ impl Ledger {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now_ms(&self) -> u64 {
+        self.clock.unix_ms(self.clock.now())
+    }
+
+    /// All that was measured, by the names of the candidates.
+    pub(super) fn measured(&self, name: impl Fn(usize) -> String) -> Vec<Measured> {
+        let entries = self.entries();
+        let of_place = |(place, entry): (usize, &Entry)| {
+            let name = name(place);
+            entry.quality.iter().map(|((stage, lang), q)| q.measured(&name, *stage, *lang)).collect::<Vec<_>>()
+        };
+        entries.iter().enumerate().flat_map(of_place).collect()
+    }
+
+    /// What an earlier run measured.
+    pub(super) fn restore(&self, place: usize, kept: &Measured) {
+        let now_ms = self.now_ms();
+        if let Some(entry) = self.entries().get_mut(place) {
+            entry.quality.insert((kept.stage, kept.language), Quality::restored(kept, now_ms));
+        }
+    }
+
     /// All candidates as they stand, for a stage in a language.
     pub(super) fn standings(&self, stage: Stage, language: Lang) -> Vec<Standing> {
         let now = self.clock.now();
+        let now_ms = self.clock.unix_ms(now);
         let of = |entry: &Entry| {
             let quality = entry.quality.get(&(stage, language));
             Standing {
                 circuit: entry.breaker.circuit(now),
                 rate_tokens: entry.bucket.as_ref().map(|b| b.left(now) as u32),
                 saturated: entry.concurrency.is_some_and(|most| entry.in_flight >= most) || entry.load.is_behind(now),
-                p50: quality.and_then(Quality::median),
-                p95: quality.and_then(Quality::p95),
-                success_rate: quality.and_then(Quality::success),
+                p50: quality.and_then(|q| q.median(now_ms)),
+                p95: quality.and_then(|q| q.p95(now_ms)),
+                success_rate: quality.and_then(|q| q.success(now_ms)),
             }
         };
         self.entries().iter().map(of).collect()
     }
 
     pub(super) fn tail(&self, place: usize, stage: Stage, language: Lang) -> Option<Duration> {
-        self.entries().get(place)?.quality.get(&(stage, language))?.p95()
+        let now_ms = self.now_ms();
+        self.entries().get(place)?.quality.get(&(stage, language))?.p95(now_ms)
     }
 
     /// Books a request that is about to be sent; `None` if it may not be sent after all.
@@ -115,7 +140,7 @@ impl Ledger {
             if !entry.supervised {
                 entry.breaker.failed(now, fault.kind, fault.retry_after);
             }
-            entry.quality.entry((stage, language)).or_default().failed();
+            entry.quality.entry((stage, language)).or_default().failed(self.clock.unix_ms(now));
         }
     }
 
@@ -179,10 +204,10 @@ impl Booked {
     pub(super) fn answered(mut self, took: Duration) {
         self.open = false;
         let key = (self.stage, self.language);
-        self.ledger.with(&self, |entry, _| {
+        self.ledger.with(&self, |entry, now| {
             entry.breaker.succeeded();
             entry.in_flight = entry.in_flight.saturating_sub(1);
-            entry.quality.entry(key).or_default().answered(took);
+            entry.quality.entry(key).or_default().answered(took, self.ledger.clock.unix_ms(now));
         });
     }
 
@@ -199,7 +224,7 @@ impl Booked {
                 entry.load.waited(now, took);
             }
             if fault.kind != FaultKind::Refused {
-                entry.quality.entry(key).or_default().failed();
+                entry.quality.entry(key).or_default().failed(self.ledger.clock.unix_ms(now));
             }
         });
     }

@@ -4,7 +4,9 @@
 //! candidates go in, a [`Decision`] with a reason for every candidate comes out.
 //! Absent on purpose: engines and providers themselves; what to say when everything fails.
 
+mod account;
 mod address;
+pub mod bill;
 mod breaker;
 pub mod candidates;
 mod condition;
@@ -22,9 +24,11 @@ mod load;
 mod offline;
 mod overlap;
 pub mod plan;
+mod prior;
 mod quality;
 mod race;
 mod read;
+pub mod report;
 pub mod residency;
 pub mod rule;
 mod score;
@@ -33,6 +37,7 @@ pub mod table;
 mod term;
 #[cfg(test)]
 mod tests;
+mod till;
 mod yaml;
 
 pub use candidates::{AuthStyle, Candidate, CandidateId, Kind, Stage};

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::account::{Account, Settled};
+use super::bill::Bill;
 use super::candidates::{self, Kind, Used};
 use super::decision::{Circuit, Decision, Reason, State, Verdict, decide};
 use super::dialect::{Dialect, Guess};
@@ -13,13 +15,21 @@ use super::ledger::{Ledger, Limits, Outcome};
 use super::offline::Evidence;
 use super::race::{Place, Slot, Tried};
 use super::table::Table;
+use super::till::Till;
 use crate::ai::FaultKind;
 use crate::ai::stt::SttText;
-use crate::base::event::{Attempted, Concerns, PassedOver, Routed, Stage};
-use crate::base::{CallId, Clock, Lang};
+use crate::base::event::{CallCost, Charge, Attempted, Concerns, PassedOver, Routed, Stage, Usage};
+use crate::base::money::Money;
+use crate::store::ledger::{Kept, Purse};
+use crate::store::measures::Measured;
+use crate::store::spending::{Row, Sum};
+use crate::base::{CallId, Clock, Lang, Moment};
 
 /// Calls whose facts are remembered; the oldest is forgotten.
 const CALLS_MAX: usize = 4_096;
+
+/// What was measured of a candidate is kept so long after it has left the file.
+const STRANGERS_KEPT_MS: u64 = 14 * 86_400_000;
 
 /// Gets every decision once it has come to an end.
 pub type Book = Arc<dyn Fn(Option<CallId>, Routed) + Send + Sync>;
@@ -68,7 +78,13 @@ pub(super) struct Plan {
     pub(super) speculative: bool,
     pub(super) queue: VecDeque<Slot>,
     pub(super) tried: Vec<Tried>,
-    pub(super) cost_millipaise: u64,
+    pub(super) account: Account,
+    /// One that nobody ever waited for has nothing to tell.
+    pub(super) begun: bool,
+    /// Whom it is told to at its end.
+    teller: Arc<Planner>,
+    tenant: String,
+    turn: u32,
     answered: Option<Place>,
     /// From the request to its first useful piece.
     first_after: Duration,
@@ -98,7 +114,11 @@ pub struct Planner {
     pub(super) ledger: Arc<Ledger>,
     evidence: Mutex<Evidence>,
     calls: Mutex<HashMap<CallId, CallFacts>>,
-    spent: Mutex<Spent>,
+    till: Till,
+    /// Measured of candidates that the file does not name any more.
+    strangers: Vec<Measured>,
+    /// The turn each call is at.
+    turns: Mutex<HashMap<CallId, u32>>,
     /// Why candidates cannot be asked at all, by name.
     missing: BTreeMap<String, String>,
     book: Book,
@@ -127,11 +147,70 @@ impl Planner {
             ledger: Arc::new(Ledger::new(clock, &limits)),
             evidence: Mutex::new(Evidence::new(hosts)),
             calls: Mutex::new(HashMap::new()),
-            spent: Mutex::new(Spent::default()),
+            till: Till::default(),
+            strangers: Vec::new(),
+            turns: Mutex::new(HashMap::new()),
             table,
             missing,
             book,
             clock,
+        }
+    }
+
+    /// Goes on with what an earlier run knew; what is spent from now on goes into `purse` too.
+    pub fn remembering(mut self, kept: Kept, purse: Purse) -> Self {
+        self.till = Till::new(kept.spending, purse);
+        let now_ms = self.clock.unix_ms(self.clock.now());
+        for measured in kept.measures {
+            let place = self.table.candidates().iter().position(|c| *c.name == *measured.candidate);
+            match place {
+                Some(place) => self.ledger.restore(place, &measured),
+                None if now_ms.saturating_sub(measured.at_unix_ms) < STRANGERS_KEPT_MS => self.strangers.push(measured),
+                None => {}
+            }
+        }
+        self
+    }
+
+    /// All that was measured, for the store and for people.
+    pub fn measured(&self) -> Vec<Measured> {
+        let mut all = self.ledger.measured(|place| self.name(place));
+        all.extend(self.strangers.iter().cloned());
+        all.sort_by(|a, b| (&a.candidate, a.stage, a.language).cmp(&(&b.candidate, b.stage, b.language)));
+        all
+    }
+
+    /// What was spent from `first` on, in the order of days.
+    pub fn spent_since(&self, first: u64) -> Vec<(Row, Sum)> {
+        self.till.since(first)
+    }
+
+    /// Days since 1970 on the site's calendar.
+    pub fn today(&self) -> u64 {
+        self.clock.day()
+    }
+
+    /// Every tenant's budget of the day, and what is gone of it.
+    pub fn budgets(&self) -> Vec<(String, Money, Money)> {
+        let today = self.clock.day();
+        let of = |(tenant, paise): (&String, &u64)| {
+            (tenant.clone(), Money::from_paise(*paise), self.till.today(today, tenant))
+        };
+        self.table.budgets.iter().map(of).collect()
+    }
+
+    /// What a call cost, and what it would have cost elsewhere.
+    pub fn cost(&self, call: CallId, bill: &Bill) -> CallCost {
+        let known = lock(&self.calls).get(&call).cloned().unwrap_or_default();
+        let policy = self.table.residency().strictest(&known.tenant, &known.campaign, &known.data_class);
+        bill.cost(&self.table, policy, |name| self.missing.contains_key(name))
+    }
+
+    /// The caller begins a turn: what is asked from now on is for it.
+    pub fn turn(&self, call: CallId, turn: u32) {
+        let mut turns = lock(&self.turns);
+        if turns.len() < CALLS_MAX || turns.contains_key(&call) {
+            turns.insert(call, turn);
         }
     }
 
@@ -166,6 +245,10 @@ impl Planner {
         outside.map(stands).collect()
     }
 
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     pub fn is_offline(&self) -> bool {
         lock(&self.evidence).is_offline()
     }
@@ -183,6 +266,7 @@ impl Planner {
 
     pub fn forget(&self, call: CallId) {
         lock(&self.calls).remove(&call);
+        lock(&self.turns).remove(&call);
     }
 
     /// The decision for a turn, without carrying it out.
@@ -235,10 +319,10 @@ impl Planner {
 
     /// Whole paise today.
     fn spent(&self, tenant: &str) -> u64 {
-        lock(&self.spent).today(self.clock.day(), tenant)
+        self.till.today(self.clock.day(), tenant).whole_paise()
     }
 
-    pub(super) fn plan(&self, stage: Stage, language: Lang, call: Option<CallId>, speculative: bool) -> Plan {
+    pub(super) fn plan(self: &Arc<Self>, stage: Stage, language: Lang, call: Option<CallId>, speculative: bool) -> Plan {
         let known = call.and_then(|call| lock(&self.calls).get(&call).cloned()).unwrap_or_default();
         let decision = self.consider(stage, language, &known);
         let candidates = self.table.candidates();
@@ -266,7 +350,11 @@ impl Planner {
             speculative,
             queue,
             tried: Vec::new(),
-            cost_millipaise: 0,
+            account: Account::default(),
+            begun: false,
+            teller: Arc::clone(self),
+            tenant: known.tenant,
+            turn: call.and_then(|call| lock(&self.turns).get(&call).copied()).unwrap_or_default(),
             answered: None,
             first_after: Duration::ZERO,
             pieces: candidates.iter().map(|c| c.provider.deadlines.piece).collect(),
@@ -287,9 +375,9 @@ impl Planner {
     }
 
     /// A recognised turn: its cost, and what it tells of the call.
-    pub(super) fn heard(&self, plan: &mut Plan, place: Place, text: &SttText) {
+    pub(super) fn heard(&self, plan: &Plan, place: Place, text: &SttText) {
         self.waited(plan, place, text.took);
-        plan.cost_millipaise += self.cost(place, &Used { audio: text.audio, ..Used::default() });
+        plan.account.counted(place, Used { audio: text.audio, ..Used::default() });
         let Some(call) = plan.call.filter(|_| !text.text.is_empty()) else { return };
         let mut calls = lock(&self.calls);
         if calls.len() >= CALLS_MAX && !calls.contains_key(&call) {
@@ -306,31 +394,36 @@ impl Planner {
         }
     }
 
-    pub(super) fn cost_of_tokens(&self, place: Place, prompt: u32, answer: u32) -> u64 {
-        self.cost(place, &Used { tokens_in: prompt.into(), tokens_out: answer.into(), ..Used::default() })
+    /// What each candidate that was asked may charge; booked to the call's tenant.
+    fn charge(&self, plan: &Plan, settled: &Settled) -> Vec<Charge> {
+        let day = self.clock.day();
+        let owed = settled.owed.iter().filter_map(|owed| {
+            let candidate = self.table.candidates().get(owed.place)?;
+            let paise = Money::from_millipaise(candidate.price.millipaise(&owed.used));
+            if candidate.provider.kind != Kind::Local {
+                let estimated_paise = if owed.estimated { paise } else { Money::ZERO };
+                let sum = Sum { requests: 1, paise, estimated_paise };
+                self.till.pay(day, &plan.tenant, &candidate.provider.name, plan.stage, sum);
+            }
+            let (candidate, usage) = (candidate.name.to_string(), usage(&owed.used));
+            Some(Charge { candidate, paise, usage, estimated: owed.estimated })
+        });
+        owed.collect()
     }
 
-    pub(super) fn cost_of_speech(&self, place: Place, chars: usize, seconds: f64) -> u64 {
-        let audio = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        self.cost(place, &Used { chars: chars as u64, audio, ..Used::default() })
-    }
-
-    fn cost(&self, place: Place, used: &Used) -> u64 {
-        self.table.candidates().get(place).map_or(0, |candidate| candidate.price.millipaise(used))
-    }
-
-    /// The request has come to its end.
-    pub(super) fn tell(&self, plan: Plan) {
+    /// A request has come to its end, or was given up.
+    fn told(&self, plan: &Plan) {
         self.learn(&plan.tried);
-        if plan.cost_millipaise > 0 {
-            let tenant =
-                plan.call.and_then(|call| Some(lock(&self.calls).get(&call)?.tenant.clone())).unwrap_or_default();
-            lock(&self.spent).add(self.clock.day(), &tenant, plan.cost_millipaise);
-        }
-        let tried = plan.tried.iter().map(|t| Attempted {
-            candidate: self.name(t.place),
-            outcome: outcome(t.outcome).to_owned(),
-            took_ms: u32::try_from(t.took.as_millis()).unwrap_or(u32::MAX),
+        let settled = plan.account.settle(&plan.tried);
+        let charges = self.charge(plan, &settled);
+        let now = self.clock.now();
+        let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        let tried = plan.tried.iter().map(|t| (t.place, outcome(t.outcome), t.took));
+        let given_up = settled.given_up.iter().map(|(place, at)| (*place, "given_up", now.since(*at)));
+        let tried = tried.chain(given_up).map(|(place, outcome, took)| Attempted {
+            candidate: self.name(place),
+            outcome: outcome.to_owned(),
+            took_ms: millis(took),
         });
         let passed_over = plan.decision.considered.iter().filter_map(|c| match &c.verdict {
             Verdict::PassedOver(reason) => {
@@ -348,7 +441,10 @@ impl Planner {
             passed_over: passed_over.collect(),
             rule: plan.decision.rule.as_deref().map(str::to_owned),
             offline: self.is_offline(),
-            cost_paise: plan.cost_millipaise as f64 / 1_000.0,
+            cost_paise: charges.iter().map(|charge| charge.paise).sum(),
+            turn: plan.turn,
+            usage: usage(&settled.once),
+            charges,
         };
         (self.book)(plan.call, routed);
     }
@@ -411,23 +507,21 @@ impl Planner {
     }
 }
 
-/// What each tenant spent today.
-#[derive(Debug, Default)]
-struct Spent {
-    day: u64,
-    millipaise: BTreeMap<String, u64>,
+/// However a request ends, also when nobody waits for it any more, it is told and paid.
+impl Drop for Plan {
+    fn drop(&mut self) {
+        if self.begun {
+            Arc::clone(&self.teller).told(self);
+        }
+    }
 }
 
-impl Spent {
-    fn add(&mut self, day: u64, tenant: &str, millipaise: u64) {
-        if self.day != day {
-            *self = Self { day, millipaise: BTreeMap::new() };
-        }
-        *self.millipaise.entry(tenant.to_owned()).or_default() += millipaise;
-    }
-
-    fn today(&self, day: u64, tenant: &str) -> u64 {
-        if self.day == day { self.millipaise.get(tenant).copied().unwrap_or(0) / 1_000 } else { 0 }
+fn usage(used: &Used) -> Usage {
+    Usage {
+        audio_ms: u64::try_from(used.audio.as_millis()).unwrap_or(u64::MAX),
+        chars: used.chars,
+        tokens_in: used.tokens_in,
+        tokens_out: used.tokens_out,
     }
 }
 

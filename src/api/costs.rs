@@ -1,0 +1,57 @@
+//! `/api/ai/costs` and `/api/ai/quality`: what was spent, what is left of budgets, and how everybody
+//! did; `/api/calls/{id}`: one call with what it cost and would have cost elsewhere.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+
+use super::{ApiDeps, Problem};
+use crate::ai::router::report::{Costs, Did};
+use crate::base::event::{CallCost, Event};
+use crate::base::limits;
+use crate::call::registry::View;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Days {
+    days: Option<u64>,
+}
+
+/// Of today, or of so many days.
+pub(super) async fn costs(
+    State(deps): State<ApiDeps>,
+    days: Result<Query<Days>, QueryRejection>,
+) -> Result<Json<Costs>, Problem> {
+    let Query(Days { days }) = days.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let days = days.unwrap_or(1);
+    if !(1..=limits::SPENDING_DAYS).contains(&days) {
+        return Err(Problem::bad_request(format!("days is from 1 to {}", limits::SPENDING_DAYS)));
+    }
+    let today = deps.planner.today();
+    let first = today.saturating_sub(days - 1);
+    Ok(Json(Costs::of(deps.planner.table(), &deps.planner.spent_since(first), first, today)))
+}
+
+pub(super) async fn quality(State(deps): State<ApiDeps>) -> Json<Vec<Did>> {
+    let now_ms = deps.clock.unix_ms(deps.clock.now());
+    Json(deps.planner.measured().iter().map(|measured| Did::of(measured, now_ms)).collect())
+}
+
+/// A call and its bill.
+#[derive(Serialize)]
+pub(super) struct Call {
+    #[serde(flatten)]
+    view: View,
+    cost: CallCost,
+}
+
+pub(super) async fn call(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<Json<Call>, Problem> {
+    let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such call"))?;
+    let told = view.events.iter().rev().find_map(|record| match &record.event {
+        Event::CallCost(cost) => Some((**cost).clone()),
+        _ => None,
+    });
+    let cost = told.unwrap_or_else(|| deps.planner.cost(view.id, &view.bill));
+    Ok(Json(Call { view, cost }))
+}
