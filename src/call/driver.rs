@@ -222,7 +222,7 @@ impl Drive {
                 }
                 Output::Fact(event @ Event::CallEnded { .. }) => {
                     // What is still being computed for nobody is given up first: it has its price.
-                    *running = Running { asks: HashMap::new(), answers: SelectAll::new() };
+                    *running = Running::default();
                     self.recorder.end(event).await;
                 }
                 Output::Fact(event) => self.recorder.fact(event),

@@ -89,7 +89,9 @@ pub(super) fn quality(args: &QualityArgs, settings: &Settings) -> anyhow::Result
         return Ok(ExitCode::SUCCESS);
     }
     line(&format!("How everybody did, as of {}", ago(now_ms.saturating_sub(written))))?;
-    line("  candidate                         stage  language  requests  failed  answered    median  slowest 5 %  last asked")?;
+    line(
+        "  candidate                         stage  language  requests  failed  answered    median  slowest 5 %  last asked",
+    )?;
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     for row in &did {
         line(&format!(

@@ -11,9 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::files;
 use super::measures::{self, Measured};
 use super::spending::{self, Pen, Row, Spending, Sum};
-use super::files;
 use crate::base::{Clock, Moment, limits};
 
 /// Between two writes of what was spent.

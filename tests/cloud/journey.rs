@@ -52,7 +52,7 @@ const fn answered(event: &Event) -> bool {
     matches!(event, Event::TurnAnswered { .. })
 }
 
-const fn said(event: &Event) -> bool {
+pub(crate) const fn said(event: &Event) -> bool {
     matches!(event, Event::Said { .. })
 }
 

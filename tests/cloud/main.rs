@@ -7,6 +7,7 @@ mod asking;
 mod fake;
 mod journey;
 mod live;
+mod money;
 #[path = "../daemon/support.rs"]
 #[allow(dead_code, reason = "the journeys need a part of it")]
 mod support;

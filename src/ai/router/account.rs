@@ -217,8 +217,7 @@ mod tests {
         account.ask(0, Moment::ZERO, sound);
         account.ask(0, Moment::ZERO, sound);
         account.counted(0, sound);
-        let settled =
-            account.settle(&[tried(0, Outcome::Failed(FaultKind::Unavailable)), tried(0, Outcome::Answered)]);
+        let settled = account.settle(&[tried(0, Outcome::Failed(FaultKind::Unavailable)), tried(0, Outcome::Answered)]);
         assert_eq!(settled.owed, [Owed { place: 0, used: sound, estimated: false }]);
         assert_eq!(settled.once, sound);
     }

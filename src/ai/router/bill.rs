@@ -67,7 +67,8 @@ impl Bill {
             self.stack("all_local", &priced, |p| &*p.candidate.provider.name == LOCAL),
             self.stack("cheapest_allowed", &priced, |p| p.allowed),
         ];
-        let mut names: Vec<&str> = table.candidates().iter().map(|c| &*c.provider.name).filter(|n| *n != LOCAL).collect();
+        let mut names: Vec<&str> =
+            table.candidates().iter().map(|c| &*c.provider.name).filter(|n| *n != LOCAL).collect();
         names.dedup();
         let of_provider = |name: &str| self.stack(name, &priced, |p| &*p.candidate.provider.name == name);
         let able = |stack: &Stack| !stack.candidates.is_empty();

@@ -12,9 +12,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 
-use super::dialect::Dialect;
 use super::account;
 use super::candidates::Used;
+use super::dialect::Dialect;
 use super::ledger::{Booked, Outcome};
 use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
@@ -25,7 +25,7 @@ use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
 use crate::ai::{Fault, FaultKind};
 use crate::base::audio::STT_RATE;
 use crate::base::event::Stage;
-use crate::base::{CallId, Lang};
+use crate::base::{CallId, Lang, Moment};
 
 /// What a candidate can do. An engine that cannot do a stage is never planned for it.
 #[derive(Clone, Default)]
@@ -103,8 +103,7 @@ impl Router {
             let language = expected(&request.hint);
             let mut plan = router.planner.plan(Stage::Stt, language, request.call, request.speculative);
             request.words = request.words.or_else(|| plan.dialect.map(Dialect::words));
-            let micros = request.audio.len() as u64 * 1_000_000 / u64::from(STT_RATE);
-            let input = Used { audio: Duration::from_micros(micros), ..Used::default() };
+            let input = Used { audio: sound(request.audio.len()), ..Used::default() };
             // What was heard live is asked for once, of whom it is; everybody else gets it whole.
             let live = Mutex::new(live);
             let ask = |place: Place, member: &Member| {
@@ -158,13 +157,45 @@ impl Stt for Router {
         let place = plan.queue.front()?.place;
         opening.words = opening.words.or_else(|| plan.dialect.map(Dialect::words));
         let stt = self.members.get(place)?.stt.as_ref().filter(|stt| stt.listens())?;
-        let mut listening = stt.listen(opening)?;
-        listening.answer.by = place;
-        Some(listening)
+        let so_far = sound(opening.audio.len());
+        let listening = stt.listen(opening)?;
+        let Listening { sound, pump, mut answer } = listening;
+        answer.by = place;
+        let mut unheard = Unheard { plan, place, so_far, since: None };
+        let pump = async move {
+            unheard.since = Some(unheard.plan.now());
+            pump.await;
+            // Whoever asks for the answer pays for it.
+            unheard.since = None;
+        };
+        Some(Listening { sound, pump: pump.boxed(), answer })
     }
 
     fn finish(&self, request: SttRequest, live: Awaited) -> BoxFuture<'static, Result<SttText, Fault>> {
         self.recognise(request, Some(live))
+    }
+}
+
+fn sound(samples: usize) -> Duration {
+    Duration::from_micros(samples as u64 * 1_000_000 / u64::from(STT_RATE))
+}
+
+/// Somebody listens; what is given up before the utterance was over is charged for as long as it
+/// lasted, for sound comes as fast as time passes.
+struct Unheard {
+    plan: Plan,
+    place: Place,
+    so_far: Duration,
+    since: Option<Moment>,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            let audio = self.so_far + self.plan.now().since(since);
+            self.plan.begun = true;
+            self.plan.account.ask(self.place, since, Used { audio, ..Used::default() });
+        }
     }
 }
 

@@ -18,12 +18,12 @@ use super::table::Table;
 use super::till::Till;
 use crate::ai::FaultKind;
 use crate::ai::stt::SttText;
-use crate::base::event::{CallCost, Charge, Attempted, Concerns, PassedOver, Routed, Stage, Usage};
+use crate::base::event::{Attempted, CallCost, Charge, Concerns, PassedOver, Routed, Stage, Usage};
 use crate::base::money::Money;
+use crate::base::{CallId, Clock, Lang, Moment};
 use crate::store::ledger::{Kept, Purse};
 use crate::store::measures::Measured;
 use crate::store::spending::{Row, Sum};
-use crate::base::{CallId, Clock, Lang, Moment};
 
 /// Calls whose facts are remembered; the oldest is forgotten.
 const CALLS_MAX: usize = 4_096;
@@ -97,6 +97,10 @@ impl Plan {
     pub(super) fn answered_by(&mut self, place: Place, after: Duration) {
         self.answered = Some(place);
         self.first_after = after;
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.teller.now()
     }
 
     /// The longest pause between two pieces of its answer.
@@ -322,7 +326,13 @@ impl Planner {
         self.till.today(self.clock.day(), tenant).whole_paise()
     }
 
-    pub(super) fn plan(self: &Arc<Self>, stage: Stage, language: Lang, call: Option<CallId>, speculative: bool) -> Plan {
+    pub(super) fn plan(
+        self: &Arc<Self>,
+        stage: Stage,
+        language: Lang,
+        call: Option<CallId>,
+        speculative: bool,
+    ) -> Plan {
         let known = call.and_then(|call| lock(&self.calls).get(&call).cloned()).unwrap_or_default();
         let decision = self.consider(stage, language, &known);
         let candidates = self.table.candidates();

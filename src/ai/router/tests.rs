@@ -1,5 +1,8 @@
 //! The router at work with engines that do as they are told.
 
+#[path = "tests/money.rs"]
+mod money;
+
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
