@@ -95,9 +95,7 @@ impl Clock {
 
     /// Days since 1970 on the site's calendar.
     pub fn day(&self) -> u64 {
-        let local = self.local();
-        let seconds = local.timestamp().as_second() + i64::from(local.offset().seconds());
-        u64::try_from(seconds / 86_400).unwrap_or(0)
+        day_of(&self.local())
     }
 
     fn local(&self) -> jiff::Zoned {
@@ -107,5 +105,27 @@ impl Clock {
 
     pub fn instant(&self, at: Moment) -> Instant {
         self.origin + Duration::from_nanos(at.0)
+    }
+}
+
+fn day_of(local: &jiff::Zoned) -> u64 {
+    let seconds = local.timestamp().as_second() + i64::from(local.offset().seconds());
+    u64::try_from(seconds.div_euclid(86_400)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight_where_the_site_is() {
+        let india = jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(19_800).unwrap());
+        let at = |second| jiff::Timestamp::from_second(second).unwrap().to_zoned(india.clone());
+        // 2026-11-20 18:30 UTC is midnight in India.
+        let midnight = 1_795_199_400;
+        assert_eq!(at(midnight).strftime("%F %T").to_string(), "2026-11-21 00:00:00");
+        assert_eq!(day_of(&at(midnight - 1)) + 1, day_of(&at(midnight)));
+        assert_eq!(day_of(&at(midnight)), day_of(&at(midnight + 86_399)));
+        assert_eq!(day_of(&at(0)), 0);
     }
 }

@@ -161,8 +161,9 @@ impl Stt for Router {
         let listening = stt.listen(opening)?;
         let Listening { sound, pump, mut answer } = listening;
         answer.by = place;
-        let mut unheard = Unheard { plan, place, so_far, since: None };
+        let unheard = Unheard { plan, place, so_far, since: None };
         let pump = async move {
+            let mut unheard = unheard;
             unheard.since = Some(unheard.plan.now());
             pump.await;
             // Whoever asks for the answer pays for it.
