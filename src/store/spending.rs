@@ -123,6 +123,9 @@ fn parse(bytes: &[u8], day: u64) -> io::Result<Found> {
     let mut found = Found { spending: Spending::default(), torn: false, damaged: 0, lines: 0 };
     for (number, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         if !line.ends_with(b"\n") {
+            if number == 0 && !head()?.starts_with(line) {
+                return Err(io::Error::other("it is no file of spending"));
+            }
             found.torn = true;
             continue;
         }

@@ -34,7 +34,7 @@ fn written(dir: &Path) -> PathBuf {
 fn a_file_that_is_hurt_costs_no_more_than_the_hurt_lines() {
     let lines = |path: &Path| fs::read_to_string(path).unwrap().lines().count();
     // What is done to the file, what is left, and whether the hurt one is kept aside.
-    let cases: [(&str, fn(String) -> Vec<u8>, u64, bool); 8] = [
+    let cases: [(&str, fn(String) -> Vec<u8>, u64, bool); 10] = [
         ("nothing", |text| text.into_bytes(), 1_020, false),
         ("a torn end", |text| text[..text.len() - 9].as_bytes().to_vec(), 1_000, false),
         ("a line of garbage", |text| text.replace("\"b\"", "b").into_bytes(), 1_000, true),
@@ -42,6 +42,8 @@ fn a_file_that_is_hurt_costs_no_more_than_the_hurt_lines() {
         ("no head", |text| text.lines().skip(1).map(|l| format!("{l}\n")).collect::<String>().into_bytes(), 0, true),
         ("a newer head", |text| text.replace("\"version\":1", "\"version\":2").into_bytes(), 0, true),
         ("another file", |_| b"\x7fELF\0\xff\n\n\n".to_vec(), 0, true),
+        ("another file of one line", |_| b"\x7fELF\0\xff".to_vec(), 0, true),
+        ("a torn head", |text| text.as_bytes()[..5].to_vec(), 0, false),
         ("far too much", |_| vec![b'\n'; limits::SPENDING_FILE_MAX as usize + 1], 0, true),
     ];
     for (what, hurt, left, aside) in cases {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::Decision;
 use super::*;
+use crate::ai::stt::{Awaited, Listening, SttOpening};
 use crate::base::event::Stage;
 use crate::base::money::Money;
 use crate::store::ledger::{Kept, Purse};
@@ -126,6 +127,56 @@ async fn sound_and_letters_are_charged_by_the_second_and_the_letter() {
     // Five letters at ten paise, and 0.9 s at a paisa.
     assert_eq!(told[1].charges[0].paise, Money::from_millipaise(50_900));
     assert_eq!((told[1].usage.chars, told[1].usage.audio_ms), (5, 900));
+}
+
+/// Listens for ever, or until the utterance ends.
+struct Ear;
+
+impl Stt for Ear {
+    fn id(&self) -> &'static str {
+        "ear"
+    }
+
+    fn transcribe(&self, _: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        std::future::pending().boxed()
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn listen(&self, _: SttOpening) -> Option<Listening> {
+        let (sound, mut heard) = tokio::sync::mpsc::channel(4);
+        let (_, answer) = tokio::sync::oneshot::channel();
+        let pump = async move { while heard.recv().await.is_some() {} };
+        Some(Listening { sound, pump: pump.boxed(), answer: Awaited { by: 0, answer } })
+    }
+}
+
+#[tokio::test]
+async fn whoever_listened_to_what_was_given_up_is_paid_for_as_long_as_it_lasted() {
+    let told: Arc<Mutex<Vec<Routed>>> = Arc::default();
+    let keeper = Arc::clone(&told);
+    let table = priced(A_FIRST);
+    let ear =
+        |c: &Candidate| Member { stt: (&*c.provider.name == "a").then(|| Arc::new(Ear) as _), ..Member::default() };
+    let members = table.candidates().iter().map(ear).collect();
+    let book = Arc::new(move |_, routed| keeper.lock().unwrap().push(routed));
+    let router = Router::new(Arc::new(Planner::new(table, BTreeMap::new(), Clock::system(), book)), members);
+    let opening =
+        || SttOpening { call: None, audio: vec![0; 16_000].into(), hint: LanguageHint::Fixed(Lang::Hi), words: None };
+    // To its end: whoever asks for the answer pays.
+    let Listening { sound, pump, answer: _ } = router.listen(opening()).unwrap();
+    drop(sound);
+    pump.await;
+    // Never begun.
+    drop(router.listen(opening()).unwrap());
+    assert_eq!(told.lock().unwrap().len(), 0);
+    let Listening { sound: _sound, pump, answer: _ } = router.listen(opening()).unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(30), pump).await.is_err());
+    let told = told.lock().unwrap();
+    assert_eq!((told.len(), &*told[0].tried[0].outcome), (1, "given_up"));
+    assert!(told[0].usage.audio_ms >= 1_030 && told[0].cost_paise >= Money::from_millipaise(1_030), "{told:?}");
 }
 
 fn call_of(bench: &Bench, tenant: &str) -> CallId {
