@@ -212,10 +212,9 @@ pub(super) fn take_over(dir: &Path, first: u64) -> io::Result<Spending> {
                     tracing::warn!(%file, lines, "lines about spending cannot be read; the file is kept aside");
                     drop(files::put_aside(&path));
                 }
-                if found.damaged > 0 || found.torn || found.lines > found.spending.rows.len() {
-                    if let Err(error) = rewrite(dir, day, &found.spending) {
-                        tracing::warn!(%error, "a day's spending could not be written anew");
-                    }
+                let anew = found.damaged > 0 || found.torn || found.lines > found.spending.rows.len();
+                if anew && let Err(error) = rewrite(dir, day, &found.spending) {
+                    tracing::warn!(%error, "a day's spending could not be written anew");
                 }
                 all.merge(found.spending);
             }

@@ -68,12 +68,12 @@ fn a_file_that_is_hurt_costs_no_more_than_the_hurt_lines() {
 fn old_days_go_and_a_long_file_is_written_anew() {
     let dir = tempfile::tempdir().unwrap();
     let mut pen = Pen::new(dir.path().to_owned(), Spending::default());
-    for _ in 0..3_000 {
-        pen.write(one(7, "tenant", 2)).unwrap();
+    for _ in 0..300 {
+        pen.write(one(7, &"tenant".repeat(200), 2)).unwrap();
     }
     let path = path_of(dir.path(), 7);
-    assert!(fs::metadata(&path).unwrap().len() <= limits::SPENDING_FILE_LONG + 1_000);
-    assert_eq!(total(&read(dir.path(), 0).unwrap().0), 6_000);
+    assert!(fs::metadata(&path).unwrap().len() <= limits::SPENDING_FILE_LONG + 3_000);
+    assert_eq!(total(&read(dir.path(), 0).unwrap().0), 600);
     pen.write(one(100, "tenant", 5)).unwrap();
     assert_eq!(total(&read(dir.path(), 8).unwrap().0), 5);
     pen.forget_before(8);
@@ -111,6 +111,8 @@ fn too_many_tenants_share_a_row_and_the_sum_is_right() {
 }
 
 proptest! {
+    // Every payment waits for the disk.
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
     #[test]
     fn what_is_written_is_read_however_it_is_cut_up(
         paid in proptest::collection::vec((0_u64..3, "[a-z\"\\\\ ह]{0,6}", 0_u64..1_000_000_000), 1..40),
