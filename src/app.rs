@@ -200,6 +200,11 @@ impl App {
             ],
             prices: Arc::new(move |call, bill: &Bill| pricing.cost(call, bill)),
         });
+        let (calls, counting) = (registry.clone(), Arc::clone(&metrics));
+        planner.on_offline(move |offline| {
+            counting.offline(offline);
+            calls.tell_all(&Event::Reachability { offline });
+        });
         // The only one who sets it; decisions before the first call have nobody to tell.
         let _ = told.set(registry.clone());
         if planner.is_outside_allowed() {

@@ -34,6 +34,7 @@ pub struct Metrics {
     completed: Family<Labels, Counter>,
     duration: Histogram,
     active: Gauge<i64>,
+    offline: Gauge<i64>,
     stages: Family<StageLabel, Histogram>,
     turns: Family<Labels, Counter>,
     repairs: Family<Labels, Counter>,
@@ -58,6 +59,7 @@ impl Metrics {
             completed: Family::default(),
             duration: Histogram::new(CALL_BUCKETS),
             active: Gauge::default(),
+            offline: Gauge::default(),
             stages: Family::new_with_constructor(|| Histogram::new(TURN_BUCKETS)),
             turns: Family::default(),
             repairs: Family::default(),
@@ -96,6 +98,7 @@ impl Metrics {
             "Callers' sound that carriers never delivered",
             metrics.lost_media_ms.clone(),
         );
+        r.register("router_offline", "1 while nothing outside the box can be reached", metrics.offline.clone());
         r.register("router_attempts", "Requests to engines, by stage, candidate and outcome", metrics.attempts.clone());
         r.register(
             "router_cost_paise",
@@ -104,6 +107,11 @@ impl Metrics {
         );
         more(r);
         metrics
+    }
+
+    /// The box went offline, or came back.
+    pub fn offline(&self, offline: bool) {
+        self.offline.set(i64::from(offline));
     }
 
     /// Counts one fact.

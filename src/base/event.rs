@@ -97,6 +97,10 @@ pub enum Event {
     Routed(Box<Routed>),
     /// What the call cost, and what it would have cost elsewhere. Comes right before its end.
     CallCost(Box<CallCost>),
+    /// Nothing outside the box can be reached any more, or it can again.
+    Reachability {
+        offline: bool,
+    },
     EngineFault {
         stage: Stage,
         fault: String,

@@ -183,6 +183,14 @@ impl Registry {
         self.0.deps.journal.append(record);
     }
 
+    /// A fact that concerns every live call.
+    pub fn tell_all(&self, event: &Event) {
+        let recorders: Vec<_> = lock(&self.0.calls).iter().map(|(id, live)| self.recorder(*id, live)).collect();
+        for recorder in recorders {
+            recorder.fact(event.clone());
+        }
+    }
+
     pub async fn control(&self, call: CallId, control: Control) -> bool {
         let sender = lock(&self.0.calls).get(&call).map(|live| live.control.clone());
         match sender {

@@ -95,6 +95,8 @@ async fn a_call_goes_on_with_the_boxs_own_engines_while_the_cloud_is_gone() {
     })
     .await;
 
+    assert!(daemon.get("/metrics").await.unwrap().text().await.unwrap().contains("router_offline 1"), "no gauge");
+
     // Back: found out without anybody's help.
     fake.come_back();
     until("the box is online again", async || {
@@ -106,7 +108,9 @@ async fn a_call_goes_on_with_the_boxs_own_engines_while_the_cloud_is_gone() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let before = facts.len();
     call.say(question()).await.unwrap();
-    daemon.fact(sid, "an answer from the cloud", before, answered).await;
+    let facts = daemon.fact(sid, "an answer from the cloud", before, answered).await;
+    let told = |e: &Event| if let Event::Reachability { offline } = e { Some(*offline) } else { None };
+    assert_eq!(facts.iter().filter_map(told).collect::<Vec<_>>(), [true, false], "the call's own journal says so");
     assert_eq!(answered_by(&daemon, sid, "stt").await.last().unwrap(), "faraway/gpt-transcribe");
     call.hang_up().await.unwrap();
     daemon.ended(sid).await;

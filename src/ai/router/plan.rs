@@ -2,7 +2,7 @@
 //! into the decision, and what came of it into the book.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::account::{Account, Settled};
@@ -126,6 +126,7 @@ pub struct Planner {
     /// Why candidates cannot be asked at all, by name.
     missing: BTreeMap<String, String>,
     book: Book,
+    offline_told: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
     clock: Clock,
 }
 
@@ -157,6 +158,7 @@ impl Planner {
             table,
             missing,
             book,
+            offline_told: OnceLock::new(),
             clock,
         }
     }
@@ -480,7 +482,15 @@ impl Planner {
         }
     }
 
+    /// Who is told whenever the box goes offline (true) or comes back; the first one stays.
+    pub fn on_offline(&self, told: impl Fn(bool) + Send + Sync + 'static) {
+        let _ = self.offline_told.set(Box::new(told));
+    }
+
     fn announce(&self) {
+        if let Some(told) = self.offline_told.get() {
+            told(self.is_offline());
+        }
         if self.is_offline() {
             tracing::warn!("nothing outside the box can be reached; calls go on with the box's own engines");
         } else {
