@@ -37,11 +37,18 @@ pub struct Fault {
     pub detail: String,
     /// How long the provider asks to be left alone.
     pub retry_after: Option<Duration>,
+    /// It was an answer, were it a useless one: the way to the provider is open.
+    pub reached: bool,
 }
 
 impl Fault {
     pub fn new(kind: FaultKind, provider: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, provider: provider.into(), detail: detail.into(), retry_after: None }
+        Self { kind, provider: provider.into(), detail: detail.into(), retry_after: None, reached: false }
+    }
+
+    pub const fn after_an_answer(mut self) -> Self {
+        self.reached = true;
+        self
     }
 }
 

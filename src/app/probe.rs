@@ -2,19 +2,14 @@
 //! the addresses named for it. Any answer counts, were it only an error. Nothing of a call is sent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::join_all;
 use reqwest::Client;
 use url::Url;
 
 use crate::ai::providers;
-use crate::ai::router::Planner;
+use crate::ai::router::{Planner, probing};
 use crate::api::Component;
 use crate::base::tasks::Scope;
-
-/// For one answer.
-const WITHIN: Duration = Duration::from_secs(3);
 
 /// Probes until the daemon stops, while something outside is not well.
 pub(super) async fn watch(planner: Arc<Planner>, scope: Scope) {
@@ -25,39 +20,18 @@ pub(super) async fn watch(planner: Arc<Planner>, scope: Scope) {
             return;
         }
     };
-    let interval = planner.table().offline().interval.max(Duration::from_millis(200));
-    loop {
-        tokio::select! {
-            () = scope.stopped() => return,
-            () = tokio::time::sleep(interval) => {}
-        }
-        let places = planner.to_probe();
-        if places.is_empty() {
-            continue;
-        }
-        let candidates = planner.table().candidates();
-        let hosts: Vec<(usize, Url)> = places
-            .into_iter()
-            .filter_map(|place| Some((place, candidates.get(place)?.provider.base_url.clone()?)))
-            .collect();
-        let named = &planner.table().offline().probes;
-        let of_hosts = join_all(hosts.iter().map(|(_, url)| answers(&http, url)));
-        let of_named = join_all(named.iter().map(|url| answers(&http, url)));
-        let (of_hosts, of_named) = tokio::join!(of_hosts, of_named);
-        let answered: Vec<usize> =
-            hosts.iter().zip(of_hosts).filter(|(_, answered)| *answered).map(|((place, _), _)| *place).collect();
-        let others = of_named.into_iter().filter(|answered| *answered).count();
-        planner.probed(hosts.len() + named.len(), &answered, others);
+    tokio::select! {
+        () = scope.stopped() => {}
+        () = probing::rounds(&planner, |url| answers(http.clone(), url)) => {}
     }
 }
 
 /// Whether anything at all answers there. The address goes without path and query: they may mean
 /// something, or hold a key.
-async fn answers(http: &Client, url: &Url) -> bool {
-    let mut root = url.clone();
+async fn answers(http: Client, mut root: Url) -> bool {
     root.set_path("/");
     root.set_query(None);
-    matches!(tokio::time::timeout(WITHIN, http.head(root).send()).await, Ok(Ok(_)))
+    http.head(root).send().await.is_ok()
 }
 
 /// For `/health`; nothing if nobody outside is configured.

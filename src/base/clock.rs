@@ -59,6 +59,8 @@ impl fmt::Debug for Moment {
 pub struct Clock {
     origin: Instant,
     wall_origin_ms: u64,
+    /// Time is the runtime's, which may be paused.
+    follows_runtime: bool,
 }
 
 impl Clock {
@@ -66,12 +68,24 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { origin: Instant::now(), wall_origin_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+        Self {
+            origin: Instant::now(),
+            wall_origin_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+            follows_runtime: false,
+        }
+    }
+
+    /// The time of the tokio runtime we run in, its origin being now: it stands still where the
+    /// runtime's time is paused and nothing waits for it. For simulations; `wall_ms` is what the
+    /// calendar says at the origin.
+    pub fn of_runtime(wall_ms: u64) -> Self {
+        Self { origin: tokio::time::Instant::now().into_std(), wall_origin_ms: wall_ms, follows_runtime: true }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
     pub fn now(&self) -> Moment {
-        let elapsed = Instant::now().saturating_duration_since(self.origin);
+        let now = if self.follows_runtime { tokio::time::Instant::now().into_std() } else { Instant::now() };
+        let elapsed = now.saturating_duration_since(self.origin);
         Moment(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 

@@ -20,6 +20,7 @@ pub mod route;
 pub mod say;
 pub mod serve;
 pub mod simulate;
+mod storms;
 pub mod transcribe;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::storms::Asked;
 use crate::app;
 use crate::config::Settings;
 use crate::dialogue::book::Catalogue;
@@ -21,7 +22,10 @@ pub struct Args {
     /// Run one call of this seed only and print everything that happened on it.
     #[arg(long, value_name = "NUMBER")]
     only: Option<u64>,
-    /// The agent that answers.
+    /// Storms instead: so many schedules of failing engines and providers behind the real router.
+    #[arg(long, value_name = "NUMBER")]
+    storms: Option<u64>,
+    /// The agent that answers; in storms one or another, if none is named.
     #[arg(long)]
     agent: Option<String>,
     /// One JSON object on stdout.
@@ -31,6 +35,10 @@ pub struct Args {
 
 pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     let scripts = app::load_scripts(settings)?;
+    if let Some(storms) = args.storms {
+        let asked = Asked { storms, seed: args.seed, only: args.only, agent: args.agent.as_deref(), json: args.json };
+        return super::storms::run(&asked, &scripts, settings);
+    }
     let script = scripts
         .get(args.agent.as_deref())
         .filter(|s| !s.is_echo())
@@ -45,26 +53,7 @@ pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         report(&args, std::slice::from_ref(&outcome))?;
         return Ok(ExitCode::from(u8::from(!outcome.broken.is_empty())));
     }
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut mine = Vec::new();
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= args.calls {
-                            return mine;
-                        }
-                        mine.push(simulator.call(number, false));
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
-    });
-    outcomes.sort_by_key(|o| o.number);
+    let outcomes: Vec<Outcome> = on_all_cores(args.calls, |number| simulator.call(number, false));
     anyhow::ensure!(
         outcomes.len() as u64 == args.calls,
         "only {} of {} calls came to an end; the machine panicked on the others (see above)",
@@ -73,6 +62,28 @@ pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     );
     report(&args, &outcomes)?;
     Ok(ExitCode::from(u8::from(outcomes.iter().any(|o| !o.broken.is_empty()))))
+}
+
+/// Numbers from 0 on every core; what came of them in their order. Those that panicked are missing.
+pub(super) fn on_all_cores<T: Send>(count: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut all: Vec<(u64, T)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut mine = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return mine;
+                }
+                mine.push((number, run(number)));
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
+    });
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 fn report(args: &Args, outcomes: &[Outcome]) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@
 
 mod engines;
 mod invariants;
+pub mod storm;
 mod world;
 
 pub use invariants::Broken;

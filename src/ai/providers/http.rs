@@ -77,7 +77,8 @@ pub(super) fn refused(
     code: Option<String>,
     retry_after: Option<Duration>,
 ) -> Fault {
-    let mut fault = endpoint.fault(kind_of(status, code.as_deref()), format!("HTTP {}", status.as_u16()));
+    let mut fault =
+        endpoint.fault(kind_of(status, code.as_deref()), format!("HTTP {}", status.as_u16())).after_an_answer();
     if let Some(code) = code {
         fault.detail.push_str(&format!(", {code}"));
     }

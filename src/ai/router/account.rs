@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn tried(place: Place, outcome: Outcome) -> Tried {
-        Tried { place, outcome, took: Duration::ZERO }
+        Tried { place, outcome, took: Duration::ZERO, reached: false }
     }
 
     fn prompt(tokens_in: u64) -> Used {

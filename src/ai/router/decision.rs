@@ -28,6 +28,21 @@ pub enum Circuit {
     HalfOpen { probe_free: bool },
 }
 
+impl Circuit {
+    /// Why nothing is sent now, if so.
+    pub(super) fn forbids(self, now: Moment) -> Option<Reason> {
+        match self {
+            Self::Open { until } if now < until => {
+                // Rounded up: "0 ms more" would be no reason.
+                let for_ms = u64::try_from(until.since(now).as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+                Some(Reason::CircuitOpen { for_ms })
+            }
+            Self::HalfOpen { probe_free: false } => Some(Reason::Probing),
+            Self::Closed | Self::Open { .. } | Self::HalfOpen { probe_free: true } => None,
+        }
+    }
+}
+
 /// How one candidate does now, measured at the stage and in the language that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Standing {
@@ -289,14 +304,8 @@ fn reason(candidate: &Candidate, facts: &Facts, state: &State, policy: Policy, b
         return Some(Reason::Budget { paise_per_day });
     }
     let standing = state.standing(candidate.id);
-    match standing.circuit {
-        Circuit::Open { until } if state.now < until => {
-            // Rounded up: "0 ms more" would be no reason.
-            let for_ms = u64::try_from(until.since(state.now).as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-            return Some(Reason::CircuitOpen { for_ms });
-        }
-        Circuit::HalfOpen { probe_free: false } => return Some(Reason::Probing),
-        Circuit::Closed | Circuit::Open { .. } | Circuit::HalfOpen { probe_free: true } => {}
+    if let Some(why) = standing.circuit.forbids(state.now) {
+        return Some(why);
     }
     if standing.rate_tokens == Some(0) {
         return Some(Reason::Rate);

@@ -18,7 +18,7 @@ use super::dialect::Dialect;
 use super::ledger::{Booked, Outcome};
 use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
-use super::race::{Lost, Place, Race, Tried, late};
+use super::race::{Lost, Place, Race, Slot, Tried, late};
 use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, Message, Role};
 use crate::ai::stt::{Awaited, LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
@@ -49,7 +49,7 @@ pub struct Router {
 
 pub(super) const NAME: &str = "router";
 /// Streams that break off are continued so often at most.
-const CONTINUED_MAX: usize = 3;
+const CONTINUED_MAX: usize = 8;
 /// So much of the last sound is spoken again, so that no syllable is lost where voices change.
 const RESPOKEN: Duration = Duration::from_millis(200);
 
@@ -71,7 +71,15 @@ impl Router {
         ask: impl Fn(Place, &Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
     ) -> Result<(Place, T, Booked), Lost> {
         let planner = &self.planner;
-        let queue: VecDeque<_> = plan.queue.iter().copied().filter(|slot| Some(slot.place) != without).collect();
+        // Who has refused this request is not asked again when another one's answer breaks off.
+        let useless = |place| plan.tried.iter().any(|t| t.place == place && t.is_useless());
+        let may = |slot: &Slot| Some(slot.place) != without && !useless(slot.place);
+        // Nor is anybody who has failed it, as long as there is somebody else.
+        let has_failed = |slot: &Slot| plan.tried.iter().any(|t| t.place == slot.place && t.has_failed());
+        let (failed, mut queue): (VecDeque<_>, VecDeque<_>) =
+            plan.queue.iter().copied().filter(may).partition(has_failed);
+        queue.extend(failed);
+        let supervised = plan.supervised();
         plan.begun = true;
         let account = &plan.account;
         let race = Race {
@@ -82,7 +90,10 @@ impl Router {
             speculative: plan.speculative,
             hedge: planner.hedges(plan),
             name: &|place| planner.name(place),
+            is_last_resort: &|place| supervised.get(place).copied().unwrap_or(false),
+            learn: &|attempt| planner.learn(attempt),
             tried: &mut plan.tried,
+            refused: &mut plan.refused,
         };
         race.run(|place| {
             let member = self.members.get(place).and_then(|member| ask(place, member));
@@ -114,18 +125,14 @@ impl Router {
                 }
             };
             match router.race(&mut plan, None, input, ask).await {
-                Ok((place, text, booked)) => {
-                    let took = booked.took();
-                    booked.answered(took);
+                Ok((place, text, mut booked)) => {
+                    let took = booked.began();
+                    booked.answered();
                     plan.answered_by(place, took);
                     router.planner.heard(&plan, place, &text);
-                    drop(plan);
                     Ok(text)
                 }
-                Err(lost) => {
-                    drop(plan);
-                    Err(Self::verdict(lost))
-                }
+                Err(lost) => Err(Self::verdict(lost)),
             }
         }
         .boxed()
@@ -223,8 +230,11 @@ trait Streamed: Send + Sync + 'static {
     fn pass(&mut self, event: Self::Event) -> Option<Self::Event>;
     /// The stream broke off: the request for the one who goes on.
     fn go_on(&mut self);
-    /// Kept back until now.
+    /// No more will come; what was kept back is the rest.
+    fn finish(&mut self) {}
     fn rest(&mut self) -> Option<Self::Event>;
+    /// How long it takes to say this piece, at a slow pace.
+    fn worth(&self, event: &Self::Event) -> Duration;
     /// The request itself, as it is charged for.
     fn input(&self) -> Used;
     /// How much of an answer a piece is: quarters of a token, sound.
@@ -233,15 +243,34 @@ trait Streamed: Send + Sync + 'static {
     fn counted(event: &Self::Event) -> Used;
 }
 
+/// An answer that is coming.
+struct Flow<E> {
+    place: Place,
+    answer: BoxStream<'static, Result<E, Fault>>,
+    booked: Booked,
+    piece: Duration,
+    /// Until when its pieces must have come: as long as saying what came so far takes, and a pause.
+    /// Who drips keeps the caller waiting without ever pausing for long. `None` for engines of the
+    /// box, which are watched elsewhere.
+    keeps_up_until: Option<Moment>,
+}
+
+impl<E> Flow<E> {
+    async fn next(&mut self, router: &Router) -> Option<Result<E, Fault>> {
+        let left = self.keeps_up_until.map(|until| until.since(router.planner.ledger.now()));
+        let within = left.map_or(self.piece, |left| left.min(self.piece));
+        match tokio::time::timeout(within, self.answer.next()).await {
+            Ok(event) => event,
+            Err(_) => Some(Err(late(&router.planner.name(self.place), within))),
+        }
+    }
+}
+
 enum At<S: Streamed> {
     Start {
         without: Option<Place>,
     },
-    Flowing {
-        place: Place,
-        answer: BoxStream<'static, Result<S::Event, Fault>>,
-        piece: Duration,
-    },
+    Flowing(Flow<S::Event>),
     /// The last event, after what was kept back.
     Last(S::Event),
     Over,
@@ -251,7 +280,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
     let start = (router, Some(plan), stage, At::<S>::Start { without: None }, 0_usize);
     stream::unfold(start, |(router, mut plan, mut stage, mut at, mut continued)| async move {
         loop {
-            let (place, answer, piece, event) = match at {
+            let (mut flow, event) = match at {
                 At::Start { without } => {
                     let open = plan.as_mut()?;
                     let ask = |_: Place, member: &Member| {
@@ -268,39 +297,39 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                         )
                     };
                     match router.race(open, without, stage.input(), ask).await {
-                        Ok((place, (event, answer), booked)) => {
-                            let took = booked.took();
-                            booked.answered(took);
+                        Ok((place, (event, answer), mut booked)) => {
+                            let took = booked.began();
                             open.answered_by(place, took);
-                            (place, answer, open.piece(place), Some(Ok(event)))
+                            let piece = open.piece(place);
+                            let now = router.planner.ledger.now();
+                            let keeps_up_until = (!open.is_supervised(place)).then(|| now + piece);
+                            (Flow { place, answer, booked, piece, keeps_up_until }, Some(Ok(event)))
                         }
                         Err(lost) => {
                             let fault = Router::verdict(lost);
-                            drop(plan.take());
-                            return Some((Err(fault), (router, plan, stage, At::Over, continued)));
+                            return Some((Err(fault), (router, None, stage, At::Over, continued)));
                         }
                     }
                 }
-                At::Flowing { place, mut answer, piece } => {
-                    let event = match tokio::time::timeout(piece, answer.next()).await {
-                        Ok(event) => event,
-                        Err(_) => Some(Err(late(&router.planner.name(place), piece))),
-                    };
-                    (place, answer, piece, event)
+                At::Flowing(mut flow) => {
+                    let event = flow.next(&router).await;
+                    (flow, event)
                 }
                 At::Last(event) => return Some((Ok(event), (router, plan, stage, At::Over, continued))),
                 At::Over => return None,
             };
+            let place = flow.place;
             let broken = || Fault::new(FaultKind::Broken, router.planner.name(place), "the answer ended in the middle");
             match event.unwrap_or_else(|| Err(broken())) {
                 Ok(event) if S::is_done(&event) => {
-                    drop(answer);
+                    flow.booked.answered();
                     if let Some(plan) = plan.take() {
                         if let Some(own) = S::own_time(&event) {
                             router.planner.waited(&plan, place, own);
                         }
                         plan.account.counted(place, S::counted(&event));
                     }
+                    stage.finish();
                     let Some(rest) = stage.rest() else {
                         return Some((Ok(event), (router, plan, stage, At::Over, continued)));
                     };
@@ -311,24 +340,24 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                         let (quarters, sound) = stage.amount(&event);
                         plan.account.came(place, quarters, sound);
                     }
+                    flow.keeps_up_until = flow.keeps_up_until.map(|until| until + stage.worth(&event));
                     match stage.pass(event) {
-                        Some(event) => {
-                            let next = At::Flowing { place, answer, piece };
-                            return Some((Ok(event), (router, plan, stage, next, continued)));
-                        }
-                        None => at = At::Flowing { place, answer, piece },
+                        Some(event) => return Some((Ok(event), (router, plan, stage, At::Flowing(flow), continued))),
+                        None => at = At::Flowing(flow),
                     }
                 }
                 Err(fault) => {
-                    // Dropping it cancels what is still being computed.
-                    drop(answer);
                     let open = plan.as_mut()?;
-                    router.planner.ledger.broke_off(place, open.stage, open.language, &fault);
-                    open.tried.push(Tried { place, outcome: Outcome::BrokeOff(fault.kind), took: Duration::ZERO });
+                    let took = flow.booked.took();
+                    // Dropping the answer cancels what is still being computed.
+                    drop(flow.answer);
+                    flow.booked.failed(&fault);
+                    let attempt = Tried { place, outcome: Outcome::BrokeOff(fault.kind), took, reached: fault.reached };
+                    router.planner.learn(&attempt);
+                    open.tried.push(attempt);
                     continued += 1;
                     if continued > CONTINUED_MAX {
-                        drop(plan.take());
-                        return Some((Err(fault), (router, plan, stage, At::Over, continued)));
+                        return Some((Err(fault), (router, None, stage, At::Over, continued)));
                     }
                     tracing::warn!(stage = ?open.stage, %fault, "an answer broke off; another goes on with it");
                     stage.go_on();
@@ -342,11 +371,20 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
     .boxed()
 }
 
+/// Fewer characters are kept back: nothing could tell whether who goes on repeats them or begins a
+/// word alike, and nothing so short is spoken. Who breaks off before has not begun.
+const BEGINNING: usize = 8;
+/// Of written text.
+const CHARACTER: Duration = Duration::from_millis(100);
+
 struct Writing {
     request: LlmRequest,
     dialect: Option<Dialect>,
     asked: usize,
+    /// What went out.
     said: String,
+    /// Kept back: the first characters, or a shaped answer, which is of use only as a whole.
+    held: String,
     joiner: Option<Joiner>,
 }
 
@@ -373,23 +411,20 @@ impl Streamed for Writing {
 
     fn pass(&mut self, event: LlmEvent) -> Option<LlmEvent> {
         let LlmEvent::Text(text) = event else { return Some(event) };
-        let text = match &mut self.joiner {
+        self.held.push_str(&match &mut self.joiner {
             None => text,
             Some(joiner) => joiner.push(&text),
-        };
-        self.said.push_str(&text);
-        if self.request.grammar.is_some() {
-            // A shaped answer is of use only as a whole, so another model can start it anew.
+        });
+        let is_beginning = self.said.is_empty() && self.held.chars().count() < BEGINNING;
+        if self.held.is_empty() || is_beginning || self.request.grammar.is_some() {
             return None;
         }
-        (!text.is_empty()).then_some(LlmEvent::Text(text))
+        self.rest()
     }
 
     fn go_on(&mut self) {
         self.request.messages.truncate(self.asked);
-        if self.request.grammar.is_some() {
-            self.said.clear();
-        }
+        self.held.clear();
         if self.said.is_empty() {
             return;
         }
@@ -398,11 +433,20 @@ impl Streamed for Writing {
     }
 
     fn rest(&mut self) -> Option<LlmEvent> {
-        if self.request.grammar.is_some() {
-            return Some(LlmEvent::Text(std::mem::take(&mut self.said)));
+        let text = std::mem::take(&mut self.held);
+        self.said.push_str(&text);
+        (!text.is_empty()).then_some(LlmEvent::Text(text))
+    }
+
+    fn finish(&mut self) {
+        if let Some(mut joiner) = self.joiner.take() {
+            self.held.push_str(&joiner.finish());
         }
-        let rest = self.joiner.take()?.finish();
-        (!rest.is_empty()).then_some(LlmEvent::Text(rest))
+    }
+
+    fn worth(&self, event: &LlmEvent) -> Duration {
+        let LlmEvent::Text(text) = event else { return Duration::ZERO };
+        CHARACTER * u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
     }
 
     fn input(&self) -> Used {
@@ -430,7 +474,8 @@ impl Llm for Router {
         let plan = self.planner.plan(Stage::Llm, language, request.call, request.speculative);
         let asked = request.messages.len();
         let dialect = plan.dialect;
-        streamed(self.clone(), plan, Writing { request, dialect, asked, said: String::new(), joiner: None })
+        let (said, held) = (String::new(), String::new());
+        streamed(self.clone(), plan, Writing { request, dialect, asked, said, held, joiner: None })
     }
 
     fn forget(&self, call: CallId) {
@@ -486,6 +531,11 @@ impl Streamed for Speaking {
 
     fn rest(&mut self) -> Option<TtsEvent> {
         None
+    }
+
+    fn worth(&self, event: &TtsEvent) -> Duration {
+        let TtsEvent::Audio(pcm) = event else { return Duration::ZERO };
+        Duration::from_secs_f64(pcm.len() as f64 / f64::from(self.request.rate.max(1)))
     }
 
     fn input(&self) -> Used {

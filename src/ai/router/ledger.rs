@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
-use super::breaker::Breaker;
-use super::decision::{Circuit, Standing};
+use super::breaker::{Breaker, IsProbe};
+use super::decision::{Circuit, Reason, Standing};
 use super::load::Load;
 use super::quality::{Bucket, Quality};
 use crate::ai::{Fault, FaultKind};
@@ -24,6 +25,8 @@ pub(super) enum Outcome {
     Answered,
     /// Another candidate was quicker.
     Overtaken,
+    /// Nobody wanted the answer any more.
+    GivenUp,
     Failed(FaultKind),
     /// It broke off in the middle of its answer, which another one continued.
     BrokeOff(FaultKind),
@@ -32,6 +35,8 @@ pub(super) enum Outcome {
 /// The limits of a candidate, from the routing file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
+    /// Whose rate and slots it uses: all models of a provider share them.
+    pub(super) provider: usize,
     pub(super) per_minute: Option<f64>,
     pub(super) burst: f64,
     pub(super) concurrency: Option<usize>,
@@ -45,32 +50,72 @@ struct Entry {
     supervised: bool,
     breaker: Breaker,
     quality: HashMap<(Stage, Lang), Quality>,
+    gate: usize,
+    load: Load,
+}
+
+/// What a provider takes from us, over all its models.
+#[derive(Debug, Default)]
+struct Gate {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     in_flight: usize,
-    load: Load,
+}
+
+impl Gate {
+    fn is_full(&self) -> bool {
+        self.concurrency.is_some_and(|most| self.in_flight >= most)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    entries: Vec<Entry>,
+    gates: Vec<Gate>,
+}
+
+impl Book {
+    fn gate(&mut self, place: usize) -> Option<&mut Gate> {
+        self.gates.get_mut(self.entries.get(place)?.gate)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Ledger {
     clock: Clock,
-    entries: Mutex<Vec<Entry>>,
+    book: Mutex<Book>,
+    freed: Notify,
 }
 
 impl Ledger {
     pub(super) fn new(clock: Clock, limits: &[Limits]) -> Self {
-        let entry = |limits: &Limits| Entry {
-            bucket: limits.per_minute.map(|rate| Bucket::new(rate, limits.burst)),
-            concurrency: limits.concurrency,
-            supervised: limits.supervised,
-            ..Entry::default()
-        };
-        Self { clock, entries: Mutex::new(limits.iter().map(entry).collect()) }
+        let mut book = Book::default();
+        for one in limits {
+            while book.gates.len() <= one.provider {
+                book.gates.push(Gate::default());
+            }
+            book.gates[one.provider] = Gate {
+                bucket: one.per_minute.map(|rate| Bucket::new(rate, one.burst)),
+                concurrency: one.concurrency,
+                in_flight: 0,
+            };
+            book.entries.push(Entry { supervised: one.supervised, gate: one.provider, ..Entry::default() });
+        }
+        Self { clock, book: Mutex::new(book), freed: Notify::new() }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn book(&self) -> MutexGuard<'_, Book> {
         // Nothing that can panic runs under this lock.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Some request has come to its end.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     fn now_ms(&self) -> u64 {
@@ -79,18 +124,18 @@ impl Ledger {
 
     /// All that was measured, by the names of the candidates.
     pub(super) fn measured(&self, name: impl Fn(usize) -> String) -> Vec<Measured> {
-        let entries = self.entries();
+        let book = self.book();
         let of_place = |(place, entry): (usize, &Entry)| {
             let name = name(place);
             entry.quality.iter().map(|((stage, lang), q)| q.measured(&name, *stage, *lang)).collect::<Vec<_>>()
         };
-        entries.iter().enumerate().flat_map(of_place).collect()
+        book.entries.iter().enumerate().flat_map(of_place).collect()
     }
 
     /// What an earlier run measured.
     pub(super) fn restore(&self, place: usize, kept: &Measured) {
         let now_ms = self.now_ms();
-        if let Some(entry) = self.entries().get_mut(place) {
+        if let Some(entry) = self.book().entries.get_mut(place) {
             entry.quality.insert((kept.stage, kept.language), Quality::restored(kept, now_ms));
         }
     }
@@ -99,92 +144,100 @@ impl Ledger {
     pub(super) fn standings(&self, stage: Stage, language: Lang) -> Vec<Standing> {
         let now = self.clock.now();
         let now_ms = self.clock.unix_ms(now);
+        let book = self.book();
         let of = |entry: &Entry| {
+            let gate = book.gates.get(entry.gate);
             let quality = entry.quality.get(&(stage, language));
             Standing {
                 circuit: entry.breaker.circuit(now),
-                rate_tokens: entry.bucket.as_ref().map(|b| b.left(now) as u32),
-                saturated: entry.concurrency.is_some_and(|most| entry.in_flight >= most) || entry.load.is_behind(now),
+                rate_tokens: gate.and_then(|g| g.bucket.as_ref()).map(|b| b.left(now) as u32),
+                saturated: gate.is_some_and(Gate::is_full) || entry.load.is_behind(now),
                 p50: quality.and_then(|q| q.median(now_ms)),
                 p95: quality.and_then(|q| q.p95(now_ms)),
                 success_rate: quality.and_then(|q| q.success(now_ms)),
             }
         };
-        self.entries().iter().map(of).collect()
+        book.entries.iter().map(of).collect()
     }
 
     pub(super) fn tail(&self, place: usize, stage: Stage, language: Lang) -> Option<Duration> {
         let now_ms = self.now_ms();
-        self.entries().get(place)?.quality.get(&(stage, language))?.p95(now_ms)
+        self.book().entries.get(place)?.quality.get(&(stage, language))?.p95(now_ms)
     }
 
-    /// Books a request that is about to be sent; `None` if it may not be sent after all.
-    pub(super) fn begin(ledger: &Arc<Self>, place: usize, stage: Stage, language: Lang) -> Option<Booked> {
+    /// Books a request that is about to be sent, or says why it may not be sent after all.
+    pub(super) fn begin(ledger: &Arc<Self>, place: usize, stage: Stage, language: Lang) -> Result<Booked, Reason> {
         let since = ledger.clock.now();
-        {
-            let mut entries = ledger.entries();
-            let entry = entries.get_mut(place)?;
-            let admitted = entry.breaker.admits(since) && entry.bucket.as_mut().is_none_or(|b| b.take(since));
-            if !admitted || !entry.breaker.take(since) {
-                return None;
+        let probe = {
+            let mut book = ledger.book();
+            let Some(entry) = book.entries.get(place) else { return Err(Reason::Capability { stage }) };
+            if let Some(why) = entry.breaker.circuit(since).forbids(since) {
+                return Err(why);
             }
-            entry.in_flight += 1;
-        }
-        Some(Booked { ledger: Arc::clone(ledger), place, stage, language, since, open: true })
-    }
-
-    /// A stream that had begun broke off.
-    pub(super) fn broke_off(&self, place: usize, stage: Stage, language: Lang, fault: &Fault) {
-        let now = self.clock.now();
-        if let Some(entry) = self.entries().get_mut(place) {
-            if !entry.supervised {
-                entry.breaker.failed(now, fault.kind, fault.retry_after);
+            let Some(gate) = book.gate(place) else { return Err(Reason::Capability { stage }) };
+            if gate.is_full() {
+                return Err(Reason::Saturated);
             }
-            entry.quality.entry((stage, language)).or_default().failed(self.clock.unix_ms(now));
-        }
+            if !gate.bucket.as_mut().is_none_or(|bucket| bucket.take(since)) {
+                return Err(Reason::Rate);
+            }
+            gate.in_flight += 1;
+            book.entries.get_mut(place).and_then(|entry| entry.breaker.take(since))
+        };
+        let booked =
+            Booked { ledger: Arc::clone(ledger), place, stage, language, since, probe, begun: false, open: true };
+        Ok(booked)
     }
 
     /// A request to an engine of the box waited so long before it was begun with.
     pub(super) fn waited(&self, place: usize, wait: Duration) {
         let now = self.clock.now();
-        if let Some(entry) = self.entries().get_mut(place).filter(|entry| entry.supervised) {
+        if let Some(entry) = self.book().entries.get_mut(place).filter(|entry| entry.supervised) {
             entry.load.waited(now, wait);
         }
     }
 
     pub(super) fn is_full(&self, place: usize) -> bool {
         let now = self.clock.now();
-        self.entries().get(place).is_some_and(|entry| entry.load.is_full(now))
+        self.book().entries.get(place).is_some_and(|entry| entry.load.is_full(now))
     }
 
     /// A probe reached the candidate's host.
     pub(super) fn reachable(&self, place: usize) {
-        if let Some(entry) = self.entries().get_mut(place) {
+        if let Some(entry) = self.book().entries.get_mut(place) {
             entry.breaker.reachable();
         }
     }
 
     pub(super) fn circuit(&self, place: usize) -> Option<Circuit> {
         let now = self.clock.now();
-        self.entries().get(place).map(|e| e.breaker.circuit(now))
+        self.book().entries.get(place).map(|e| e.breaker.circuit(now))
     }
 
     /// Requests and failures of a candidate over all stages and languages.
     pub(super) fn counts(&self, place: usize) -> (u64, u64) {
-        let entries = self.entries();
-        let Some(entry) = entries.get(place) else { return (0, 0) };
+        let book = self.book();
+        let Some(entry) = book.entries.get(place) else { return (0, 0) };
         entry.quality.values().map(Quality::requests).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
     }
 
-    fn with(&self, booked: &Booked, work: impl FnOnce(&mut Entry, Moment)) {
+    /// Books a request out.
+    fn end(&self, booked: &Booked, work: impl FnOnce(&mut Entry, IsProbe, Moment)) {
         let now = self.clock.now();
-        if let Some(entry) = self.entries().get_mut(booked.place) {
-            work(entry, now);
+        let mut book = self.book();
+        if let Some(gate) = book.gate(booked.place) {
+            gate.in_flight = gate.in_flight.saturating_sub(1);
         }
+        if let (Some(entry), Some(probe)) = (book.entries.get_mut(booked.place), booked.probe) {
+            work(entry, probe, now);
+        }
+        drop(book);
+        self.freed.notify_waiters();
     }
 }
 
-/// A request that was sent. Dropping it without a word means that it was given up by us.
+/// A request that was sent; it keeps its slot until its end. Dropping it without a word means that
+/// it was given up by us.
 #[derive(Debug)]
 pub(super) struct Booked {
     ledger: Arc<Ledger>,
@@ -192,6 +245,8 @@ pub(super) struct Booked {
     stage: Stage,
     language: Lang,
     since: Moment,
+    probe: Option<IsProbe>,
+    begun: bool,
     open: bool,
 }
 
@@ -200,28 +255,35 @@ impl Booked {
         self.ledger.clock.now().since(self.since)
     }
 
-    /// The first useful piece has come, `took` after the request.
-    pub(super) fn answered(mut self, took: Duration) {
+    /// The first useful piece has come.
+    pub(super) fn began(&mut self) -> Duration {
+        let took = self.took();
+        self.begun = true;
+        let now_ms = self.ledger.now_ms();
+        if let Some(entry) = self.ledger.book().entries.get_mut(self.place) {
+            entry.quality.entry((self.stage, self.language)).or_default().answered(took, now_ms);
+        }
+        took
+    }
+
+    /// The whole answer has come: only that shows that the engine is well.
+    pub(super) fn answered(mut self) {
         self.open = false;
-        let key = (self.stage, self.language);
-        self.ledger.with(&self, |entry, now| {
-            entry.breaker.succeeded();
-            entry.in_flight = entry.in_flight.saturating_sub(1);
-            entry.quality.entry(key).or_default().answered(took, self.ledger.clock.unix_ms(now));
-        });
+        self.ledger.end(&self, |entry, _, _| entry.breaker.succeeded());
     }
 
     pub(super) fn failed(mut self, fault: &Fault) {
         self.open = false;
         let key = (self.stage, self.language);
-        let took = self.took();
-        self.ledger.with(&self, |entry, now| {
+        let waited = (!self.begun).then(|| self.took());
+        self.ledger.end(&self, |entry, probe, now| {
             if !entry.supervised {
-                entry.breaker.failed(now, fault.kind, fault.retry_after);
+                entry.breaker.failed(now, fault.kind, fault.retry_after, probe);
             }
-            entry.in_flight = entry.in_flight.saturating_sub(1);
-            if entry.supervised && matches!(fault.kind, FaultKind::Deadline | FaultKind::Overloaded) {
-                entry.load.waited(now, took);
+            if let Some(waited) = waited.filter(|_| entry.supervised)
+                && matches!(fault.kind, FaultKind::Deadline | FaultKind::Overloaded)
+            {
+                entry.load.waited(now, waited);
             }
             if fault.kind != FaultKind::Refused {
                 entry.quality.entry(key).or_default().failed(self.ledger.clock.unix_ms(now));
@@ -233,10 +295,7 @@ impl Booked {
 impl Drop for Booked {
     fn drop(&mut self) {
         if self.open {
-            self.ledger.with(self, |entry, _| {
-                entry.breaker.abandoned();
-                entry.in_flight = entry.in_flight.saturating_sub(1);
-            });
+            self.ledger.end(self, |entry, probe, _| entry.breaker.abandoned(probe));
         }
     }
 }
@@ -254,21 +313,34 @@ mod tests {
         let ledger = ledger(Limits { concurrency: Some(3), ..Limits::default() });
         let begin = || Ledger::begin(&ledger, 0, Stage::Stt, Lang::Ta).unwrap();
         let standing = || ledger.standings(Stage::Stt, Lang::Ta)[0];
-        let (a, b, c) = (begin(), begin(), begin());
+        let (mut a, b, c) = (begin(), begin(), begin());
         assert!(standing().saturated);
-        a.answered(Duration::from_millis(5));
+        a.began();
+        assert!(standing().saturated, "a stream keeps its slot until its end");
+        a.answered();
         b.failed(&Fault::new(FaultKind::Broken, "x", "y"));
         drop(c);
         assert!(!standing().saturated && standing().success_rate.is_some());
         assert_eq!(ledger.counts(0), (2, 1));
-        assert!(Ledger::begin(&ledger, 7, Stage::Stt, Lang::Ta).is_none(), "nobody is there");
+        assert!(Ledger::begin(&ledger, 7, Stage::Stt, Lang::Ta).is_err(), "nobody is there");
     }
 
     #[test]
     fn the_rate_is_kept() {
         let ledger = ledger(Limits { per_minute: Some(1.0), burst: 1.0, concurrency: None, ..Limits::default() });
-        assert!(Ledger::begin(&ledger, 0, Stage::Llm, Lang::En).is_some());
-        assert!(Ledger::begin(&ledger, 0, Stage::Llm, Lang::En).is_none());
+        assert!(Ledger::begin(&ledger, 0, Stage::Llm, Lang::En).is_ok());
+        assert_eq!(Ledger::begin(&ledger, 0, Stage::Llm, Lang::En).err(), Some(Reason::Rate));
         assert_eq!(ledger.standings(Stage::Llm, Lang::En)[0].rate_tokens, Some(0));
+    }
+
+    #[test]
+    fn models_of_one_provider_share_what_it_takes() {
+        let of = |provider, concurrency| Limits { provider, concurrency, ..Limits::default() };
+        let limits = [of(0, None), of(1, Some(1)), of(1, Some(1))];
+        let ledger = Arc::new(Ledger::new(Clock::system(), &limits));
+        let first = Ledger::begin(&ledger, 1, Stage::Stt, Lang::Hi);
+        assert_eq!(Ledger::begin(&ledger, 2, Stage::Tts, Lang::Hi).err(), Some(Reason::Saturated));
+        drop(first);
+        assert!(Ledger::begin(&ledger, 2, Stage::Tts, Lang::Hi).is_ok());
     }
 }

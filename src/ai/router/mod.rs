@@ -25,6 +25,7 @@ mod offline;
 mod overlap;
 pub mod plan;
 mod prior;
+pub mod probing;
 mod quality;
 mod race;
 mod read;

@@ -1,6 +1,6 @@
 //! Is the world outside the box there? Pure: evidence in, a verdict out.
 //! Promise: one broken provider is not "offline"; offline needs two of them that cannot be reached,
-//! or every probe unanswered. One answer from outside ends it.
+//! with nothing answered in between, or every probe unanswered. One answer from outside ends it.
 
 use std::time::Duration;
 
@@ -27,9 +27,10 @@ impl Evidence {
         self.offline
     }
 
-    /// Something outside answered, were it only with an error. True if that changes the verdict.
-    pub(super) fn reached(&mut self, host: usize) -> bool {
-        self.unreachable.retain(|(h, _)| *h != host);
+    /// Something outside answered, were it only with an error: whoever could not be reached before
+    /// is broken itself. True if that changes the verdict.
+    pub(super) fn reached(&mut self) -> bool {
+        self.unreachable.clear();
         self.turn(false)
     }
 
@@ -43,7 +44,7 @@ impl Evidence {
     /// A round of probes is over: how many were asked, how many answered.
     pub(super) fn probed(&mut self, asked: usize, answered: usize) -> bool {
         if answered > 0 {
-            return self.turn(false);
+            return self.reached();
         }
         if asked > 0 { self.turn(true) } else { false }
     }
@@ -72,8 +73,9 @@ mod tests {
         assert!(!evidence.unreachable(1, at(20)), "the other failure is too long ago");
         assert!(evidence.unreachable(2, at(21)));
         assert!(evidence.is_offline());
-        assert!(evidence.reached(1));
+        assert!(evidence.reached());
         assert!(!evidence.is_offline());
+        assert!(!evidence.unreachable(0, at(22)) && !evidence.reached() && !evidence.unreachable(1, at(23)));
     }
 
     #[test]

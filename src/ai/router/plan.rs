@@ -14,6 +14,7 @@ use super::facts::Facts;
 use super::ledger::{Ledger, Limits, Outcome};
 use super::offline::Evidence;
 use super::race::{Place, Slot, Tried};
+use super::residency::Residency;
 use super::table::Table;
 use super::till::Till;
 use crate::ai::FaultKind;
@@ -85,11 +86,13 @@ pub(super) struct Plan {
     teller: Arc<Planner>,
     tenant: String,
     turn: u32,
+    /// Those whose turn came, but who could not be asked any more then.
+    pub(super) refused: Vec<(Place, Reason)>,
     answered: Option<Place>,
     /// From the request to its first useful piece.
     first_after: Duration,
     pieces: Vec<Duration>,
-    supervised: Vec<bool>,
+    supervised: Arc<[bool]>,
     decision: Decision,
 }
 
@@ -108,6 +111,11 @@ impl Plan {
         self.pieces.get(place).copied().unwrap_or(Duration::from_secs(2))
     }
 
+    /// By place.
+    pub(super) fn supervised(&self) -> Arc<[bool]> {
+        Arc::clone(&self.supervised)
+    }
+
     pub(super) fn is_supervised(&self, place: Place) -> bool {
         self.supervised.get(place).copied().unwrap_or(false)
     }
@@ -117,6 +125,8 @@ pub struct Planner {
     table: Table,
     pub(super) ledger: Arc<Ledger>,
     evidence: Mutex<Evidence>,
+    /// Of each candidate outside the customer's network.
+    hosts: Vec<Option<usize>>,
     calls: Mutex<HashMap<CallId, CallFacts>>,
     till: Till,
     /// Measured of candidates that the file does not name any more.
@@ -137,20 +147,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Planner {
     pub fn new(table: Table, missing: BTreeMap<String, String>, clock: Clock, book: Book) -> Self {
+        let provider = |c: &candidates::Candidate| {
+            table.candidates().iter().position(|other| other.provider.name == c.provider.name).unwrap_or_default()
+        };
         let limits: Vec<_> = table
             .candidates()
             .iter()
             .map(|c| Limits {
+                provider: provider(c),
                 per_minute: c.provider.rate_limit.map(|r| f64::from(r.per_minute)),
                 burst: c.provider.rate_limit.map_or(1.0, |r| f64::from(r.burst)),
                 concurrency: c.provider.concurrency.map(|n| n as usize),
                 supervised: c.provider.kind == Kind::Local,
             })
             .collect();
-        let hosts = table.candidates().iter().filter(|c| c.provider.kind != Kind::Local).count();
+        let (hosts, count) = hosts(&table);
         Self {
             ledger: Arc::new(Ledger::new(clock, &limits)),
-            evidence: Mutex::new(Evidence::new(hosts)),
+            evidence: Mutex::new(Evidence::new(count)),
+            hosts,
             calls: Mutex::new(HashMap::new()),
             till: Till::default(),
             strangers: Vec::new(),
@@ -277,12 +292,15 @@ impl Planner {
 
     /// The decision for a turn, without carrying it out.
     pub fn consider(&self, stage: Stage, language: Lang, known: &CallFacts) -> Decision {
+        self.decide(stage, language, known, self.is_offline())
+    }
+
+    fn decide(&self, stage: Stage, language: Lang, known: &CallFacts, offline: bool) -> Decision {
         let facts = self.facts(stage, language, known);
         let now = self.clock.now();
         let standings = self.ledger.standings(stage, language);
         let spent_paise_today = [(known.tenant.clone(), self.spent(&known.tenant))].into();
-        let mut decision =
-            decide(&self.table, &facts, &State { now, offline: self.is_offline(), standings, spent_paise_today });
+        let mut decision = decide(&self.table, &facts, &State { now, offline, standings, spent_paise_today });
         if !self.missing.is_empty() {
             self.leave_out_missing(&mut decision);
         }
@@ -339,7 +357,20 @@ impl Planner {
         let decision = self.consider(stage, language, &known);
         let candidates = self.table.candidates();
         let mut queue = VecDeque::new();
-        for id in &decision.attempts {
+        // Behind everybody else come those who are behind with their work, and those to whom the way
+        // seems to be closed: that may be wrong, or out of date.
+        let passed_over = |why| decision.considered.iter().any(|c| c.verdict == Verdict::PassedOver(why));
+        let busy = decision.considered.iter().filter(|c| c.verdict == Verdict::PassedOver(Reason::Saturated));
+        let mut beyond: Vec<_> = busy.map(|c| c.candidate).collect();
+        if passed_over(Reason::Offline) {
+            beyond.extend(self.decide(stage, language, &known, false).attempts);
+        }
+        let is_able = |id: &&candidates::CandidateId| {
+            !decision.attempts.contains(id) && !self.missing.contains_key(&self.name(id.index()))
+        };
+        let mut beyond: Vec<_> = beyond.iter().filter(is_able).collect();
+        beyond.dedup();
+        for id in decision.attempts.iter().chain(beyond) {
             let place = id.index();
             let Some(candidate) = candidates.get(place) else { continue };
             let deadlines = &candidate.provider.deadlines;
@@ -362,6 +393,7 @@ impl Planner {
             speculative,
             queue,
             tried: Vec::new(),
+            refused: Vec::new(),
             account: Account::default(),
             begun: false,
             teller: Arc::clone(self),
@@ -425,7 +457,6 @@ impl Planner {
 
     /// A request has come to its end, or was given up.
     fn told(&self, plan: &Plan) {
-        self.learn(&plan.tried);
         let settled = plan.account.settle(&plan.tried);
         let charges = self.charge(plan, &settled);
         let now = self.clock.now();
@@ -437,13 +468,18 @@ impl Planner {
             outcome: outcome.to_owned(),
             took_ms: millis(took),
         });
-        let passed_over = plan.decision.considered.iter().filter_map(|c| match &c.verdict {
-            Verdict::PassedOver(reason) => {
-                let candidate = self.name(c.candidate.index());
-                let missing = self.missing.get(&candidate).map(|why| format!("passed over: {why}"));
-                Some(PassedOver { reason: missing.unwrap_or_else(|| reason.sentence()), candidate })
-            }
-            Verdict::Chosen(_) => None,
+        let was_tried = |place: Place| plan.tried.iter().any(|t| t.place == place);
+        let passed_over = plan.decision.considered.iter().filter(|c| !was_tried(c.candidate.index())).map(|c| {
+            let place = c.candidate.index();
+            let candidate = self.name(place);
+            let late = plan.refused.iter().rev().find(|(refused, _)| *refused == place).map(|(_, reason)| reason);
+            let reason = match (self.missing.get(&candidate), &c.verdict, late) {
+                (Some(why), Verdict::PassedOver(_), _) => format!("passed over: {why}"),
+                (_, _, Some(reason)) | (_, Verdict::PassedOver(reason), None) => reason.sentence(),
+                (_, Verdict::Chosen(_), None) if plan.answered.is_some() => "not needed: another answered".to_owned(),
+                (_, Verdict::Chosen(_), None) => "not needed: the request ended before its turn".to_owned(),
+            };
+            PassedOver { candidate, reason }
         });
         let routed = Routed {
             stage: plan.stage,
@@ -462,23 +498,18 @@ impl Planner {
     }
 
     /// Real requests tell of the world outside as well as probes do.
-    fn learn(&self, tried: &[Tried]) {
-        let now = self.clock.now();
-        for attempt in tried {
-            let Some(candidate) = self.table.candidates().get(attempt.place) else { continue };
-            if candidate.provider.kind == Kind::Local {
-                continue;
+    pub(super) fn learn(&self, attempt: &Tried) {
+        let Some(Some(host)) = self.hosts.get(attempt.place) else { return };
+        let changed = match attempt.outcome {
+            Outcome::Answered => lock(&self.evidence).reached(),
+            _ if attempt.reached => lock(&self.evidence).reached(),
+            Outcome::Failed(FaultKind::Unavailable) | Outcome::BrokeOff(FaultKind::Unavailable) => {
+                lock(&self.evidence).unreachable(*host, self.clock.now())
             }
-            let changed = match attempt.outcome {
-                Outcome::Failed(FaultKind::Unavailable) | Outcome::BrokeOff(FaultKind::Unavailable) => {
-                    lock(&self.evidence).unreachable(attempt.place, now)
-                }
-                Outcome::Answered => lock(&self.evidence).reached(attempt.place),
-                _ => false,
-            };
-            if changed {
-                self.announce();
-            }
+            _ => false,
+        };
+        if changed {
+            self.announce();
         }
     }
 
@@ -498,12 +529,17 @@ impl Planner {
         }
     }
 
-    /// What a round of probes found: hosts asked and the candidates behind those that answered.
-    pub fn probed(&self, asked: usize, answered: &[Place], others: usize) {
-        for &place in answered {
-            self.ledger.reachable(place);
-        }
-        if lock(&self.evidence).probed(asked, answered.len() + others) {
+    /// The host of a candidate has answered a probe.
+    pub(super) fn reachable(&self, place: Place) {
+        self.ledger.reachable(place);
+    }
+
+    /// What a round of probes found: the candidates whose hosts were asked, those whose hosts
+    /// answered, and how many of the other addresses did.
+    pub fn probed(&self, asked: &[Place], answered: &[Place], others: usize) {
+        let outside = |places: &[Place]| places.iter().filter(|p| matches!(self.hosts.get(**p), Some(Some(_)))).count();
+        let named = self.table.offline().probes.len();
+        if lock(&self.evidence).probed(outside(asked) + named, outside(answered) + others) {
             self.announce();
         }
     }
@@ -516,14 +552,17 @@ impl Planner {
         self.table.candidates().iter().any(|c| outside(c) && admits(c) && !self.missing.contains_key(&*c.name))
     }
 
-    /// Candidates outside the box whose circuit is not closed, and all of them while offline.
+    /// While anybody outside the box is not well, all who may be asked: that one does not answer
+    /// tells nothing of the others.
     pub fn to_probe(&self) -> Vec<Place> {
-        let offline = self.is_offline();
-        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| c.provider.kind != Kind::Local);
-        outside
-            .filter(|(place, _)| offline || self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed))
-            .map(|(place, _)| place)
-            .collect()
+        let admits = |c: &candidates::Candidate| self.table.residency().default.admits(c.provider.residency);
+        let may_be_asked = |c: &candidates::Candidate| {
+            c.provider.kind != Kind::Local && c.is_reachable() && admits(c) && !self.missing.contains_key(&*c.name)
+        };
+        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| may_be_asked(c));
+        let places: Vec<Place> = outside.map(|(place, _)| place).collect();
+        let unwell = |place: &Place| self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed);
+        if self.is_offline() || places.iter().any(unwell) { places } else { Vec::new() }
     }
 }
 
@@ -534,6 +573,21 @@ impl Drop for Plan {
             Arc::clone(&self.teller).told(self);
         }
     }
+}
+
+/// The host of each candidate that is outside the customer's network, and how many there are.
+fn hosts(table: &Table) -> (Vec<Option<usize>>, usize) {
+    let mut known = Vec::new();
+    let of = |candidate: &candidates::Candidate| {
+        let url = candidate.provider.base_url.as_ref().filter(|_| candidate.provider.residency != Residency::OnBox)?;
+        let host = (url.host_str()?.to_owned(), url.port_or_known_default());
+        Some(known.iter().position(|other| *other == host).unwrap_or_else(|| {
+            known.push(host);
+            known.len() - 1
+        }))
+    };
+    let hosts = table.candidates().iter().map(of).collect();
+    (hosts, known.len())
 }
 
 fn usage(used: &Used) -> Usage {
@@ -559,7 +613,23 @@ fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Answered => "answered",
         Outcome::Overtaken => "overtaken",
+        Outcome::GivenUp => "given_up",
         Outcome::Failed(kind) => of(kind, false),
         Outcome::BrokeOff(kind) => of(kind, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_host_and_the_customers_own_servers_do_not_tell_of_the_world() {
+        let file = "providers:\n  p: {kind: openai, base_url: 'https://p.example.in/v1', residency: india, secret: k,\n      \
+                    models: {a: {capabilities: [stt]}, b: {capabilities: [llm]}}}\n  \
+                    rack: {kind: openai, base_url: 'http://10.0.0.2/v1', residency: on_box, models: {c: {capabilities: [llm]}}}\n";
+        let (table, _) = Table::from_text(file).unwrap_or_else(|error| panic!("{error}"));
+        let (hosts, count) = hosts(&table);
+        assert_eq!((count, &hosts[..]), (1, &[None, None, None, Some(0), Some(0), None][..]));
     }
 }

@@ -21,7 +21,8 @@ use crate::ai::{Fault, FaultKind};
 use crate::base::event::{Concerns, Routed, Stage};
 use crate::base::{CallId, Clock, Lang};
 
-/// Answers each request with the next script: a word or a letter, `.` done, `-` silence for ever,
+/// Answers each request with the next script: a word or a letter, `.` done, `-` silence for ever, `~` a
+/// pause of 30 ms,
 /// and the first letter of a fault's kind.
 struct Scripted {
     name: &'static str,
@@ -117,10 +118,16 @@ impl Tts for Scripted {
     fn speak(&self, request: TtsRequest) -> TtsStream {
         let name = self.name;
         stream::iter(self.next().chars())
-            .map(move |letter| match letter.to_digit(10) {
-                Some(n) => Ok(TtsEvent::Audio(vec![n as i16; (request.rate / 10 * n) as usize])),
-                None if letter == '.' => Ok(TtsEvent::Done(TtsUsage::default())),
-                None => Err(fault(name, letter)),
+            .then(move |letter| async move {
+                match letter.to_digit(10) {
+                    Some(n) => Ok(TtsEvent::Audio(vec![n as i16; (request.rate / 10 * n) as usize])),
+                    None if letter == '.' => Ok(TtsEvent::Done(TtsUsage::default())),
+                    None if letter == '~' => {
+                        tokio::time::sleep(Duration::from_millis(30)).await;
+                        Ok(TtsEvent::Audio(Vec::new()))
+                    }
+                    None => Err(fault(name, letter)),
+                }
             })
             .boxed()
     }
@@ -138,17 +145,17 @@ fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
     let table = if on_box {
         Table::of_the_box(deadlines)
     } else {
-        let provider = |name: &str| {
+        let provider = |name: &str, port: u16| {
             format!(
-                "  {name}:\n    kind: openai\n    base_url: http://127.0.0.1:9/{name}\n    residency: abroad\n    \
+                "  {name}:\n    kind: openai\n    base_url: http://127.0.0.1:{port}/\n    residency: abroad\n    \
                  deadlines_ms: {{stt: 40, llm_first_token: 40, tts_first_audio: 40, piece: 40}}\n    models:\n      \
                  m: {{capabilities: [stt, llm, tts]}}\n"
             )
         };
         let text = format!(
             "residency: {{default: any}}\norder: cloud_first\nlanguages:\n  hi: {{priority_providers: [a, b]}}\n  ml: {{priority_providers: [a, b]}}\nproviders:\n{}{}",
-            provider("a"),
-            provider("b")
+            provider("a", 9),
+            provider("b", 10)
         );
         Table::from_text(&text).unwrap_or_else(|error| panic!("{error}")).0
     };
@@ -174,7 +181,7 @@ fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
         let local = table.candidates().iter().filter(|c| &*c.provider.name == "local");
         local.map(|c| (c.name.to_string(), "not wanted here".to_owned())).collect()
     };
-    let planner = Arc::new(Planner::new(table, missing, Clock::system(), book));
+    let planner = Arc::new(Planner::new(table, missing, Clock::of_runtime(0), book));
     Bench { router: Router::new(planner, members), told }
 }
 
@@ -204,7 +211,7 @@ async fn written(router: &Router, request: LlmRequest) -> String {
 #[tokio::test]
 async fn a_stream_is_hidden_until_it_flows_and_continued_when_it_breaks() {
     // scripts of a, scripts of b, what comes out
-    let cases: [(&[&str], &[&str], &str); 9] = [
+    let cases: [(&[&str], &[&str], &str); 10] = [
         (&["ww."], &[], "ww done(a)"),
         (&["U"], &["x."], "x done(b)"),
         (&["-"], &["x."], "x done(b)"),
@@ -212,9 +219,11 @@ async fn a_stream_is_hidden_until_it_flows_and_continued_when_it_breaks() {
         (&["N"], &["x."], "x done(b)"),
         (&["O"], &["B"], " fault(b/m Broken)"),
         // Broken off in the middle: the other one goes on.
-        (&["wU"], &["xyz."], "wxyz done(b)"),
-        (&["w-"], &["xyz."], "wxyz done(b)"),
-        (&["w"], &["xyz."], "wxyz done(b)"),
+        (&["wwwwwwwwU"], &["xyz."], "wwwwwwwwxyz done(b)"),
+        (&["wwwwwwww-"], &["xyz."], "wwwwwwwwxyz done(b)"),
+        (&["wwwwwwww"], &["xyz."], "wwwwwwwwxyz done(b)"),
+        // Hardly begun: the other one begins anew.
+        (&["wwU"], &["wxyz."], "wxyz done(b)"),
     ];
     for (of_a, of_b, expected) in cases {
         let (a, b) = (scripted("a", of_a), scripted("b", of_b));
@@ -359,4 +368,100 @@ async fn a_clause_whose_sound_breaks_is_spoken_on_from_about_the_same_place() {
     }
     assert_eq!(pcm.iter().filter(|s| **s == 5).count(), 4_000);
     assert_eq!(pcm.iter().filter(|s| **s == 9).count(), 7_200 - (4_000 - 1_600), "0.2 s are heard twice");
+}
+
+fn speech() -> TtsRequest {
+    TtsRequest { call: None, text: "x".into(), language: Lang::Hi, voice: None, pace: 1.0, rate: 8_000 }
+}
+
+async fn spoken(router: &Router) -> Vec<i16> {
+    let mut pcm = Vec::new();
+    let mut stream = router.speak(speech());
+    while let Some(event) = stream.next().await {
+        if let TtsEvent::Audio(more) = event.unwrap() {
+            pcm.extend(more);
+        }
+    }
+    pcm
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drips_is_left_for_another_although_no_pause_is_long() {
+    let (a, b) = (scripted("a", &["1~~~~~~~~~~~~~~~~~~~~."]), scripted("b", &["9."]));
+    let bench = bench(&a, &b, false);
+    assert!(spoken(&bench.router).await.contains(&9));
+    let told = bench.told.lock().unwrap();
+    assert_eq!(told[0].tried[1].outcome, "stalled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_breaks_off_every_time_is_left_alone_in_the_end() {
+    let (a, b) = (scripted("a", &["5U"; 3]), scripted("b", &["9."; 4]));
+    let bench = bench(&a, &b, false);
+    for _ in 0..4 {
+        spoken(&bench.router).await;
+    }
+    assert_eq!((a.left(), b.left()), (0, 0), "its beginnings are no successes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guess_goes_to_another_when_an_engine_is_busy() {
+    let (a, b) = (scripted("a", &["O"]), scripted("b", &["x."]));
+    let bench = bench(&a, &b, false);
+    assert_eq!(written(&bench.router, llm_request(true, None)).await, "x done(b)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_given_up_is_told_with_everybody() {
+    let (a, b) = (scripted("a", &["wwwwwwwww-", "~."]), scripted("b", &[]));
+    let bench = bench(&a, &b, false);
+    let mut stream = bench.router.generate(llm_request(false, None));
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    let mut speech = bench.router.speak(speech());
+    assert!(speech.next().now_or_never().is_none());
+    drop(speech);
+    drop(bench.router.generate(llm_request(false, None)));
+    let told = bench.told.lock().unwrap();
+    assert_eq!(told.len(), 2, "nobody ever waited for the third");
+    assert_eq!((&*told[1].tried[0].candidate, &*told[1].tried[0].outcome), ("a/m", "given_up"));
+    for record in told.iter() {
+        let tried = record.tried.iter().map(|t| &t.candidate);
+        let names: Vec<_> = tried.chain(record.passed_over.iter().map(|p| &p.candidate)).collect();
+        assert_eq!(names.len(), bench.router.planner().table().candidates().len(), "{record:?}");
+    }
+    let of_b = told[0].passed_over.iter().find(|p| p.candidate == "b/m").unwrap();
+    assert_eq!(of_b.reason, "not needed: another answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_verdict_of_offline_loses_no_request() {
+    let (a, b) = (scripted("a", &["U", "w."]), scripted("b", &["U"]));
+    let bench = bench(&a, &b, false);
+    assert!(written(&bench.router, llm_request(false, None)).await.contains("fault"));
+    assert!(bench.router.planner().is_offline());
+    assert_eq!(written(&bench.router, llm_request(false, None)).await, "w done(a)");
+    assert!(!bench.router.planner().is_offline());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_an_error_shows_that_the_world_is_there() {
+    struct Sick;
+    impl Stt for Sick {
+        fn id(&self) -> &'static str {
+            "sick"
+        }
+        fn transcribe(&self, _: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+            async { Err(Fault::new(FaultKind::Unavailable, "sick", "HTTP 500").after_an_answer()) }.boxed()
+        }
+    }
+    let (a, b) = (scripted("a", &[]), scripted("b", &[]));
+    let planner = Arc::clone(bench(&a, &b, false).router.planner());
+    let sick = Member { stt: Some(Arc::new(Sick)), ..Member::default() };
+    let members = vec![sick; planner.table().candidates().len()];
+    let router = Router::new(Arc::clone(&planner), members);
+    let hint = LanguageHint::Fixed(Lang::Hi);
+    let request = SttRequest { call: None, audio: vec![0; 320].into(), hint, words: None, speculative: false };
+    assert!(router.transcribe(request).await.is_err());
+    assert!(!planner.is_offline());
 }
