@@ -69,7 +69,7 @@ async fn whoever_was_asked_is_paid_however_it_ends() {
         (&["abcdefgh."], &[], &[("a/m", 10, true)]),
         (&["U"], &["abcd."], &[("b/m", 9, true)]),
         (&["-"], &["abcd."], &[("a/m", 8, true), ("b/m", 9, true)]),
-        (&["abcdU"], &["efgh."], &[("a/m", 9, true), ("b/m", 14, true)]),
+        (&["abcdefghU"], &["ijkl."], &[("a/m", 10, true), ("b/m", 15, true)]),
         (&["N"], &["O"], &[]),
     ];
     for (of_a, of_b, owed) in cases {
@@ -87,22 +87,20 @@ async fn whoever_was_asked_is_paid_however_it_ends() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_waits_for_any_more_is_told_and_paid_as_far_as_it_came() {
-    let (a, b) = (scripted("a", &["abcd-", "-"]), scripted("b", &[]));
+    let (a, b) = (scripted("a", &["abcdefgh-", "-"]), scripted("b", &[]));
     let bench = router(&a, &b, A_FIRST, Kept::default());
     drop(bench.router.generate(question(None)));
     assert_eq!(bench.told.lock().unwrap().len(), 0, "nobody was asked");
     let mut stream = bench.router.generate(question(None));
-    for _ in 0..4 {
-        stream.next().await.unwrap().unwrap();
-    }
+    stream.next().await.unwrap().unwrap();
     drop(stream);
     // Before the first piece.
     let mut stream = bench.router.generate(question(None));
     assert!(tokio::time::timeout(Duration::from_millis(20), stream.next()).await.is_err());
     drop(stream);
     let told = bench.told.lock().unwrap();
-    assert_eq!(charges(&told[0]), [("a/m", 9, true)]);
-    assert_eq!(told[0].usage.tokens_out, 1);
+    assert_eq!(charges(&told[0]), [("a/m", 10, true)]);
+    assert_eq!(told[0].usage.tokens_out, 2);
     assert_eq!((charges(&told[1]), &*told[1].tried[0].outcome), (vec![("a/m", 8, true)], "given_up"));
     assert_eq!(told[1].answered_by, None);
 }
