@@ -115,8 +115,13 @@ pub const TAG_CHARS_MAX: usize = 100;
 pub const CLAUSE_CHARS_MAX: usize = 220;
 /// Records waiting to be written; when full, records that need not be durable are dropped, counted.
 pub const JOURNAL_QUEUE: usize = 8_192;
-/// The agent has been asked something and nothing is audible yet: a filler is said.
-pub const FILLER_AFTER: Duration = Duration::from_millis(1_200);
+/// The caller has been silent for this long, is waiting for an answer and hears nothing yet: a filler
+/// is said. A pause of more than 1.2 s sounds like a dead line.
+pub const FILLER_AFTER: Duration = Duration::from_millis(1_000);
+/// The same in the middle of an answer whose next words do not come, and after a filler.
+pub const FILLER_INSIDE_AFTER: Duration = Duration::from_millis(700);
+/// Of one answer; who waits longer is told no more than this.
+pub const FILLERS_MAX: u32 = 2;
 /// A committed turn without any reply for this long is given up with an apology.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A mark that the carrier never echoes counts as played this long after its last frame.

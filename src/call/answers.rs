@@ -63,6 +63,10 @@ impl Times {
         }
     }
 
+    pub(super) const fn speech_end(&self) -> Moment {
+        self.speech_end
+    }
+
     fn waterfall(&self, started: Moment) -> Waterfall {
         let after = |at: Option<Moment>| at.map(|at| millis(at.since(self.speech_end)));
         Waterfall {
@@ -162,6 +166,11 @@ impl Answer {
         self.turn = turn;
         self.committed = Some(now);
         self.times.endpoint = times.endpoint;
+    }
+
+    /// The caller has been waiting since then.
+    pub(super) const fn speech_end(&self) -> Moment {
+        self.times.speech_end
     }
 
     const fn is_thinking(&self) -> bool {

@@ -137,6 +137,8 @@ pub struct Machine {
     pub(super) failures: u32,
     pub(super) intents_answered: Vec<crate::dialogue::book::Intent>,
     pub(super) filler: Option<LineId>,
+    /// How many were said before and in this answer.
+    pub(super) fillers: u32,
     /// Since when the caller has been speaking over the agent, or over a pending answer.
     pub(super) interrupted: Option<Moment>,
     /// Since when nobody has said anything that matters.
@@ -231,6 +233,7 @@ impl Machine {
             failures: 0,
             intents_answered: Vec::new(),
             filler: None,
+            fillers: 0,
             interrupted: None,
             quiet_since: now,
             inactive_since: now,
@@ -504,10 +507,21 @@ impl Machine {
     }
 
     fn filler_due(&self) -> Option<Moment> {
-        if self.filler.is_some() || self.mouth.is_audible() || self.mouth.is_suspended() {
+        if let Some(draft) = self.draft.as_ref().filter(|_| self.answer.is_none() && !self.mouth.is_busy()) {
+            return draft.filler_due().filter(|_| self.interrupted.is_none());
+        }
+        if self.fillers >= limits::FILLERS_MAX || self.mouth.is_audible() || self.mouth.is_suspended() {
             return None;
         }
-        self.waiting_since().map(|at| at + limits::FILLER_AFTER)
+        if let Some(dry) = self.mouth.dry_since().filter(|_| self.answer.is_some()) {
+            return Some(dry + limits::FILLER_INSIDE_AFTER);
+        }
+        if let Some(filler) = self.filler {
+            let said = self.waiting_since().filter(|_| self.mouth.is_over(filler));
+            return said.map(|_| self.mouth.dry() + limits::FILLER_INSIDE_AFTER);
+        }
+        let spoke_until = self.answer.as_ref()?.speech_end();
+        self.waiting_since().map(|since| since.max(spoke_until + limits::FILLER_AFTER))
     }
 
     fn say_filler(&mut self) {
@@ -517,6 +531,10 @@ impl Machine {
         self.mouth.add_clause(line, &text);
         self.mouth.complete(line);
         self.filler = Some(line);
+        if let Some(draft) = self.draft.as_mut().filter(|_| self.answer.is_none()) {
+            draft.filler = Some(line);
+        }
+        self.fillers += 1;
     }
 
     // ---- endings ----

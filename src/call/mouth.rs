@@ -128,6 +128,8 @@ pub struct Mouth {
     next_line: u64,
     /// Frames are leaving, without a pause since the last.
     flowing: bool,
+    /// When what was sent last has been played.
+    dry: Moment,
     lead: usize,
 }
 
@@ -139,6 +141,7 @@ impl Mouth {
             pacer: Pacer::new(lead),
             next_line: 1,
             flowing: false,
+            dry: Moment::ZERO,
             lead: (lead.as_millis() as usize) * (LINE_RATE as usize) / 1000,
         }
     }
@@ -151,10 +154,11 @@ impl Mouth {
         id
     }
 
-    /// Opens a line before those queued (a filler), unless one of them is already audible.
+    /// Opens a line before those queued (a filler), unless one of them is being heard.
     pub fn begin_first(&mut self, turn: u32, language: Lang, pace: f32) -> LineId {
+        let dry = !self.has_sound();
         let id = self.begin(turn, language, pace, false);
-        if self.lines.front().is_some_and(|first| first.id != id && !first.started())
+        if self.lines.front().is_some_and(|first| first.id != id && (dry || !first.started()))
             && let Some(line) = self.lines.pop_back()
         {
             self.lines.push_front(line);
@@ -284,6 +288,9 @@ impl Mouth {
             out.push(self.pull());
         }
         if !self.has_sound() {
+            if self.flowing {
+                self.dry = now + crate::base::audio::duration(self.lead, LINE_RATE);
+            }
             self.flowing = false;
         }
         while self.lines.front().is_some_and(|l| l.is_played() && !l.held) {
@@ -390,6 +397,22 @@ impl Mouth {
         self.flowing
     }
 
+    /// When what was sent last had been played.
+    pub const fn dry(&self) -> Moment {
+        self.dry
+    }
+
+    /// Was this line said, or given up?
+    pub fn is_over(&self, line: LineId) -> bool {
+        self.lines.iter().all(|l| l.id != line)
+    }
+
+    /// Since when a line that has begun has had nothing more to be heard.
+    pub fn dry_since(&self) -> Option<Moment> {
+        let begun = self.lines.front().is_some_and(|line| line.started() && !line.held && !line.is_played());
+        (begun && !self.suspended && !self.has_sound()).then_some(self.dry)
+    }
+
     /// Has this line begun to sound?
     pub fn has_started(&self, line: LineId) -> bool {
         self.lines.iter().find(|l| l.id == line).is_none_or(Line::started)
@@ -438,6 +461,28 @@ mod tests {
             }
             (frames, finished)
         }
+    }
+
+    #[test]
+    fn a_line_that_runs_dry_says_so_and_lets_a_filler_by() {
+        let mut bench = Bench::new();
+        let line = bench.mouth.begin(1, Lang::En, 1.0, false);
+        bench.mouth.add_clause(line, "one two,");
+        bench.render(200);
+        assert_eq!(bench.mouth.dry_since(), None, "it is yet to be heard");
+        bench.run(400);
+        let dry = bench.mouth.dry_since().unwrap();
+        assert!(dry > Moment::from_millis(1_000) && dry < bench.now);
+        let filler = bench.mouth.begin_first(1, Lang::En, 1.0);
+        bench.mouth.add_clause(filler, "one moment");
+        bench.mouth.complete(filler);
+        bench.mouth.add_clause(line, "three four.");
+        bench.mouth.complete(line);
+        bench.render(200);
+        let (_, finished) = bench.run(1_000);
+        let said: Vec<_> = finished.iter().map(|s| (s.line, s.heard.as_str())).collect();
+        assert_eq!(said, [(filler, "one moment"), (line, "one two, three four.")]);
+        assert_eq!(bench.mouth.dry_since(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::answers::Times;
 pub(super) use super::answers::{Answer, Entry};
 use super::machine::{Machine, Output, Phase};
-use super::mouth::Spoken;
+use super::mouth::{LineId, Spoken};
 use crate::ai::Fault;
 use crate::ai::llm::Role;
 use crate::ai::stt::{LanguageHint, SttOpening, SttRequest, SttText};
@@ -30,6 +30,8 @@ pub(super) struct Draft {
     /// When the end of the turn was decided.
     ended: Option<Moment>,
     pub(super) answer: Option<Answer>,
+    /// Said because recognition keeps the caller waiting.
+    pub(super) filler: Option<LineId>,
     pub(super) times: Times,
 }
 
@@ -37,6 +39,12 @@ impl Draft {
     /// When a turn that is over but never recognised is given up.
     pub(super) fn give_up_at(&self) -> Option<Moment> {
         if self.heard.is_some() { None } else { self.ended.map(|at| at + limits::ANSWER_WITHIN) }
+    }
+
+    /// When the caller of a turn that is over but not recognised has waited long enough.
+    pub(super) fn filler_due(&self) -> Option<Moment> {
+        let ended = self.ended.filter(|_| self.heard.is_none() && self.filler.is_none())?;
+        Some(ended.max(self.times.speech_end() + limits::FILLER_AFTER))
     }
 }
 
@@ -85,6 +93,7 @@ impl Machine {
             switch: None,
             ended: None,
             answer: None,
+            filler: None,
             times: Times::new(speech_end),
         });
         self.put(Output::Stt {
@@ -251,7 +260,9 @@ impl Machine {
         self.inactive_since = self.now;
         self.quiet_since = self.now;
         self.interrupted = None;
-        self.give_floor(&answer);
+        if draft.filler.is_none() {
+            self.give_floor(&answer);
+        }
         self.drop_answer();
         self.fact(Event::Heard {
             turn: self.turn,
@@ -262,7 +273,8 @@ impl Machine {
         self.adopt(draft.tracker, draft.switch, &heard);
         self.history.push(Entry { role: Role::User, content: heard.text, line: None });
         answer.commit(self.turn, self.now, &draft.times);
-        self.filler = None;
+        self.filler = draft.filler;
+        self.fillers = u32::from(draft.filler.is_some());
         self.answer = Some(answer);
         self.begin_answer();
     }

@@ -8,6 +8,7 @@ mod fake;
 mod journey;
 mod live;
 mod money;
+mod outage;
 #[path = "../daemon/support.rs"]
 #[allow(dead_code, reason = "the journeys need a part of it")]
 mod support;

@@ -17,12 +17,23 @@ const ERROR_BODY_MAX: usize = 16 * 1024;
 pub const ANSWER_MAX: usize = 32 << 20;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const IDLE_KEPT: Duration = Duration::from_secs(90);
+/// A connection whose other end confirms nothing for this long is dead, whatever the system thinks: a
+/// router that forgot it during an outage says nothing afterwards.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(5);
+/// The same for connections that many requests share and nobody uses just now.
+const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// Connections are kept and shared; proxies of the environment are honoured. There is no overall
 /// timeout: whoever asks sets the deadline of the attempt and drops it.
 pub fn client() -> Result<Client, reqwest::Error> {
-    Client::builder()
+    let builder = Client::builder();
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNCONFIRMED_MAX);
+    builder
         .connect_timeout(CONNECT_WITHIN)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(UNCONFIRMED_MAX)
+        .http2_keep_alive_while_idle(true)
         .pool_idle_timeout(IDLE_KEPT)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))

@@ -274,6 +274,7 @@ fn deadlines(fields: &mut Fields<'_>) -> Deadlines {
         llm_first_token: one("llm_first_token", usual.llm_first_token),
         tts_first_audio: one("tts_first_audio", usual.tts_first_audio),
         piece: one("piece", usual.piece),
+        patience: bounded(&mut part, "patience", 20, 60_000).map(|ms| Duration::from_millis(ms.into())),
     };
     part.finish();
     read

@@ -18,7 +18,7 @@ use super::dialect::Dialect;
 use super::ledger::{Booked, Outcome};
 use super::overlap::Joiner;
 use super::plan::{Plan, Planner};
-use super::race::{Lost, Place, Race, Slot, Tried, late};
+use super::race::{Lost, Place, Race, Slot, Tried, Won, late};
 use crate::ai::llm::{Llm, LlmEvent, LlmRequest, LlmStream, Message, Role};
 use crate::ai::stt::{Awaited, LanguageHint, Listening, Stt, SttOpening, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream};
@@ -52,6 +52,13 @@ pub(super) const NAME: &str = "router";
 const CONTINUED_MAX: usize = 8;
 /// So much of the last sound is spoken again, so that no syllable is lost where voices change.
 const RESPOKEN: Duration = Duration::from_millis(200);
+/// A stream that somebody else could go on with may pause so long when nothing of it is unheard;
+/// longer while the caller still listens to what came before.
+const PIECE_PATIENCE: Duration = Duration::from_millis(400);
+/// What is unheard must last until whoever goes on has begun.
+const TAKING_OVER: Duration = Duration::from_millis(600);
+/// Characters that the quickest voice says in a second.
+const CHARS_A_SECOND: f64 = 20.0;
 
 impl Router {
     pub fn new(planner: Arc<Planner>, members: Vec<Member>) -> Self {
@@ -69,7 +76,7 @@ impl Router {
         without: Option<Place>,
         input: Used,
         ask: impl Fn(Place, &Member) -> Option<BoxFuture<'static, Result<T, Fault>>> + Send + Sync,
-    ) -> Result<(Place, T, Booked), Lost> {
+    ) -> Result<Won<T>, Lost> {
         let planner = &self.planner;
         // Who has refused this request is not asked again when another one's answer breaks off.
         let useless = |place| plan.tried.iter().any(|t| t.place == place && t.is_useless());
@@ -77,7 +84,7 @@ impl Router {
         // Nor is anybody who has failed it, as long as there is somebody else.
         let has_failed = |slot: &Slot| plan.tried.iter().any(|t| t.place == slot.place && t.has_failed());
         let (failed, mut queue): (VecDeque<_>, VecDeque<_>) =
-            plan.queue.iter().copied().filter(may).partition(has_failed);
+            plan.in_order(&planner.ledger).filter(may).partition(has_failed);
         queue.extend(failed);
         let supervised = plan.supervised();
         plan.begun = true;
@@ -125,8 +132,7 @@ impl Router {
                 }
             };
             match router.race(&mut plan, None, input, ask).await {
-                Ok((place, text, mut booked)) => {
-                    let took = booked.began();
+                Ok((place, text, booked, took)) => {
                     booked.answered();
                     plan.answered_by(place, took);
                     router.planner.heard(&plan, place, &text);
@@ -161,7 +167,7 @@ impl Stt for Router {
     /// The first in the decision's order hears the caller from the beginning, if it can.
     fn listen(&self, mut opening: SttOpening) -> Option<Listening> {
         let plan = self.planner.plan(Stage::Stt, expected(&opening.hint), opening.call, false);
-        let place = plan.queue.front()?.place;
+        let place = plan.in_order(&self.planner.ledger).next()?.place;
         opening.words = opening.words.or_else(|| plan.dialect.map(Dialect::words));
         let stt = self.members.get(place)?.stt.as_ref().filter(|stt| stt.listens())?;
         let so_far = sound(opening.audio.len());
@@ -241,6 +247,12 @@ trait Streamed: Send + Sync + 'static {
     fn amount(&self, event: &Self::Event) -> (u64, Duration);
     /// What the answer's end says that it used.
     fn counted(event: &Self::Event) -> Used;
+    /// The stream of `place` begins, after that of `before` if there was one.
+    fn begins(&mut self, _planner: &Planner, _before: Option<Place>, _place: Place) {}
+    /// The stream of `place` is whole.
+    fn ended(&self, _planner: &Planner, _place: Place) {}
+    /// How long the caller listens to what went out, at the least.
+    fn lasts(&self) -> Duration;
 }
 
 /// An answer that is coming.
@@ -256,9 +268,17 @@ struct Flow<E> {
 }
 
 impl<E> Flow<E> {
-    async fn next(&mut self, router: &Router) -> Option<Result<E, Fault>> {
-        let left = self.keeps_up_until.map(|until| until.since(router.planner.ledger.now()));
-        let within = left.map_or(self.piece, |left| left.min(self.piece));
+    /// `lasts` is how long the caller listens to what went out, at the least.
+    async fn next(&mut self, router: &Router, plan: Option<&Plan>, lasts: Duration) -> Option<Result<E, Fault>> {
+        let now = router.planner.ledger.now();
+        let left = self.keeps_up_until.map(|until| until.since(now));
+        let mut within = left.map_or(self.piece, |left| left.min(self.piece));
+        if let Some(plan) = plan.filter(|plan| !plan.is_supervised(self.place) && plan.has_other(self.place)) {
+            // A pause that nobody hears is none.
+            let listened = plan.since.map_or(Duration::ZERO, |since| now.since(since));
+            let unheard = lasts.saturating_sub(listened);
+            within = within.min(unheard.saturating_sub(TAKING_OVER).max(PIECE_PATIENCE));
+        }
         match tokio::time::timeout(within, self.answer.next()).await {
             Ok(event) => event,
             Err(_) => Some(Err(late(&router.planner.name(self.place), within))),
@@ -268,7 +288,8 @@ impl<E> Flow<E> {
 
 enum At<S: Streamed> {
     Start {
-        without: Option<Place>,
+        /// Who broke off.
+        after: Option<Place>,
     },
     Flowing(Flow<S::Event>),
     /// The last event, after what was kept back.
@@ -277,12 +298,14 @@ enum At<S: Streamed> {
 }
 
 fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'static, Result<S::Event, Fault>> {
-    let start = (router, Some(plan), stage, At::<S>::Start { without: None }, 0_usize);
+    let start = (router, Some(plan), stage, At::<S>::Start { after: None }, 0_usize);
     stream::unfold(start, |(router, mut plan, mut stage, mut at, mut continued)| async move {
         loop {
             let (mut flow, event) = match at {
-                At::Start { without } => {
+                At::Start { after } => {
                     let open = plan.as_mut()?;
+                    // An engine of the box has other workers; a provider is left alone.
+                    let without = after.filter(|place| !open.is_supervised(*place));
                     let ask = |_: Place, member: &Member| {
                         let mut answer = stage.ask(member)?;
                         Some(
@@ -297,9 +320,9 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                         )
                     };
                     match router.race(open, without, stage.input(), ask).await {
-                        Ok((place, (event, answer), mut booked)) => {
-                            let took = booked.began();
+                        Ok((place, (event, answer), booked, took)) => {
                             open.answered_by(place, took);
+                            stage.begins(&router.planner, after, place);
                             let piece = open.piece(place);
                             let now = router.planner.ledger.now();
                             let keeps_up_until = (!open.is_supervised(place)).then(|| now + piece);
@@ -312,7 +335,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                     }
                 }
                 At::Flowing(mut flow) => {
-                    let event = flow.next(&router).await;
+                    let event = flow.next(&router, plan.as_ref(), stage.lasts()).await;
                     (flow, event)
                 }
                 At::Last(event) => return Some((Ok(event), (router, plan, stage, At::Over, continued))),
@@ -323,6 +346,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
             match event.unwrap_or_else(|| Err(broken())) {
                 Ok(event) if S::is_done(&event) => {
                     flow.booked.answered();
+                    stage.ended(&router.planner, place);
                     if let Some(plan) = plan.take() {
                         if let Some(own) = S::own_time(&event) {
                             router.planner.waited(&plan, place, own);
@@ -342,7 +366,12 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                     }
                     flow.keeps_up_until = flow.keeps_up_until.map(|until| until + stage.worth(&event));
                     match stage.pass(event) {
-                        Some(event) => return Some((Ok(event), (router, plan, stage, At::Flowing(flow), continued))),
+                        Some(event) => {
+                            if let Some(plan) = &mut plan {
+                                plan.since = plan.since.or_else(|| Some(router.planner.ledger.now()));
+                            }
+                            return Some((Ok(event), (router, plan, stage, At::Flowing(flow), continued)));
+                        }
                         None => at = At::Flowing(flow),
                     }
                 }
@@ -361,9 +390,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                     }
                     tracing::warn!(stage = ?open.stage, %fault, "an answer broke off; another goes on with it");
                     stage.go_on();
-                    // An engine of the box has other workers; a provider is left alone.
-                    let without = (!open.is_supervised(place)).then_some(place);
-                    at = At::Start { without };
+                    at = At::Start { after: Some(place) };
                 }
             }
         }
@@ -458,6 +485,15 @@ impl Streamed for Writing {
         (account::quarters(text), Duration::ZERO)
     }
 
+    /// A clause is spoken when the next one is there, so what follows the last end but one does not
+    /// count.
+    fn lasts(&self) -> Duration {
+        let ends = self.said.char_indices().rev().filter(|(_, c)| ".?!।\n".contains(*c));
+        let spoken = ends.map(|(at, _)| at).nth(1).unwrap_or(0);
+        let chars = self.said.get(..spoken).map_or(0, |text| text.chars().count());
+        Duration::from_secs_f64(chars as f64 / CHARS_A_SECOND)
+    }
+
     fn counted(event: &LlmEvent) -> Used {
         let LlmEvent::Done(usage) = event else { return Used::default() };
         Used { tokens_in: usage.prompt_tokens.into(), tokens_out: usage.answer_tokens.into(), ..Used::default() }
@@ -492,6 +528,8 @@ struct Speaking {
     spoken: usize,
     /// Samples of this voice's that were already heard from another one.
     skip: usize,
+    /// All samples of this voice, heard or not.
+    own: usize,
 }
 
 impl Streamed for Speaking {
@@ -515,6 +553,7 @@ impl Streamed for Speaking {
 
     fn pass(&mut self, event: TtsEvent) -> Option<TtsEvent> {
         let TtsEvent::Audio(mut pcm) = event else { return Some(event) };
+        self.own += pcm.len();
         let skipped = self.skip.min(pcm.len());
         self.skip -= skipped;
         pcm.drain(..skipped);
@@ -522,11 +561,30 @@ impl Streamed for Speaking {
         (!pcm.is_empty()).then_some(TtsEvent::Audio(pcm))
     }
 
+    /// The name of a voice means nothing to another engine.
     fn go_on(&mut self) {
-        let again = RESPOKEN.as_millis() as usize * self.request.rate as usize / 1_000;
-        self.skip = self.spoken.saturating_sub(again);
-        // The name of a voice means nothing to another engine.
         self.request.voice = None;
+    }
+
+    /// The words that were heard take another voice another time.
+    fn begins(&mut self, planner: &Planner, before: Option<Place>, place: Place) {
+        // What this voice has reached of the words, as samples of its own.
+        let reached = self.own.max(self.skip);
+        self.own = 0;
+        let Some(before) = before else { return };
+        let drawl = planner.drawl(before, place, self.request.language);
+        let again = RESPOKEN.as_millis() as usize * self.request.rate as usize / 1_000;
+        self.skip = ((reached as f64 * drawl) as usize).saturating_sub(again);
+    }
+
+    fn lasts(&self) -> Duration {
+        Duration::from_secs_f64(self.spoken as f64 / f64::from(self.request.rate.max(1)))
+    }
+
+    fn ended(&self, planner: &Planner, place: Place) {
+        let usual = self.own as f64 / f64::from(self.request.rate.max(1)) * f64::from(self.request.pace);
+        let usual = Duration::try_from_secs_f64(usual).unwrap_or_default();
+        planner.spoke(place, self.request.language, self.request.text.chars().count(), usual);
     }
 
     fn rest(&mut self) -> Option<TtsEvent> {
@@ -560,6 +618,6 @@ impl Tts for Router {
 
     fn speak(&self, request: TtsRequest) -> TtsStream {
         let plan = self.planner.plan(Stage::Tts, request.language, request.call, false);
-        streamed(self.clone(), plan, Speaking { request, spoken: 0, skip: 0 })
+        streamed(self.clone(), plan, Speaking { request, spoken: 0, skip: 0, own: 0 })
     }
 }

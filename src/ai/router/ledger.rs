@@ -52,6 +52,8 @@ struct Entry {
     quality: HashMap<(Stage, Lang), Quality>,
     gate: usize,
     load: Load,
+    /// Seconds of sound a character takes this voice, as a moving mean.
+    pace: HashMap<Lang, f64>,
 }
 
 /// What a provider takes from us, over all its models.
@@ -60,6 +62,8 @@ struct Gate {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     in_flight: usize,
+    /// Something of the provider's did not come and nobody has heard of it since.
+    doubted: bool,
 }
 
 impl Gate {
@@ -85,6 +89,8 @@ pub(super) struct Ledger {
     clock: Clock,
     book: Mutex<Book>,
     freed: Notify,
+    /// Told when a provider falls into doubt.
+    doubts: Notify,
 }
 
 impl Ledger {
@@ -98,10 +104,11 @@ impl Ledger {
                 bucket: one.per_minute.map(|rate| Bucket::new(rate, one.burst)),
                 concurrency: one.concurrency,
                 in_flight: 0,
+                doubted: false,
             };
             book.entries.push(Entry { supervised: one.supervised, gate: one.provider, ..Entry::default() });
         }
-        Self { clock, book: Mutex::new(book), freed: Notify::new() }
+        Self { clock, book: Mutex::new(book), freed: Notify::new(), doubts: Notify::new() }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -207,6 +214,55 @@ impl Ledger {
         if let Some(entry) = self.book().entries.get_mut(place) {
             entry.breaker.reachable();
         }
+        self.trust(place);
+    }
+
+    /// What did not come from one model of a provider will not come from its others either, until
+    /// somebody hears of it: whoever else can answer is asked first.
+    fn doubt(&self, place: usize, kind: FaultKind) {
+        if !matches!(kind, FaultKind::Unavailable | FaultKind::Deadline) {
+            return;
+        }
+        let mut book = self.book();
+        if book.entries.get(place).is_none_or(|entry| entry.supervised) {
+            return;
+        }
+        if let Some(gate) = book.gate(place) {
+            gate.doubted = true;
+        }
+        drop(book);
+        self.doubts.notify_one();
+    }
+
+    fn trust(&self, place: usize) {
+        if let Some(gate) = self.book().gate(place) {
+            gate.doubted = false;
+        }
+    }
+
+    pub(super) fn is_doubted(&self, place: usize) -> bool {
+        self.book().gate(place).is_some_and(|gate| gate.doubted)
+    }
+
+    /// Completes when a provider has fallen into doubt.
+    pub(super) async fn doubt_arises(&self) {
+        self.doubts.notified().await;
+    }
+
+    pub(super) fn spoke(&self, place: usize, language: Lang, chars: usize, sound: Duration) {
+        let seconds = sound.as_secs_f64() / chars as f64;
+        // A word or two says little, and silence nothing.
+        if chars < 10 || !seconds.is_finite() || seconds <= 0.0 {
+            return;
+        }
+        if let Some(entry) = self.book().entries.get_mut(place) {
+            let mean = entry.pace.entry(language).or_insert(seconds);
+            *mean = *mean * 0.8 + seconds * 0.2;
+        }
+    }
+
+    pub(super) fn second_a_char(&self, place: usize, language: Lang) -> Option<f64> {
+        self.book().entries.get(place)?.pace.get(&language).copied()
     }
 
     pub(super) fn circuit(&self, place: usize) -> Option<Circuit> {
@@ -263,6 +319,7 @@ impl Booked {
         if let Some(entry) = self.ledger.book().entries.get_mut(self.place) {
             entry.quality.entry((self.stage, self.language)).or_default().answered(took, now_ms);
         }
+        self.ledger.trust(self.place);
         took
     }
 
@@ -289,6 +346,24 @@ impl Booked {
                 entry.quality.entry(key).or_default().failed(self.ledger.clock.unix_ms(now));
             }
         });
+        // A fault that was an answer shows that the line is well.
+        if !fault.reached {
+            self.ledger.doubt(self.place, fault.kind);
+        }
+    }
+
+    /// Given up for another one after more than its usual time. That is how a provider behind a dead
+    /// line looks; one that is merely slow shows it by answering the next probe.
+    pub(super) fn slow(mut self) {
+        self.open = false;
+        let (key, took) = ((self.stage, self.language), self.took());
+        self.ledger.end(&self, |entry, probe, now| {
+            if !entry.supervised {
+                entry.breaker.failed(now, FaultKind::Deadline, None, probe);
+            }
+            entry.quality.entry(key).or_default().slow(took, self.ledger.clock.unix_ms(now));
+        });
+        self.ledger.doubt(self.place, FaultKind::Deadline);
     }
 }
 
@@ -323,6 +398,24 @@ mod tests {
         assert!(!standing().saturated && standing().success_rate.is_some());
         assert_eq!(ledger.counts(0), (2, 1));
         assert!(Ledger::begin(&ledger, 7, Stage::Stt, Lang::Ta).is_err(), "nobody is there");
+    }
+
+    #[test]
+    fn what_one_model_did_not_give_is_not_awaited_from_its_neighbours_until_somebody_hears_of_them() {
+        let of = |provider, supervised| Limits { provider, supervised, ..Limits::default() };
+        let ledger = Arc::new(Ledger::new(Clock::system(), &[of(0, true), of(1, false), of(1, false), of(2, false)]));
+        let doubted = || [0, 1, 2, 3].map(|place| ledger.is_doubted(place));
+        let begin = |place| Ledger::begin(&ledger, place, Stage::Stt, Lang::Ta).unwrap();
+        begin(1).slow();
+        assert_eq!(doubted(), [false, true, true, false]);
+        ledger.reachable(2);
+        assert_eq!(doubted(), [false; 4]);
+        begin(2).failed(&Fault::new(FaultKind::Unavailable, "x", "y"));
+        begin(0).failed(&Fault::new(FaultKind::Unavailable, "x", "y"));
+        begin(3).failed(&Fault::new(FaultKind::Unavailable, "x", "HTTP 500").after_an_answer());
+        assert_eq!(doubted(), [false, true, true, false], "the box's own are watched elsewhere");
+        begin(1).began();
+        assert_eq!(doubted(), [false; 4]);
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(super) struct Plan {
     pub(super) account: Account,
     /// One that nobody ever waited for has nothing to tell.
     pub(super) begun: bool,
+    /// When the first piece of its answer went out.
+    pub(super) since: Option<Moment>,
     /// Whom it is told to at its end.
     teller: Arc<Planner>,
     tenant: String,
@@ -114,6 +116,18 @@ impl Plan {
     /// By place.
     pub(super) fn supervised(&self) -> Arc<[bool]> {
         Arc::clone(&self.supervised)
+    }
+
+    /// Could anybody else go on with what `place` has begun?
+    pub(super) fn has_other(&self, place: Place) -> bool {
+        self.queue.iter().any(|slot| slot.place != place)
+    }
+
+    /// The queue, with those at its end of whom nobody has heard since they kept us waiting.
+    pub(super) fn in_order(&self, ledger: &Ledger) -> impl Iterator<Item = Slot> + use<> {
+        let (doubted, heard_of): (Vec<_>, Vec<_>) =
+            self.queue.iter().copied().partition(|s| ledger.is_doubted(s.place));
+        heard_of.into_iter().chain(doubted)
     }
 
     pub(super) fn is_supervised(&self, place: Place) -> bool {
@@ -374,15 +388,13 @@ impl Planner {
             let place = id.index();
             let Some(candidate) = candidates.get(place) else { continue };
             let deadlines = &candidate.provider.deadlines;
-            let within = match stage {
-                Stage::Stt => deadlines.stt,
-                Stage::Llm => deadlines.llm_first_token,
-                Stage::Tts => deadlines.tts_first_audio,
-            };
-            queue.push_back(Slot { place, within, again: false });
-            if candidate.provider.kind == Kind::Local {
+            let free = candidate.provider.kind == Kind::Local;
+            let within = deadlines.first(stage);
+            let patience = (!free).then(|| deadlines.patience(stage, self.ledger.tail(place, stage, language)));
+            queue.push_back(Slot { place, within, patience, again: false });
+            if free {
                 // The second attempt reaches another worker, or the same one after its restart.
-                queue.push_back(Slot { place, within, again: true });
+                queue.push_back(Slot { place, within, patience, again: true });
             }
         }
         Plan {
@@ -394,6 +406,7 @@ impl Planner {
             queue,
             tried: Vec::new(),
             refused: Vec::new(),
+            since: None,
             account: Account::default(),
             begun: false,
             teller: Arc::clone(self),
@@ -561,8 +574,27 @@ impl Planner {
         };
         let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| may_be_asked(c));
         let places: Vec<Place> = outside.map(|(place, _)| place).collect();
-        let unwell = |place: &Place| self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed);
+        let unwell = |place: &Place| {
+            self.ledger.is_doubted(*place) || self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed)
+        };
         if self.is_offline() || places.iter().any(unwell) { places } else { Vec::new() }
+    }
+
+    /// Completes when somebody outside has kept a call waiting: worth a probe at once.
+    pub(super) async fn doubt_arises(&self) {
+        self.ledger.doubt_arises().await;
+    }
+
+    /// A clause was spoken to its end: how much sound a character takes this voice.
+    pub(super) fn spoke(&self, place: Place, language: Lang, chars: usize, sound: Duration) {
+        self.ledger.spoke(place, language, chars, sound);
+    }
+
+    /// How many times as long as `before` the voice `now` takes for the same words.
+    pub(super) fn drawl(&self, before: Place, now: Place, language: Lang) -> f64 {
+        let of = |place| self.ledger.second_a_char(place, language);
+        // Two voices that differ by more than this were not measured well.
+        of(before).zip(of(now)).map_or(1.0, |(before, now)| (now / before).clamp(0.5, 2.0))
     }
 }
 

@@ -7,19 +7,29 @@ use url::Url;
 
 use super::plan::Planner;
 
-/// For one answer.
-const WITHIN: Duration = Duration::from_secs(3);
+/// For one answer; less when rounds are closer together.
+const WITHIN_MAX: Duration = Duration::from_secs(3);
+const WITHIN_MIN: Duration = Duration::from_secs(1);
+/// Between two rounds, however many providers fall into doubt.
 const INTERVAL_MIN: Duration = Duration::from_millis(200);
 
-/// Asks for ever, while something outside is not well.
+/// Asks for ever, while something outside is not well. A provider that kept a call waiting is asked at
+/// once: if it answers it was only slow.
 pub async fn rounds<A>(planner: &Planner, answers: impl Fn(Url) -> A)
 where
     A: Future<Output = bool>,
 {
     let interval = planner.table().offline().interval.max(INTERVAL_MIN);
-    let asked = async |url: &Url| tokio::time::timeout(WITHIN, answers(url.clone())).await.unwrap_or(false);
+    let within = interval.clamp(WITHIN_MIN, WITHIN_MAX);
+    let asked = async |url: &Url| tokio::time::timeout(within, answers(url.clone())).await.unwrap_or(false);
+    let mut rounds = tokio::time::interval(interval);
+    // A round that waits in vain takes as long as the pause between two; the next one follows at once.
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = planner.doubt_arises() => tokio::time::sleep(INTERVAL_MIN).await,
+        }
         let places = planner.to_probe();
         if places.is_empty() {
             continue;

@@ -46,6 +46,13 @@ impl Quality {
         self.count(true, now_ms);
     }
 
+    /// It was given up after this long: it would have taken more. Left out, the window would hold
+    /// quick answers only, and patience would shrink with every one that was given up.
+    pub(super) fn slow(&mut self, took: Duration, now_ms: u64) {
+        self.note(took);
+        self.failed(now_ms);
+    }
+
     fn note(&mut self, took: Duration) {
         let ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         if self.took_ms.len() < WINDOW {

@@ -2,6 +2,12 @@
 //! fails or is slower than it usually is. The first that gives anything wins; the others are dropped,
 //! which cancels them. A race that has lasted as long as its first candidate may take is overdue: the
 //! others, the box's own engines first, are asked beside those that are silent.
+//!
+//! A provider's silence tells nothing: it may be slow, or the line to it dead. So while it is waited
+//! for, the box's own engine begins too, for that costs nothing, and its answer is kept in hand for as
+//! long as patience lasts: the provider is preferred while it is in time, and nobody hears that it is
+//! not. What costs money is asked only when patience is at its end, or earlier where `hedge` says so.
+//!
 //! Promise: what fails before its first piece is hidden; a refused request is not put to the same
 //! engine twice; every attempt that was begun is booked exactly once and told, also when we are
 //! dropped; so is everybody whose turn came but who may not be asked any more.
@@ -28,6 +34,8 @@ pub(super) struct Slot {
     pub(super) place: Place,
     /// Until the first useful piece (recognition: the whole answer).
     pub(super) within: Duration,
+    /// So long it alone is waited for while somebody else could answer; `None`: to its deadline.
+    pub(super) patience: Option<Duration>,
     /// Only reached when the same engine failed in a way that another try may mend.
     pub(super) again: bool,
 }
@@ -77,24 +85,82 @@ pub(super) struct Race<'a> {
 /// Why nobody answered: the last fault, if anybody was asked.
 pub(super) type Lost = Option<Fault>;
 
+/// What an attempt is to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It is waited for.
+    Front,
+    /// Its answer is kept in hand while the one in front is in time.
+    Backup,
+    /// Wins if it comes first.
+    Beside,
+}
+
+/// What is to be done when nothing comes for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The box's own engine begins as well.
+    Backup,
+    /// The one in front is not waited for any longer.
+    Relieve,
+    /// It is slower than nearly always, and the file allows what another one costs.
+    Hedge,
+    Overdue,
+}
+
+/// An answer in hand.
+struct Kept<T> {
+    place: Place,
+    answer: T,
+    booked: Booked,
+    took: Duration,
+}
+
 /// The attempts under way. Dropped, they were given up.
 struct Running<'a, T> {
     attempts: FuturesUnordered<Attempt<T>>,
+    kept: Option<Kept<T>>,
     tried: &'a mut Vec<Tried>,
     left_as: Outcome,
 }
 
+impl<T> Running<'_, T> {
+    fn front(&self) -> Option<&Attempt<T>> {
+        self.attempts.iter().find(|attempt| attempt.role == Role::Front)
+    }
+
+    fn won(&mut self, kept: Kept<T>) -> Won<T> {
+        let Kept { place, answer, booked, took } = kept;
+        self.tried.push(Tried { place, outcome: Outcome::Answered, took, reached: true });
+        self.left_as = Outcome::Overtaken;
+        (place, answer, booked, took)
+    }
+}
+
 impl<T> Drop for Running<'_, T> {
     fn drop(&mut self) {
-        for attempt in &self.attempts {
+        if let Some(Kept { place, took, .. }) = self.kept.take() {
+            self.tried.push(Tried { place, outcome: self.left_as, took, reached: true });
+        }
+        for attempt in self.attempts.iter_mut() {
             let took = attempt.booked.as_ref().map(Booked::took).unwrap_or_default();
             self.tried.push(Tried { place: attempt.place, outcome: self.left_as, took, reached: false });
+            let slow = attempt.patience.is_some_and(|patience| took >= patience);
+            if slow
+                && self.left_as == Outcome::Overtaken
+                && let Some(booked) = attempt.booked.take()
+            {
+                booked.slow();
+            }
         }
     }
 }
 
+/// Who answered, what, the request that is still open, and how long it took.
+pub(super) type Won<T> = (Place, T, Booked, Duration);
+
 impl Race<'_> {
-    pub(super) async fn run<T, A>(self, ask: A) -> Result<(Place, T, Booked), Lost>
+    pub(super) async fn run<T, A>(self, ask: A) -> Result<Won<T>, Lost>
     where
         T: Send,
         A: Fn(Place) -> BoxFuture<'static, Result<T, Fault>> + Send + Sync,
@@ -105,14 +171,14 @@ impl Race<'_> {
             language,
             mut queue,
             speculative,
-            mut hedge,
+            hedge,
             name,
             is_last_resort,
             learn,
             tried,
             refused,
         } = self;
-        let mut running = Running { attempts: FuturesUnordered::new(), tried, left_as: Outcome::GivenUp };
+        let mut running = Running { attempts: FuturesUnordered::new(), kept: None, tried, left_as: Outcome::GivenUp };
         let mut last: Lost = None;
         let mut useless: Vec<Place> = Vec::new();
         let mut failed: Vec<Place> = Vec::new();
@@ -120,28 +186,36 @@ impl Race<'_> {
         let since = ledger.now();
         let patience = queue.front().map_or(Duration::ZERO, |slot| slot.within);
         let mut overdue = since + patience;
-        let mut begin = |slot: Slot, full: &mut Vec<Slot>| match Ledger::begin(ledger, slot.place, stage, language) {
-            Ok(booked) => Some(Attempt {
-                place: slot.place,
-                tail: ledger.tail(slot.place, stage, language),
-                name: name(slot.place),
-                within: slot.within,
-                timer: Box::pin(tokio::time::sleep(slot.within)),
-                answer: ask(slot.place),
-                booked: Some(booked),
-            }),
-            Err(why) => {
-                if why == Reason::Saturated {
-                    full.push(slot);
+        let (mut backed, mut hedged) = (false, !hedge);
+        let mut begin =
+            |slot: Slot, role: Role, full: &mut Vec<Slot>| match Ledger::begin(ledger, slot.place, stage, language) {
+                Ok(booked) => Some(Attempt {
+                    place: slot.place,
+                    role,
+                    patience: slot.patience,
+                    tail: ledger.tail(slot.place, stage, language),
+                    name: name(slot.place),
+                    within: slot.within,
+                    timer: Box::pin(tokio::time::sleep(slot.within)),
+                    answer: ask(slot.place),
+                    booked: Some(booked),
+                }),
+                Err(why) => {
+                    if why == Reason::Saturated {
+                        full.push(slot);
+                    }
+                    refused.push((slot.place, why));
+                    None
                 }
-                refused.push((slot.place, why));
-                None
-            }
-        };
+            };
         loop {
             if running.attempts.is_empty() {
+                if let Some(kept) = running.kept.take() {
+                    return Ok(running.won(kept));
+                }
                 if let Some(slot) = next(&mut queue, &useless, &failed) {
-                    running.attempts.extend(begin(slot, &mut full));
+                    running.attempts.extend(begin(slot, Role::Front, &mut full));
+                    backed = false;
                     continue;
                 }
                 // Waiting for a busy engine is better than no answer at all.
@@ -155,45 +229,70 @@ impl Race<'_> {
                 continue;
             }
             let beside = others(&queue, &running.attempts, &useless);
-            let tail = if hedge && running.attempts.len() == 1 { tail(&running.attempts) } else { None };
-            let until_overdue = overdue.since(ledger.now());
-            let wake = match (tail, beside.first()) {
-                (_, None) => None,
-                (Some(tail), Some(_)) => Some(tail.min(until_overdue)),
-                (None, Some(_)) => Some(until_overdue),
-            };
-            let ended = match wake {
+            let mut steps: Vec<(Duration, Step)> = Vec::new();
+            if let Some(front) = running.front() {
+                let so_far = front.booked.as_ref().map(Booked::took).unwrap_or_default();
+                let (at, step) = if backed { (1, Step::Relieve) } else { (2, Step::Backup) };
+                steps.extend(front.patience.map(|patience| ((patience / at).saturating_sub(so_far), step)));
+                if let Some(tail) = front.tail.filter(|_| !hedged && running.attempts.len() == 1) {
+                    steps.push((tail.saturating_sub(so_far), Step::Hedge));
+                }
+            }
+            if !beside.is_empty() {
+                steps.push((overdue.since(ledger.now()), Step::Overdue));
+            }
+            let ended = match steps.into_iter().min_by_key(|(after, _)| *after) {
                 None => running.attempts.next().await,
-                Some(after) => tokio::select! {
+                Some((after, step)) => tokio::select! {
                     biased;
                     ended = running.attempts.next() => ended,
                     () = tokio::time::sleep(after) => {
-                        let is_overdue = overdue <= ledger.now();
-                        let rescue = beside.iter().find(|(_, place)| is_overdue && is_last_resort(*place));
-                        let slot = rescue.or(beside.first()).and_then(|(at, _)| queue.remove(*at));
-                        let begun = slot.and_then(|slot| begin(slot, &mut full));
-                        if is_overdue && begun.is_some() {
+                        let rescue = beside.iter().find(|(_, place)| is_last_resort(*place));
+                        let (whom, role) = match step {
+                            Step::Backup => {
+                                backed = true;
+                                (rescue, Role::Backup)
+                            }
+                            Step::Relieve => {
+                                if let Some(kept) = running.kept.take() {
+                                    return Ok(running.won(kept));
+                                }
+                                for attempt in running.attempts.iter_mut() {
+                                    attempt.role = Role::Beside;
+                                }
+                                // A backup that is under way is all that is needed; it wins when it comes.
+                                (beside.first().filter(|_| running.attempts.len() == 1), Role::Front)
+                            }
+                            Step::Hedge => {
+                                hedged = true;
+                                (beside.first(), Role::Beside)
+                            }
+                            Step::Overdue => (rescue.or(beside.first()), Role::Beside),
+                        };
+                        let slot = whom.and_then(|(at, _)| queue.remove(*at));
+                        let begun = slot.and_then(|slot| begin(slot, role, &mut full));
+                        if step == Step::Overdue && begun.is_some() {
                             overdue = ledger.now() + OVERDUE_STEP;
                         }
                         running.attempts.extend(begun);
-                        if beside.len() == 1 && !is_overdue {
-                            hedge = false;
-                        }
                         continue;
                     }
                 },
             };
-            let Some((place, booked, answer)) = ended else { continue };
-            let took = booked.took();
+            let Some(Ended { place, role, mut booked, answer }) = ended else { continue };
             match answer {
                 Ok(answer) => {
-                    let attempt = Tried { place, outcome: Outcome::Answered, took, reached: true };
-                    learn(&attempt);
-                    running.tried.push(attempt);
-                    running.left_as = Outcome::Overtaken;
-                    return Ok((place, answer, booked));
+                    let took = booked.began();
+                    learn(&Tried { place, outcome: Outcome::Answered, took, reached: true });
+                    let kept = Kept { place, answer, booked, took };
+                    if role == Role::Backup && running.front().is_some() {
+                        running.kept = Some(kept);
+                        continue;
+                    }
+                    return Ok(running.won(kept));
                 }
                 Err(fault) => {
+                    let took = booked.took();
                     let attempt = Tried { place, outcome: Outcome::Failed(fault.kind), took, reached: fault.reached };
                     learn(&attempt);
                     running.tried.push(attempt);
@@ -212,6 +311,11 @@ impl Race<'_> {
                         tracing::warn!(?stage, %fault, "engine failed; trying on");
                     }
                     last = Some(fault);
+                    if role == Role::Front
+                        && let Some(kept) = running.kept.take()
+                    {
+                        return Ok(running.won(kept));
+                    }
                 }
             }
         }
@@ -235,16 +339,11 @@ fn others<T>(queue: &VecDeque<Slot>, running: &FuturesUnordered<Attempt<T>>, use
     queue.iter().enumerate().filter(|(_, s)| is_other(s)).map(|(at, s)| (at, s.place)).collect()
 }
 
-/// How much longer the only running attempt may take before it counts as slow.
-fn tail<T>(running: &FuturesUnordered<Attempt<T>>) -> Option<Duration> {
-    let attempt = running.iter().next()?;
-    let so_far = attempt.booked.as_ref()?.took();
-    Some(attempt.tail?.saturating_sub(so_far))
-}
-
 /// One request that is under way.
 struct Attempt<T> {
     place: Place,
+    role: Role,
+    patience: Option<Duration>,
     tail: Option<Duration>,
     name: String,
     within: Duration,
@@ -253,8 +352,15 @@ struct Attempt<T> {
     booked: Option<Booked>,
 }
 
+struct Ended<T> {
+    place: Place,
+    role: Role,
+    booked: Booked,
+    answer: Result<T, Fault>,
+}
+
 impl<T> Future for Attempt<T> {
-    type Output = (Place, Booked, Result<T, Fault>);
+    type Output = Ended<T>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
         use std::task::Poll;
@@ -267,7 +373,7 @@ impl<T> Future for Attempt<T> {
             },
         };
         match this.booked.take() {
-            Some(booked) => Poll::Ready((this.place, booked, answer)),
+            Some(booked) => Poll::Ready(Ended { place: this.place, role: this.role, booked, answer }),
             // Polled after its end, which FuturesUnordered never does.
             None => Poll::Pending,
         }

@@ -141,7 +141,8 @@ struct Bench {
 /// Two candidates outside the box, `a/m` before `b/m`, or two workers' worth of the box's own.
 fn bench(a: &Arc<Scripted>, b: &Arc<Scripted>, on_box: bool) -> Bench {
     let short = Duration::from_millis(40);
-    let deadlines = Deadlines { stt: short, llm_first_token: short, tts_first_audio: short, piece: short };
+    let deadlines =
+        Deadlines { stt: short, llm_first_token: short, tts_first_audio: short, piece: short, patience: None };
     let table = if on_box {
         Table::of_the_box(deadlines)
     } else {
@@ -348,6 +349,10 @@ async fn recognition_goes_to_the_next_and_an_engine_that_keeps_failing_is_left_a
     for turn in 0..5 {
         let text = bench.router.transcribe(request()).await.unwrap();
         assert_eq!(text.text, "b", "turn {turn}");
+        if turn < 2 {
+            // Its host answers, so it is not the line.
+            (0..7).for_each(|place| bench.router.planner().reachable(place));
+        }
     }
     assert_eq!((a.left(), b.left()), (0, 0), "after three failures the first one is not asked any more");
     let told = bench.told.lock().unwrap();
@@ -464,4 +469,80 @@ async fn an_answer_that_is_an_error_shows_that_the_world_is_there() {
     let request = SttRequest { call: None, audio: vec![0; 320].into(), hint, words: None, speculative: false };
     assert!(router.transcribe(request).await.is_err());
     assert!(!planner.is_offline());
+}
+
+/// A provider with the patience of a second, and the box's own engines behind it.
+fn beside(cloud: &Arc<Waiting>) -> (Router, Arc<Mutex<Vec<Routed>>>) {
+    let text = "residency: {default: any}\norder: cloud_first\nproviders:\n  a:\n    kind: openai\n    \
+                base_url: http://127.0.0.1:9/\n    residency: abroad\n    deadlines_ms: {patience: 1000}\n    \
+                models:\n      m: {capabilities: [stt]}\n";
+    let table = Table::from_text(text).unwrap_or_else(|error| panic!("{error}")).0;
+    let told: Arc<Mutex<Vec<Routed>>> = Arc::default();
+    let keeper = Arc::clone(&told);
+    let local = Arc::new(Waiting { name: "box", until_asked: None, ..Waiting::clone(cloud) });
+    let who = |c: &super::Candidate| if &*c.provider.name == "a" { Arc::clone(cloud) } else { Arc::clone(&local) };
+    let members = table.candidates().iter().map(|c| Member { stt: Some(who(c)), ..Member::default() }).collect();
+    let book = Arc::new(move |_, routed| keeper.lock().unwrap().push(routed));
+    (Router::new(Arc::new(Planner::new(table, BTreeMap::new(), Clock::system(), book)), members), told)
+}
+
+/// Answers as soon as it is asked, or as the other one has been asked, or never.
+#[derive(Clone)]
+struct Waiting {
+    name: &'static str,
+    until_asked: Option<bool>,
+    asked: Arc<tokio::sync::Semaphore>,
+}
+
+impl Stt for Waiting {
+    fn id(&self) -> &str {
+        self.name
+    }
+
+    fn transcribe(&self, _: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
+        let Self { name, until_asked, asked } = self.clone();
+        async move {
+            match until_asked {
+                None => asked.add_permits(1),
+                Some(true) => asked.acquire().await.unwrap().forget(),
+                Some(false) => std::future::pending().await,
+            }
+            Ok(SttText {
+                text: name.to_owned(),
+                language: Lang::Hi,
+                language_confidence: 1.0,
+                confidence: 1.0,
+                audio: Duration::ZERO,
+                took: Duration::ZERO,
+                provider: name.to_owned(),
+            })
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn the_boxs_own_engine_begins_beside_a_silent_provider_and_is_heard_only_when_patience_ends() {
+    // whether the provider comes in time, who is heard, what is told
+    let cases = [
+        (true, "cloud", vec!["local/whisper answered", "a/m answered"]),
+        (false, "box", vec!["local/whisper answered", "a/m overtaken"]),
+    ];
+    for (in_time, heard, expected) in cases {
+        let asked = Arc::new(tokio::sync::Semaphore::new(0));
+        let (router, told) = beside(&Arc::new(Waiting { name: "cloud", until_asked: Some(in_time), asked }));
+        let hint = LanguageHint::Fixed(Lang::Hi);
+        let request = SttRequest { call: None, audio: vec![0; 320].into(), hint, words: None, speculative: true };
+        assert_eq!(router.transcribe(request.clone()).await.unwrap().text, heard);
+        let tried = |turn: usize| -> Vec<_> {
+            told.lock().unwrap()[turn].tried.iter().map(|t| format!("{} {}", t.candidate, t.outcome)).collect()
+        };
+        assert_eq!(tried(0), expected);
+        if !in_time {
+            // Nobody has heard of it since: it is not asked while the box can answer.
+            assert_eq!(router.transcribe(request).await.unwrap().text, "box");
+            assert_eq!(tried(1), ["local/whisper answered"]);
+            assert!(!router.planner().to_probe().is_empty());
+        }
+    }
 }

@@ -164,6 +164,10 @@ impl Fake {
         Self { address, switch, life: Some(life) }
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// An address below the fake: `fake.url("/openai/v1")`.
     pub(crate) fn url(&self, path: &str) -> url::Url {
         format!("http://{}{path}", self.address).parse().unwrap()
@@ -334,6 +338,20 @@ pub(crate) fn pieces<P: Into<Bytes>>(content_type: &'static str, pieces: impl In
     let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
     let body = Body::from_stream(stream::iter(pieces).map(Ok::<_, std::io::Error>));
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// An answer in pieces that are made one after the other.
+pub(crate) fn paced<P: Into<Bytes>>(
+    content_type: &'static str,
+    pieces: impl IntoIterator<Item = P>,
+    apart: Duration,
+) -> Response {
+    let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
+    let one_by_one = stream::iter(pieces).then(move |piece| async move {
+        tokio::time::sleep(apart).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    ([(header::CONTENT_TYPE, content_type)], Body::from_stream(one_by_one)).into_response()
 }
 
 /// An answer in one piece.

@@ -1,6 +1,8 @@
 //! OpenAI below `/openai/v1`, as servers that copy it speak too: chat completions, transcriptions,
 //! speech.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::Extension;
 use axum::http::HeaderMap;
@@ -9,7 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{KEY, Variant, form, pieces, refuse, whole};
+use super::{KEY, Variant, form, paced, pieces, refuse, whole};
 
 pub(crate) fn routes() -> Router {
     Router::new()
@@ -104,6 +106,14 @@ async fn chat(headers: HeaderMap, variant: Extension<Variant>, Json(body): Json<
             "data: {\"error\":{\"message\":\"The words of the caller.\",\"type\":\"server_error\",\"code\":null}}\n\n"
                 .into(),
         ],
+        // Word by word, at the pace of a quick model. It starts over when it is to go on.
+        told if told.starts_with("tell:") => {
+            let words = told.trim_start_matches("tell:").split_inclusive(' ');
+            let words = words.map(|word| chunk(&json!({"content": word}).to_string(), "null"));
+            let answer: Vec<String> =
+                [first].into_iter().chain(words).chain([stop, usage.into(), done.into()]).collect();
+            return paced("text/event-stream; charset=utf-8", answer, WORD);
+        }
         _ => vec![first, na, mas, te, full, stop, usage.into(), done.into()],
     };
     pieces("text/event-stream; charset=utf-8", answer)
@@ -131,6 +141,10 @@ async fn transcriptions(headers: HeaderMap, variant: Extension<Variant>, body: B
             "segments": [{"id": 0, "start": 0.0, "end": 0.5, "text": " हाँ बोलिए", "avg_logprob": -0.2, "no_speech_prob": 0.01}]}),
         "silent" => json!({"text": ""}),
         said if said.starts_with("text:") => json!({"text": said.trim_start_matches("text:")}),
+        said if said.starts_with("later:") => {
+            tokio::time::sleep(RECOGNITION).await;
+            json!({"text": said.trim_start_matches("later:")})
+        }
         _ if format == "text" => return whole("text/plain; charset=utf-8", "हाँ बोलिए\n"),
         _ => {
             json!({"text": "हाँ बोलिए", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 5, "total_tokens": 19}})
@@ -149,7 +163,13 @@ pub(crate) fn tone() -> Vec<u8> {
         .collect()
 }
 
-async fn speech(headers: HeaderMap, Json(body): Json<Value>) -> Response {
+/// How far a language model's words are apart, and the pieces of sound of 100 ms each; how long
+/// recognition takes. Only where a variant says so.
+const WORD: Duration = Duration::from_millis(40);
+const SOUND: Duration = Duration::from_millis(60);
+const RECOGNITION: Duration = Duration::from_millis(150);
+
+async fn speech(headers: HeaderMap, variant: Extension<Variant>, Json(body): Json<Value>) -> Response {
     if !signed(&headers) {
         return refuse(401, None, error(401));
     }
@@ -160,6 +180,12 @@ async fn speech(headers: HeaderMap, Json(body): Json<Value>) -> Response {
     }
     if body["response_format"] != "pcm" {
         return unsupported("response_format", "unsupported_value");
+    }
+    if variant.0.0 == "paced" {
+        let chars = body["input"].as_str().unwrap_or_default().chars().count();
+        // As long as it takes to say it, in pieces of 100 ms.
+        let sound: Vec<u8> = tone().into_iter().cycle().take(chars * 45 * 24).collect();
+        return paced("audio/pcm", sound.chunks(4_800).map(<[u8]>::to_vec).collect::<Vec<_>>(), SOUND);
     }
     // Odd pieces: samples are cut in two.
     pieces("audio/pcm", tone().chunks(4_801).map(<[u8]>::to_vec).collect::<Vec<_>>())
