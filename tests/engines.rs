@@ -48,7 +48,13 @@ fn setup(spares: usize) -> Setup {
 
 /// A router that waits longer than a busy test machine takes.
 fn patient(member: &Member) -> Router {
-    let deadlines = Deadlines { stt: PATIENCE, llm_first_token: PATIENCE, tts_first_audio: PATIENCE, piece: PATIENCE };
+    let deadlines = Deadlines {
+        stt: PATIENCE,
+        llm_first_token: PATIENCE,
+        tts_first_audio: PATIENCE,
+        piece: PATIENCE,
+        ..Deadlines::default()
+    };
     let table = Table::of_the_box(deadlines);
     let only = |stage, of: Member| if stage { of } else { Member::default() };
     let members = table
