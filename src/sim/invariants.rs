@@ -68,6 +68,11 @@ impl Watch {
         self.acts.remove(&ask);
     }
 
+    /// The box was told to end the call: its last line may be said while the caller speaks.
+    pub(super) fn told_to_end(&mut self) {
+        self.hushed = false;
+    }
+
     pub(super) fn output(&mut self, now: Moment, output: &Output) {
         if self.over {
             self.break_(now, format!("output after the end: {output:?}"));

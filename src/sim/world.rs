@@ -263,6 +263,9 @@ impl World<'_> {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Input(input) => {
+                if matches!(input, Input::Finish(_)) {
+                    self.watch.told_to_end();
+                }
                 let ask = match &input {
                     Input::Stt { ask, .. }
                     | Input::Llm { ask, .. }
