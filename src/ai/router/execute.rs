@@ -581,10 +581,13 @@ impl Streamed for Speaking {
         Duration::from_secs_f64(self.spoken as f64 / f64::from(self.request.rate.max(1)))
     }
 
+    /// Voices follow a wish for another pace more or less, so only their own is measured.
     fn ended(&self, planner: &Planner, place: Place) {
-        let usual = self.own as f64 / f64::from(self.request.rate.max(1)) * f64::from(self.request.pace);
-        let usual = Duration::try_from_secs_f64(usual).unwrap_or_default();
-        planner.spoke(place, self.request.language, self.request.text.chars().count(), usual);
+        if (self.request.pace - 1.0).abs() < 0.01 {
+            let sound = self.own as f64 / f64::from(self.request.rate.max(1));
+            let sound = Duration::try_from_secs_f64(sound).unwrap_or_default();
+            planner.spoke(place, self.request.language, self.request.text.chars().count(), sound);
+        }
     }
 
     fn rest(&mut self) -> Option<TtsEvent> {

@@ -13,6 +13,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The router's own patience is no shorter.
+const PATIENCE_MIN: Duration = Duration::from_millis(200);
+
 /// Tells the watch what whoever asked has seen of the request, also when it is just dropped.
 pub(super) struct Ticket {
     world: Arc<World>,
@@ -74,11 +77,11 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let now = self.world.clock.now();
         let mut watch = lock(&self.world.watch);
-        let late = match self.last_piece {
-            None => now.since(self.since) >= self.first_within,
-            Some(last) => now.since(last) >= self.piece_within,
-        };
-        if !self.told && self.drips {
+        let silent = now.since(self.last_piece.unwrap_or(self.since));
+        let late = silent >= if self.last_piece.is_none() { self.first_within } else { self.piece_within };
+        // Overtaken after a silence that the router may have counted as a failure: not for us to say.
+        let tiresome = !late && silent >= PATIENCE_MIN;
+        if !self.told && (self.drips || tiresome) {
             watch.dripped(self.place);
         } else if !self.told && late {
             watch.failed(now, self.place, self.number, FaultKind::Deadline, None);

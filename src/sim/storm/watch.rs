@@ -33,6 +33,9 @@ struct Seen {
     /// Trial requests under way, by number, while it is to be left alone.
     trials: HashMap<u64, Moment>,
     asked: u64,
+    /// It was given up for its silence since its last answer, which the router may have counted as a
+    /// failure or not.
+    uncertain: bool,
 }
 
 /// A provider's own limits.
@@ -159,7 +162,7 @@ impl Watch {
         if now < seen.told_until {
             wrong.push(format!("{name} was asked {:?} before its Retry-After was over", seen.told_until.since(now)));
         } else if !held.supervised && seen.failures_in_a_row >= FAILURES {
-            if now < seen.leave_alone_until {
+            if !seen.uncertain && now < seen.leave_alone_until {
                 wrong.push(format!(
                     "{name} was asked after {} failures in a row, {:?} too early",
                     seen.failures_in_a_row,
@@ -209,6 +212,7 @@ impl Watch {
         let seen = &mut self.seen[place];
         seen.failures_in_a_row = 0;
         seen.pause = None;
+        seen.uncertain = false;
     }
 
     /// It failed, and whoever asked has been told, or has seen its deadline pass.
@@ -252,7 +256,7 @@ impl Watch {
     pub(super) fn dripped(&mut self, place: usize) {
         let told_until = self.seen[place].told_until;
         let asked = self.seen[place].asked;
-        self.seen[place] = Seen { told_until, asked, ..Seen::default() };
+        self.seen[place] = Seen { told_until, asked, uncertain: true, ..Seen::default() };
     }
 
     /// A probe of its host was answered: it may be tried at once.
