@@ -1,6 +1,6 @@
 //! The router's memory: what was spent and how engines did, in `<state>/ledger/`, for the next start.
 //!
-//! Promise: what was spent is on the disk a moment later ([`EVERY`]), so that a used-up budget stays
+//! Promise: what was spent is on the disk a moment later (`EVERY`), so that a used-up budget stays
 //! used up when the process is killed; a disk that is full or gone is told once and tried again, and
 //! nothing waits for it. What was measured is written twice a minute and at the end. Files that
 //! cannot be used are put aside with a warning. One thread writes; others may read at any time.

@@ -3,7 +3,7 @@
 //!
 //! Promise: the same seed and number give the same storm, to the request; what must hold is checked
 //! at the members and at the caller, and never asked of the router. Absent on purpose: lines that
-//! lose frames (see [`super::world`]), sockets, providers' wire protocols.
+//! lose frames (see `sim::world`), sockets, providers' wire protocols.
 
 mod call;
 mod draw;
