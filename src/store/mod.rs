@@ -2,6 +2,7 @@
 //! Today: the calls' journal, the list of callbacks and the router's ledger, as files. Absent on
 //! purpose: what the records mean.
 
+pub mod audit;
 pub mod callbacks;
 mod files;
 pub mod journal;
