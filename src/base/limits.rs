@@ -180,3 +180,13 @@ pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub const COST_TURNS_MAX: usize = 256;
 /// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
 pub const ELSEWHERE_ROWS_MAX: usize = 32;
+/// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
+pub const AUDIT_TEXT_MAX: usize = 256;
+/// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.
+pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
+/// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
+pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
+/// Entries of the audit log in one answer.
+pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
+pub const SWEEP_BATCH: u64 = 500;

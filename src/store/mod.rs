@@ -10,6 +10,7 @@ pub mod database;
 mod migrations;
 pub mod vault;
 
+pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
