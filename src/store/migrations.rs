@@ -10,7 +10,10 @@ pub type Schema = &'static [&'static str];
 
 pub(super) const SYSTEM: Schema = &[include_str!("migrations/system/0001_tenants.sql")];
 
-pub(super) const TENANT: Schema = &[include_str!("migrations/tenant/0001_calls.sql")];
+pub(super) const TENANT: Schema = &[
+    include_str!("migrations/tenant/0001_calls.sql"),
+    include_str!("migrations/tenant/0002_customers.sql"),
+];
 
 /// How many steps a database has had.
 pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {
