@@ -7,7 +7,7 @@ use crate::auth::role::Role;
 use crate::auth::{Kind, Principal};
 
 fn of(role: Role) -> Principal {
-    Principal { kind: Kind::Nobody, name: String::new(), role, tenant: None, scopes: None }
+    Principal::new(Kind::Nobody, "test", role, None)
 }
 
 #[test]

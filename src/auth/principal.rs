@@ -1,6 +1,7 @@
 //! Whoever asks: a person, a key, a token or the box itself.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -33,23 +34,24 @@ pub struct Principal {
     pub tenant: Option<TenantId>,
     /// Further limits: only these of what the role may.
     pub scopes: Option<Vec<Permission>>,
+    /// Where the request came from, if it was one.
+    pub address: Option<IpAddr>,
 }
 
 impl Principal {
+    /// Somebody with everything that `role` gives.
+    pub fn new(kind: Kind, name: impl Into<String>, role: Role, tenant: Option<TenantId>) -> Self {
+        Self { kind, name: name.into(), role, tenant, scopes: None, address: None }
+    }
+
     /// The box on its own account: `what` says as what (`api token`, `command line`, `retention`).
     pub fn the_box(what: &str) -> Self {
-        Self { kind: Kind::Box, name: what.to_owned(), role: Role::Admin, tenant: None, scopes: None }
+        Self::new(Kind::Box, what, Role::Admin, None)
     }
 
     /// May nothing.
     pub fn nobody() -> Self {
-        Self {
-            kind: Kind::Nobody,
-            name: "nobody".to_owned(),
-            role: Role::Viewer,
-            tenant: None,
-            scopes: Some(Vec::new()),
-        }
+        Self { scopes: Some(Vec::new()), ..Self::new(Kind::Nobody, "nobody", Role::Viewer, None) }
     }
 
     pub fn may(&self, permission: Permission) -> bool {
@@ -71,13 +73,8 @@ impl Principal {
     /// May hand out `role`, cut down to `scopes`, for `tenant` (`None`: the whole box): nobody gives
     /// what they do not have.
     pub fn may_give(&self, role: Role, scopes: Option<&[Permission]>, tenant: Option<&TenantId>) -> bool {
-        let given = Self {
-            kind: Kind::Nobody,
-            name: String::new(),
-            role,
-            tenant: tenant.cloned(),
-            scopes: scopes.map(<[Permission]>::to_vec),
-        };
+        let mut given = Self::new(Kind::Nobody, "", role, tenant.cloned());
+        given.scopes = scopes.map(<[Permission]>::to_vec);
         let within = tenant.map_or(self.tenant.is_none(), |tenant| self.reaches(tenant));
         within && given.permissions().all(|permission| self.may(permission))
     }
@@ -117,13 +114,9 @@ mod tests {
     }
 
     fn of(role: Role, tenant: Option<&str>, scopes: Option<&[Permission]>) -> Principal {
-        Principal {
-            kind: Kind::Nobody,
-            name: "test".to_owned(),
-            role,
-            tenant: tenant.map(|name| name.parse().unwrap()),
-            scopes: scopes.map(<[Permission]>::to_vec),
-        }
+        let mut made = Principal::new(Kind::Nobody, "test", role, tenant.map(|name| name.parse().unwrap()));
+        made.scopes = scopes.map(<[Permission]>::to_vec);
+        made
     }
 
     #[test]
