@@ -23,7 +23,7 @@ impl From<&Principal> for Who {
             id: id.to_owned(),
             name: who.name.clone(),
             role: who.role.to_string(),
-            address: String::new(),
+            address: who.address.map(|address| address.to_string()).unwrap_or_default(),
         }
     }
 }
