@@ -15,6 +15,8 @@ pub mod callbacks;
 pub mod calls;
 pub mod journal;
 
+pub mod analytics;
+pub mod call_list;
 pub mod customers;
 pub mod documents;
 pub mod idempotency;
