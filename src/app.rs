@@ -24,7 +24,8 @@ use crate::ai::line_cache::LineCache;
 use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
-use crate::api::{self, ApiDeps, Component, HealthSource, Metrics, RouterGauges};
+use crate::api::{self, ApiDeps, Component, HealthSource, Live, Metrics, RouterGauges};
+use crate::auth::audit::Audit;
 use crate::base::audio::LINE_RATE;
 use crate::base::event::{CallState, EndCause, Event, Record};
 use crate::base::secret::{KeyedHash, Secret};
@@ -34,10 +35,13 @@ use crate::call::admission::Admission;
 use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
 use crate::call::script::{Bounds, Script, Scripts};
+use crate::campaigns::import;
+use crate::campaigns::lists::Lists;
 use crate::config::Settings;
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::shelf::Shelf;
 use crate::dialogue::speak;
+use crate::dialogue::states::States;
 use crate::media::wav;
 use crate::ops::notify;
 use crate::store::Vault;
@@ -95,6 +99,25 @@ pub fn load_scripts(settings: &Settings) -> anyhow::Result<Scripts> {
     Ok(scripts)
 }
 
+/// What reading lists of customers needs of the site.
+fn load_lists(settings: &Settings) -> anyhow::Result<Lists> {
+    let path = settings.data.config_dir.join("states.toml");
+    let states = if path.exists() { States::load(&path)? } else { States::default() };
+    Ok(Lists::new(states, jiff::tz::TimeZone::system()))
+}
+
+/// Lists of customers that were being written when the last process died leave nothing behind.
+fn forget_half_lists(vault: &Vault, clock: Clock) -> anyhow::Result<()> {
+    let now_ms = i64::try_from(clock.unix_ms(clock.now())).unwrap_or(i64::MAX);
+    for (tenant, db) in vault.databases() {
+        let lists = import::recover(&db, now_ms)?;
+        if lists > 0 {
+            tracing::warn!(%tenant, lists, "removed what was left of lists that were being written");
+        }
+    }
+    Ok(())
+}
+
 /// `routing.yaml` of the configuration; without one the box asks its own engines only.
 pub fn load_table(settings: &Settings) -> anyhow::Result<Table> {
     let path = settings.data.config_dir.join("routing.yaml");
@@ -130,6 +153,11 @@ impl App {
         let vault = open_vault(state, &scripts, clock)?;
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
         let journal = Journal::new(vault.clone(), Vec::new());
+        let audit = Audit::new(vault.clone(), clock);
+        let lists = load_lists(&settings)?;
+        forget_half_lists(&vault, clock)?;
+        let live = Live::new(Vec::new());
+        let watching = live.clone();
         close_lost_calls(&journal, clock).await?;
 
         let listener = TcpListener::bind(settings.http.listen).await.with_context(|| {
@@ -190,6 +218,7 @@ impl App {
             keep_words: settings.privacy.transcripts,
             observers: vec![
                 Arc::new(move |record: &Record| observing.observe(record)),
+                Arc::new(move |record: &Record| watching.observe(record)),
                 Arc::new(move |record: &Record| match &record.event {
                     Event::CallInitiated { concerns, .. } => {
                         knowing.know(record.call, CallFacts::of(concerns));
@@ -244,6 +273,10 @@ impl App {
             vault: vault.clone(),
             clock,
             token: api_token,
+            audit,
+            lists,
+            live,
+            tasks: scope.clone(),
         };
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
         let stopping = scope.clone();

@@ -2,14 +2,29 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+mod analytics;
 mod callbacks;
+mod calls;
 mod costs;
+mod csv;
+mod cursor;
+mod customers;
+mod diff;
+mod documents;
+mod etag;
+mod extract;
 mod gauges;
 pub mod guard;
 mod health;
+mod idempotency;
+mod live;
 pub mod metrics;
+mod multipart;
+mod openapi;
 mod problem;
 mod sessions;
+mod stats;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -21,6 +36,7 @@ use axum::routing::{delete, get, post};
 
 pub use gauges::RouterGauges;
 pub use health::{Component, Health, HealthSource};
+pub use live::Live;
 pub use metrics::Metrics;
 pub use problem::Problem;
 
@@ -31,6 +47,9 @@ use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
 use crate::auth::Principal;
+use crate::auth::audit::Audit;
+use crate::base::tasks::Scope;
+use crate::campaigns::lists::Lists;
 use crate::base::TenantId;
 use crate::store::Vault;
 
@@ -46,6 +65,11 @@ pub struct ApiDeps {
     pub vault: Vault,
     pub clock: Clock,
     pub token: Secret,
+    pub audit: Audit,
+    pub lists: Lists,
+    pub live: Live,
+    /// For work that goes on when its client has gone away.
+    pub tasks: Scope,
 }
 
 pub fn routes(deps: ApiDeps) -> Router {
@@ -59,12 +83,30 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
+        .merge(records())
+        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
     Router::new()
         .route("/health", get(health::show))
         .route("/metrics", get(metrics::show))
         .merge(private)
         .with_state(deps)
+}
+
+/// Records and what is made of them.
+fn records() -> Router<ApiDeps> {
+    [
+        customers::routes(),
+        uploads::routes(),
+        calls::routes(),
+        documents::routes(),
+        analytics::routes(),
+        stats::routes(),
+        live::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .fold(Router::new(), Router::merge)
 }
 
 async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {
