@@ -41,16 +41,15 @@ pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
-use crate::base::Clock;
+use crate::auth::Principal;
+use crate::auth::audit::Audit;
 use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, TenantId};
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
-use crate::auth::Principal;
-use crate::auth::audit::Audit;
-use crate::base::tasks::Scope;
 use crate::campaigns::lists::Lists;
-use crate::base::TenantId;
 use crate::store::Vault;
 
 /// What the resources need.

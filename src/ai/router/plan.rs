@@ -360,9 +360,7 @@ impl Planner {
         if passed_over(Reason::Offline) {
             beyond.extend(self.decide(stage, language, &known, false).attempts);
         }
-        let is_able = |id: &&CandidateId| {
-            !decision.attempts.contains(id) && self.why_missing(id.index()).is_none()
-        };
+        let is_able = |id: &&CandidateId| !decision.attempts.contains(id) && self.why_missing(id.index()).is_none();
         let mut beyond: Vec<_> = beyond.iter().filter(is_able).collect();
         beyond.dedup();
         for id in decision.attempts.iter().chain(beyond) {
