@@ -125,3 +125,8 @@ async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: 
         Problem::unauthorized().into_response()
     }
 }
+
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;

@@ -11,11 +11,6 @@ pub(super) type Schema = &'static [&'static str];
 pub(super) const SYSTEM: Schema =
     &[include_str!("migrations/system/0001_tenants.sql"), include_str!("migrations/system/0003_audit.sql")];
 
-pub(super) const SYSTEM: Schema = &[
-    include_str!("migrations/system/0001_tenants.sql"),
-    include_str!("migrations/system/0003_audit.sql"),
-];
-
 pub(super) const TENANT: Schema = &[
     include_str!("migrations/tenant/0001_calls.sql"),
     include_str!("migrations/tenant/0002_customers.sql"),
