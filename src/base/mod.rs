@@ -17,5 +17,5 @@ pub mod secret;
 pub mod tasks;
 
 pub use clock::{Clock, Moment};
-pub use ids::{AskId, CallId, DeliveryId, EndpointId};
+pub use ids::{AskId, CallId, DeliveryId, EndpointId, TenantId};
 pub use lang::Lang;
