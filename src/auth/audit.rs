@@ -21,9 +21,10 @@ impl From<&Principal> for Who {
             Kind::Key { id } => ("key", id.to_string()),
             Kind::Token { jti } => ("token", jti.to_string()),
             Kind::Box => ("box", String::new()),
+            Kind::Nobody => ("nobody", String::new()),
         };
         let role = serde_json::to_value(who.role).ok().and_then(|role| role.as_str().map(str::to_owned));
-        Self { kind: kind.to_owned(), id, name: who.name.clone(), role: role.unwrap_or_default(), address: String::new() }
+        Self { kind: kind.to_owned(), id, name: who.name.clone(), role: role.unwrap_or_default(), address: who.address.map(|address| address.to_string()).unwrap_or_default() }
     }
 }
 

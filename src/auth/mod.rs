@@ -4,6 +4,7 @@
 //! (`store/`), decisions about calls.
 
 pub mod access;
+pub mod audit;
 pub mod principal;
 pub mod role;
 
