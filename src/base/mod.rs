@@ -10,6 +10,7 @@ pub mod ids;
 pub mod lang;
 pub mod limits;
 pub mod money;
+pub mod network;
 pub mod phone;
 pub mod pii;
 pub mod resample;

@@ -13,7 +13,8 @@ pub(super) const SYSTEM: Schema = &[
     include_str!("migrations/system/0003_audit.sql"),
 ];
 
-pub(super) const TENANT: Schema = &[include_str!("migrations/tenant/0001_calls.sql")];
+pub(super) const TENANT: Schema =
+    &[include_str!("migrations/tenant/0001_calls.sql"), include_str!("migrations/tenant/0003_delivery.sql")];
 
 /// How many steps a database has had.
 pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {
