@@ -51,7 +51,8 @@ enum Wake {
 }
 
 impl Courier {
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let mut bell = self.bell.clone();
         let mut schedule = Schedule::new(self.tools.bounds, fastrand::Rng::new());
         let mut work: FuturesUnordered<BoxFuture<'static, Wake>> = FuturesUnordered::new();
         let mut look = tokio::time::interval(limits::OUTBOX_LOOK);
@@ -71,7 +72,7 @@ impl Courier {
                     cleaning &= !matches!(wake, Wake::Cleaned);
                     self.woken(wake)
                 }
-                rung = self.bell.changed(), if hearing => {
+                rung = bell.changed(), if hearing => {
                     hearing = rung.is_ok();
                     Input::Rung
                 }
