@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod mask;
 pub mod principal;
 pub mod role;
 
