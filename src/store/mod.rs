@@ -17,6 +17,8 @@ pub mod journal;
 pub mod outbox;
 pub mod webhooks;
 
+pub mod analytics;
+pub mod call_list;
 pub mod customers;
 pub mod documents;
 pub mod idempotency;
