@@ -24,13 +24,13 @@ const STATE: &str = "VAANI_DELIVERY_STATE";
 const DRAIN: &str = "VAANI_DELIVERY_DRAIN";
 const KILLS: usize = 50;
 
-fn open(state: &Path) -> (Vault, Database) {
+pub fn open(state: &Path) -> (Vault, Database) {
     let vault = Vault::open(state, MasterKey::load(state).unwrap(), Clock::system()).unwrap();
     let db = vault.tenant(&TenantId::default_tenant()).unwrap();
     (vault, db)
 }
 
-fn sending(scope: &Scope, db: &Database) -> Delivery {
+pub fn sending(scope: &Scope, db: &Database) -> Delivery {
     let settings = Webhooks {
         allow_private: vec!["127.0.0.1".parse().unwrap()],
         allow_http: true,
@@ -44,7 +44,7 @@ fn sending(scope: &Scope, db: &Database) -> Delivery {
     delivery
 }
 
-fn ended(call: CallId, number: u64, clock: Clock) -> Record {
+pub fn ended(call: CallId, number: u64, clock: Clock) -> Record {
     let event = Event::CallEnded {
         outcome: CallState::Completed,
         cause: EndCause::Goodbye,
@@ -122,7 +122,7 @@ fn start(state: &Path, drain: bool, durable: &Arc<Mutex<BTreeSet<String>>>) -> R
     Running { child, reader, ready }
 }
 
-fn endpoint(url: String, ordered: bool) -> Endpoint {
+pub fn endpoint(url: String, ordered: bool) -> Endpoint {
     Endpoint {
         id: EndpointId::new(),
         url,

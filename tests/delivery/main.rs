@@ -4,3 +4,4 @@
 mod crash;
 mod receiver;
 mod sdk;
+mod speed;
