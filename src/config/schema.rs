@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::tree::{At, Fields, FromNode, Node};
 use crate::base::Lang;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub backup: Backup,
+    pub objects: Objects,
     pub log: Log,
 }
 
@@ -157,6 +160,8 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            backup: Backup::read(fields.section("backup"), place),
+            objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
         };
         fields.finish();
@@ -191,7 +196,7 @@ impl Http {
 }
 
 /// A secret that is empty counts as absent; its value never enters a message.
-fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
+pub(super) fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
     let (text, at) = fields.optional::<String>(key)?;
     let text = text.trim();
     if text.is_empty() {
