@@ -69,6 +69,8 @@ pub struct WriteStats {
     pub commits: u64,
     pub writes: u64,
     pub failed: u64,
+    /// Transactions that were lost because the disk was full.
+    pub full: u64,
     pub waiting: u64,
 }
 
@@ -90,6 +92,7 @@ struct Counts {
     commits: AtomicU64,
     writes: AtomicU64,
     failed: AtomicU64,
+    full: AtomicU64,
 }
 
 /// Cheap to clone; all clones are the same database.
@@ -235,6 +238,7 @@ impl Database {
             commits: counts.commits.load(Ordering::Relaxed),
             writes: counts.writes.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
+            full: counts.full.load(Ordering::Relaxed),
             waiting: waiting as u64,
         }
     }
@@ -272,7 +276,7 @@ impl Database {
     }
 }
 
-fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connection, StoreError> {
     // A file that is made is made for the daemon's user alone.
     if writes && !path.exists() {
         use std::os::unix::fs::OpenOptionsExt;
@@ -341,6 +345,7 @@ fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &C
                 drop(connection.execute_batch("ROLLBACK"));
             }
             counts.failed.fetch_add(acks.len() as u64, Ordering::Relaxed);
+            counts.full.fetch_add(u64::from(error.is_full()), Ordering::Relaxed);
             tracing::error!(%error, writes = acks.len(), "a transaction was lost; whoever waits for it is told");
         } else {
             counts.writes.fetch_add(acks.len() as u64, Ordering::Relaxed);
