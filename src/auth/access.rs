@@ -83,6 +83,11 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("PUT",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("DELETE", "/api/tenants/{id}",            May(P::TenantsManage)),
+    // Backups and storage.
+    row("GET",    "/api/backups",                 May(P::SystemRead)),
+    row("POST",   "/api/backups",                 May(P::BackupRun)),
+    row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
+    row("GET",    "/api/system/storage",          May(P::SystemRead)),
 ];
 
 /// What `method` on the route `path` needs; `None`: it has no row and nobody passes.

@@ -54,7 +54,7 @@ pub struct Made {
 /// Held while a backup is made; a second one is refused.
 const LOCK: &str = "backup.lock";
 /// Where copies of databases lie while they are read.
-const WORK: &str = "backup-work";
+pub(super) const WORK: &str = "backup-work";
 /// Parts of the state directory that are in no backup: the master key above all.
 const LEFT_OUT: [&str; 6] = ["master.key", "lock", LOCK, WORK, "backups", "restored-config"];
 

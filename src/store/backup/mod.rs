@@ -14,8 +14,8 @@ mod archive;
 mod make;
 mod restore;
 
-
-
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
