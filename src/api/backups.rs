@@ -30,10 +30,10 @@ pub struct Keeping {
     paths(list, make, verify, storage),
     components(schemas(Listing, Listed, Begun, Status, Verdict, Storage, Disk, Shape))
 )]
-pub(super) struct Doc;
+pub struct Doc;
 
 /// The routes, whatever state the router they are merged into has.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(keeping: Keeping) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(keeping: Keeping) -> Router<S> {
     Router::new()
         .route("/api/backups", get(list).post(make))
         .route("/api/backups/{name}/verify", get(verify))

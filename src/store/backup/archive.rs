@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::BackupError;
 use crate::base::limits;
 
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -346,7 +346,7 @@ fn exchange(dir: &mut Folder, into: &Path, made_ms: u64) -> Result<Option<PathBu
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                     rustix::fs::rename(into, &aside).map_err(at)?;
                     if let Err(error) = rustix::fs::rename(&dir.path, into) {
-                        drop(rustix::fs::rename(&aside, into));
+                        let _ = rustix::fs::rename(&aside, into);
                         return Err(at(error));
                     }
                 }
