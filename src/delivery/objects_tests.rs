@@ -101,7 +101,7 @@ async fn one_object_cannot_stand_in_for_another() {
 
 #[tokio::test]
 async fn the_objects_of_a_shredded_tenant_are_gone_with_its_key() {
-    let Place { vault, objects, .. } = place();
+    let Place { dir: _dir, vault, objects } = place();
     let bank = tenant("bank");
     vault.create_tenant(&bank, "A bank").unwrap();
     objects.put(&bank, &key(Kind::Recording, 1), vec![1; 100_000]).await.unwrap();

@@ -58,9 +58,9 @@ fn a_full_disk_is_told_once_costs_nothing_that_was_kept_and_is_got_over_without_
         let mut kept: Vec<u32> = noted(&db);
         note(&db, round * 10_000).unwrap();
         kept.push(round * 10_000);
-        disk.fill(120);
+        disk.fill(300);
         upkeep.look();
-        assert_eq!(upkeep.disk().room(), Room::Low, "120 KiB of 6 MiB");
+        assert_eq!(upkeep.disk().room(), Room::Low, "300 KiB of 6 MiB");
         assert!(!upkeep.disk().campaigns_may_start());
         let mut refused = 0;
         for number in 1..200 {

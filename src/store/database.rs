@@ -99,6 +99,31 @@ struct Counts {
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
+impl Inner {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let Some(thread) = lock(&self.writer).take() else { return };
+        // The writer itself may have held the last clone: it ends with its queue.
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        let mut stop = Job::Stop;
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.jobs.try_send(stop) {
+            stop = back;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        drop(thread.join());
+        lock(&self.readers).clear();
+    }
+}
+
+impl Drop for Inner {
+    /// A process that ends while a thread is in SQLCipher takes its cipher away under it and crashes.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Database({})", self.0.path.display())
@@ -244,15 +269,7 @@ impl Database {
 
     /// Writes what is queued and closes the file for all clones. Waits for the disk.
     pub fn close(&self) {
-        self.0.closed.store(true, Ordering::Release);
-        let Some(thread) = lock(&self.0.writer).take() else { return };
-        let mut stop = Job::Stop;
-        while let Err(mpsc::error::TrySendError::Full(back)) = self.0.jobs.try_send(stop) {
-            stop = back;
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        drop(thread.join());
-        lock(&self.0.readers).clear();
+        self.0.close();
     }
 
     /// An empty system database that goes with its last clone.

@@ -40,7 +40,7 @@ fn a_box() -> Box_ {
     let bank = vault.create_tenant(&tenant("bank"), NAME).unwrap();
     note(&bank, 0);
     bank.write_blocking(|db| {
-        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('c', 1, 1, 'heard', ?1)", [WORDS])?;
+        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('c', 1, 1, 'heard', json_object('text', ?1))", [WORDS])?;
         Ok(())
     })
     .unwrap();
@@ -169,7 +169,7 @@ fn a_backup_during_heavy_writes_is_one_moment_and_holds_up_no_writer() {
     bank.write_blocking(|db| {
         for n in 0..20_000 {
             db.execute(
-                "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', ?2)",
+                "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', json_quote(?2))",
                 params![n.to_string(), "y".repeat(700)],
             )?;
         }
@@ -399,7 +399,7 @@ fn a_database_that_was_bent_before_it_was_sealed_is_found() {
              UPDATE sqlite_master SET sql = replace(sql, 'unix_ms)', 'call_ms)') WHERE name = 'events_time';
              PRAGMA writable_schema = RESET;",
         )?;
-        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('d', 5, 9, 'x', '')", [])?;
+        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('d', 5, 9, 'x', '1')", [])?;
         Ok(())
     })
     .unwrap();
@@ -452,7 +452,7 @@ fn killed_at_any_time_the_state_works_and_every_backup_under_its_name_is_whole()
     a_box.vault.tenant(&tenant("bank")).unwrap().write_blocking(|db| {
         for n in 0..5_000 {
             db.execute(
-                "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', ?2)",
+                "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', json_quote(?2))",
                 params![n.to_string(), "y".repeat(700)],
             )?;
         }
