@@ -2,6 +2,7 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+pub mod backups;
 mod callbacks;
 mod costs;
 mod cursor;

@@ -96,6 +96,11 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/outbox",                  May(P::WebhooksManage)),
     row("GET",    "/api/outbox/dead",             May(P::WebhooksManage)),
     row("POST",   "/api/outbox/{id}/replay",      May(P::WebhooksManage)),
+    // Backups and storage.
+    row("GET",    "/api/backups",                 May(P::SystemRead)),
+    row("POST",   "/api/backups",                 May(P::BackupRun)),
+    row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
+    row("GET",    "/api/system/storage",          May(P::SystemRead)),
 ];
 
 /// What `method` on the route `path` needs; `None`: it has no row and nobody passes.

@@ -221,7 +221,7 @@ impl Vault {
     }
 }
 
-fn key_name(id: &TenantId) -> String {
+pub(super) fn key_name(id: &TenantId) -> String {
     format!("tenant-{id}")
 }
 
