@@ -109,10 +109,11 @@ const SEED_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 3] = [
+const CREDENTIALS: [(&str, &str); 4] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
     ("api_token", "api.token"),
+    ("oidc_client_secret", "auth.oidc.client_secret"),
 ];
 
 impl Settings {
