@@ -257,6 +257,12 @@ pub fn set_setup_code(db: &Connection, hash: &str, until_ms: i64) -> Result<(), 
     Ok(())
 }
 
+/// Is this the code, and does it hold?
+pub fn is_setup_code(db: &Connection, hash: &str, now_ms: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM setup_code WHERE hash = ?1 AND until_ms > ?2)";
+    Ok(db.query_row(sql, params![hash, now_ms], |row| row.get(0))?)
+}
+
 /// Uses it up. False: it is another one, too old, or used.
 pub fn use_setup_code(db: &Connection, hash: &str, now_ms: i64) -> Result<bool, StoreError> {
     Ok(db.execute("DELETE FROM setup_code WHERE hash = ?1 AND until_ms > ?2", params![hash, now_ms])? == 1)
