@@ -9,6 +9,7 @@ pub mod g711;
 pub mod ids;
 pub mod lang;
 pub mod limits;
+pub mod mask;
 pub mod money;
 pub mod phone;
 pub mod pii;
