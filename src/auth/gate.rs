@@ -93,6 +93,12 @@ impl Gate {
         Cookies { secure: self.0.base_url.starts_with("https:") }
     }
 
+    /// Is this the origin of the box's own pages?
+    pub fn is_own_origin(&self, origin: &str) -> bool {
+        let of = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+        of(origin).is_some_and(|origin| origin.is_tuple() && Some(origin) == of(&self.0.base_url))
+    }
+
     pub(super) fn system(&self) -> &Database {
         self.0.vault.system()
     }

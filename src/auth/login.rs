@@ -154,10 +154,10 @@ impl Gate {
     /// The first start: makes the first admin with the code that the daemon printed.
     pub async fn set_up(&self, code: &str, wanted: people::Wanted, password: Secret, from: From) -> Result<(User, FreshSession), Refusal> {
         let hash = secrets::hash_of_code(code);
-        self.throttle(|throttle, now| throttle.admit(SETUP, from.address, now)).map_err(Refusal::Wait)?;
         let now_ms = self.now_ms();
         let user = people::fresh_user(wanted, now_ms)?;
         Passwords::check(&password, &user.login)?;
+        self.throttle(|throttle, now| throttle.admit(SETUP, from.address, now)).map_err(Refusal::Wait)?;
         // Hashing is for whoever shows the right code; it is used up in one write with the first user.
         let phc = {
             let hash = hash.clone();
@@ -189,8 +189,8 @@ impl Gate {
     /// needs it at the login that follows.
     pub async fn set_with_code(&self, login: &str, code: &str, password: Secret, from: From) -> Result<(), Refusal> {
         let login = people::plain_login(login).unwrap_or_default();
-        self.throttle(|throttle, now| throttle.admit(&login, from.address, now)).map_err(Refusal::Wait)?;
         Passwords::check(&password, &login)?;
+        self.throttle(|throttle, now| throttle.admit(&login, from.address, now)).map_err(Refusal::Wait)?;
         let (hash, now_ms) = (secrets::hash_of_code(code), self.now_ms());
         let (wanted, shown) = (login.clone(), hash.clone());
         if self.system().read(move |db| users::by_reset(db, &wanted, &shown, now_ms)).await?.is_none() {

@@ -178,6 +178,9 @@ impl OidcSettings {
                 Ok(word) => {
                     let name = section.name(&group);
                     check_role(&mut section, &node.at, &name, &word);
+                    if word == "service" {
+                        section.refuse(&node.at, format!("`{name}` makes a person a service; that role is for API keys"));
+                    }
                     roles.insert(group, word);
                 }
                 Err(fault) => {

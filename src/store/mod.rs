@@ -10,10 +10,13 @@ pub mod database;
 mod migrations;
 pub mod vault;
 
+pub mod api_keys;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
+pub mod sessions;
+pub mod users;
 
 pub mod ledger;
 pub mod measures;
