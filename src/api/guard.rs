@@ -84,11 +84,12 @@ impl<S: Sync> FromRequestParts<S> for Peer {
 }
 
 /// The middleware: `route_layer(from_fn_with_state(gate, guard))` around all routers of the API.
-pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    match admit(&gate, &mut request).await {
-        Ok(Need::Nobody) => next.run(request).await,
+pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&gate, &mut parts).await {
+        Ok(Need::Nobody) => next.run(Request::from_parts(parts, body)).await,
         Ok(_) => {
-            let mut response = next.run(request).await;
+            let mut response = next.run(Request::from_parts(parts, body)).await;
             // What one person may see is for no shared cache.
             response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             response
@@ -97,11 +98,11 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
 }
 
-async fn admit(gate: &Gate, request: &mut Request) -> Result<Need, Response> {
-    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
-    let Some(need) = access::needs(request.method().as_str(), &path) else { return Err(closed(&path)) };
+async fn admit(gate: &Gate, request: &mut Parts) -> Result<Need, Response> {
+    let path = request.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+    let Some(need) = access::needs(request.method.as_str(), &path) else { return Err(closed(&path)) };
     let address = address(gate, request);
-    let agent = text(request.headers(), header::USER_AGENT.as_str()).unwrap_or_default().to_owned();
+    let agent = text(&request.headers, header::USER_AGENT.as_str()).unwrap_or_default().to_owned();
     let known = identify(gate, request, need).await;
     let (principal, session) = match known {
         Ok(known) => known,
@@ -115,13 +116,13 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<Need, Response> {
     if !need.lets(principal.as_ref()) {
         return Err(refused(principal.as_ref(), need).into_response());
     }
-    request.extensions_mut().insert(Peer { address, agent, session });
+    request.extensions.insert(Peer { address, agent, session });
     if let Some(mut principal) = principal {
         principal.address = Some(address);
         if let Some(tenant) = tenant(gate, request, &principal).await.map_err(IntoResponse::into_response)? {
-            request.extensions_mut().insert(tenant);
+            request.extensions.insert(tenant);
         }
-        request.extensions_mut().insert(principal);
+        request.extensions.insert(principal);
     }
     Ok(need)
 }
@@ -147,7 +148,9 @@ fn refused(principal: Option<&Principal>, need: Need) -> Problem {
     let what = match need {
         // Somebody known lacks the permission; which one is no secret: the table is documented.
         Need::May(permission) if principal.user().is_some() && principal.role.may(permission) => {
-            format!("this needs the permission {permission}; enrol your second factor first, or use the whole box's account")
+            format!(
+                "this needs the permission {permission}; enrol your second factor first, or use the whole box's account"
+            )
         }
         Need::May(permission) => format!("this needs the permission {permission}; ask an admin"),
         Need::Anybody | Need::Nobody => "not allowed".to_owned(),
@@ -158,8 +161,8 @@ fn refused(principal: Option<&Principal>, need: Need) -> Problem {
 type Found = (Option<Principal>, Option<Shown>);
 
 /// Who asks. A header goes before a cookie: no foreign page can make a browser send it.
-async fn identify(gate: &Gate, request: &Request, need: Need) -> Result<Found, Problem> {
-    let headers = request.headers();
+async fn identify(gate: &Gate, request: &Parts, need: Need) -> Result<Found, Problem> {
+    let headers = &request.headers;
     let cookie = CookieJar::from_headers(headers).get(gate.cookies().name()).map(|cookie| cookie.value().to_owned());
     if need == Need::Nobody {
         // The session that a login replaces; what is shown wrongly does not matter here.
@@ -180,7 +183,7 @@ async fn identify(gate: &Gate, request: &Request, need: Need) -> Result<Found, P
     if is_foreign(gate, headers) {
         return Err(Problem::forbidden("the request comes from another site's page"));
     }
-    if !is_safe(request.method()) {
+    if !is_safe(&request.method) {
         let given = text(headers, CSRF_HEADER).unwrap_or_default();
         let right: bool = given.as_bytes().ct_eq(shown.csrf.as_bytes()).into();
         if !right {
@@ -210,15 +213,15 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// Who is at the other end: the peer, or what the last proxy that we trust says about it.
-fn address(gate: &Gate, request: &Request) -> IpAddr {
+fn address(gate: &Gate, request: &Parts) -> IpAddr {
     let trusted = &gate.settings().trusted_proxies;
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     let mut address = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     if peer.is_none() {
         return address;
     }
     let hops: Vec<&str> = request
-        .headers()
+        .headers
         .get_all("x-forwarded-for")
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -237,12 +240,14 @@ fn address(gate: &Gate, request: &Request) -> IpAddr {
 }
 
 /// The tenant of the request. `None`: it is gone, which only matters to handlers that need one.
-async fn tenant(gate: &Gate, request: &Request, principal: &Principal) -> Result<Option<Tenant>, Problem> {
+async fn tenant(gate: &Gate, request: &Parts, principal: &Principal) -> Result<Option<Tenant>, Problem> {
     let in_query = || {
-        let query = request.uri().query().unwrap_or_default();
-        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == TENANT_HEADER).map(|(_, id)| id.into_owned())
+        let query = request.uri.query().unwrap_or_default();
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == TENANT_HEADER)
+            .map(|(_, id)| id.into_owned())
     };
-    let header = request.headers().get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let header = request.headers.get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default().to_owned());
     let wanted = header.or_else(in_query).map(|id| id.parse::<TenantId>());
     let id = match (&principal.tenant, wanted) {
         (_, Some(Err(_))) => return Err(no_tenant()),

@@ -1,15 +1,22 @@
 //! HTTP resources: types in, types out. Promise: personal data only with the box's API token; errors
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
+#[cfg(test)]
+mod access_support;
 mod ai;
 mod callbacks;
 mod costs;
 mod gauges;
 pub mod guard;
 mod health;
+mod login;
+mod me;
 pub mod metrics;
 mod problem;
 mod sessions;
+mod tenants;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 
@@ -25,13 +32,13 @@ pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
+use crate::auth::{Gate, Principal};
 use crate::base::Clock;
+use crate::base::TenantId;
 use crate::base::secret::Secret;
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
-use crate::auth::Principal;
-use crate::base::TenantId;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -65,6 +72,28 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/metrics", get(metrics::show))
         .merge(private)
         .with_state(deps)
+}
+
+/// The OpenAPI description of what [`access_routes`] serves.
+pub fn access_document() -> utoipa::openapi::OpenApi {
+    use utoipa::OpenApi as _;
+    let mut document = login::Doc::openapi();
+    for part in [me::Doc::openapi(), users::Doc::openapi(), tokens::Doc::openapi(), tenants::Doc::openapi()] {
+        document.merge(part);
+    }
+    document
+}
+
+/// Logins, users, keys, tokens and tenants, behind the guard.
+pub fn access_routes(gate: Gate) -> Router {
+    Router::new()
+        .merge(login::routes())
+        .merge(me::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(tenants::routes())
+        .route_layer(middleware::from_fn_with_state(gate.clone(), guard::guard))
+        .with_state(gate)
 }
 
 async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {

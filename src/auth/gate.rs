@@ -128,14 +128,12 @@ impl Gate {
         let (source, rate) = match who.map(|who| &who.kind) {
             // Whoever holds the box's own token owns the box.
             Some(Kind::Box) => return Ok(()),
-            Some(kind) => (
-                Source::Known(kind.to_string()),
-                Rate { per_second: limits.key_per_second, burst: limits.key_burst },
-            ),
-            None => (
-                Source::Address(address),
-                Rate { per_second: limits.address_per_second, burst: limits.address_burst },
-            ),
+            Some(kind) => {
+                (Source::Known(kind.to_string()), Rate { per_second: limits.key_per_second, burst: limits.key_burst })
+            }
+            None => {
+                (Source::Address(address), Rate { per_second: limits.address_per_second, burst: limits.address_burst })
+            }
         };
         self.throttle(|throttle, now| throttle.take(source, rate, now))
     }
@@ -172,7 +170,8 @@ impl Gate {
         // Nobody learns by the duration whether an id exists: a hash is compared either way.
         let hash = found.as_ref().map_or("", |key| key.hash.as_str());
         let right = keys::matches(secret, hash);
-        let key = found.filter(|key| right && key.revoked_ms.is_none() && key.until_ms.is_none_or(|until| until > now_ms));
+        let key =
+            found.filter(|key| right && key.revoked_ms.is_none() && key.until_ms.is_none_or(|until| until > now_ms));
         let key = key.ok_or(Refusal::Unknown)?;
         let kind = Kind::Key { id: key.id.clone() };
         let principal = principal(kind, &key.name, &key.role, key.tenant.as_deref(), key.scopes.as_deref())?;
@@ -228,7 +227,7 @@ impl Gate {
     }
 
     /// What somebody may who came in like this.
-    pub(super) fn principal_of(&self, user: &User, how: &str) -> Result<Principal, Refusal> {
+    pub fn principal_of(&self, user: &User, how: &str) -> Result<Principal, Refusal> {
         let kind = Kind::User { id: user.id };
         let mut principal = principal(kind, &user.login, &user.role, user.tenant.as_deref(), None)?;
         if self.must_enrol(user, how) {

@@ -13,6 +13,7 @@ use super::{jwt, people};
 use crate::base::secret::Secret;
 use crate::base::{TenantId, limits};
 use crate::store::api_keys::{self, ApiKey, Token};
+use crate::store::vault::{self, TenantRow};
 use crate::store::{StoreError, Vault};
 
 /// A key to be made.
@@ -125,9 +126,11 @@ impl Gate {
         if !who.may_give(role, scopes.as_deref(), Some(&wanted.tenant)) {
             return Err(Refusal::beyond());
         }
-        let key = self.0.vault.tenant_secret(&wanted.tenant, jwt::PURPOSE).ok_or_else(|| {
-            Refusal::Invalid(format!("there is no tenant {}; make it first", wanted.tenant))
-        })?;
+        let key = self
+            .0
+            .vault
+            .tenant_secret(&wanted.tenant, jwt::PURPOSE)
+            .ok_or_else(|| Refusal::Invalid(format!("there is no tenant {}; make it first", wanted.tenant)))?;
         let (now, now_ms) = (self.now_seconds(), self.now_ms());
         let jti = Uuid::now_v7().to_string();
         let exp = now + wanted.seconds;
@@ -195,10 +198,12 @@ impl Gate {
     /// A tenant and everything of it is destroyed; its people, keys and tokens are gone with it.
     pub async fn shred(&self, who: &Principal, id: &TenantId) -> Result<(), Refusal> {
         if *id == TenantId::default_tenant() {
-            return Err(Refusal::Conflict("the tenant default stays: calls that concern nobody are kept there".to_owned()));
+            return Err(Refusal::Conflict(
+                "the tenant default stays: calls that concern nobody are kept there".to_owned(),
+            ));
         }
-        let (vault, wanted): (Vault, _) = (self.0.vault.clone(), id.clone());
-        let known = self.system().read(move |db| crate::store::vault::find(db, &wanted)).await?;
+        let (kept, wanted): (Vault, _) = (self.0.vault.clone(), id.clone());
+        let known = self.system().read(move |db| vault::find(db, &wanted)).await?;
         if known.is_none_or(|row| row.shredded_ms.is_some()) {
             return Err(Refusal::NotFound("the tenant"));
         }
@@ -213,22 +218,46 @@ impl Gate {
             })
             .await?;
         let id = id.clone();
-        let shredded = tokio::task::spawn_blocking(move || vault.shred_tenant(&id)).await;
+        let shredded = tokio::task::spawn_blocking(move || kept.shred_tenant(&id)).await;
         shredded.unwrap_or(Err(StoreError::Closed)).map_err(Refusal::Store)
     }
 
     pub async fn make_tenant(&self, who: &Principal, id: &TenantId, name: &str) -> Result<(), Refusal> {
         let name = people::plain_name(name)?;
-        let (vault, wanted) = (self.0.vault.clone(), id.clone());
-        let known = self.system().read(move |db| crate::store::vault::find(db, &wanted)).await?;
+        let (kept, wanted) = (self.0.vault.clone(), id.clone());
+        let known = self.system().read(move |db| vault::find(db, &wanted)).await?;
         if known.is_some() {
             return Err(Refusal::Conflict(format!("there is, or was, a tenant {id}; choose another id")));
         }
         let (wanted, named) = (id.clone(), name);
-        let made = tokio::task::spawn_blocking(move || vault.create_tenant(&wanted, &named).map(drop)).await;
+        let made = tokio::task::spawn_blocking(move || kept.create_tenant(&wanted, &named).map(drop)).await;
         made.unwrap_or(Err(StoreError::Closed)).map_err(super::login::rule)?;
         self.note(who, "tenant.create", id.as_str()).await;
         Ok(())
+    }
+
+    /// `version`: the one that was read.
+    pub async fn rename_tenant(
+        &self,
+        who: &Principal,
+        id: &TenantId,
+        name: String,
+        version: u64,
+    ) -> Result<TenantRow, Refusal> {
+        let (audit, by, id) = (self.0.audit.clone(), who.clone(), id.clone());
+        self.system()
+            .write(move |db| {
+                let known = vault::find(db, &id)?.filter(|row| row.shredded_ms.is_none());
+                match known {
+                    None => return Ok(Err(Refusal::NotFound("the tenant"))),
+                    Some(row) if row.version != version => return Ok(Err(Refusal::Stale)),
+                    Some(_) => {}
+                }
+                let row = vault::rename(db, &id, &name, version)?;
+                audit.note_in(db, &by, "tenant.edit", id.as_str(), json!({}))?;
+                Ok(Ok(row))
+            })
+            .await?
     }
 
     /// A note about something that is done already.

@@ -13,13 +13,13 @@ use crate::base::secret::Secret;
 const ISSUER: &str = "vaani";
 const AUDIENCE: &str = "vaani-api";
 /// What the tenant's key is derived for.
-pub const PURPOSE: &str = "tokens of the API";
+pub(super) const PURPOSE: &str = "tokens of the API";
 /// Bytes of a token; longer ones are not looked at.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
 
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub(super) struct Claims {
     pub iss: String,
     pub aud: String,
     /// The issuer's actor: `key:…`.
@@ -36,7 +36,7 @@ pub struct Claims {
 
 /// Why a token does not hold. Whoever shows it hears only that it does not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JwtError {
+pub(super) enum JwtError {
     #[error("it is no token of this box")]
     Malformed,
     #[error("its tenant does not exist")]
@@ -52,7 +52,7 @@ pub enum JwtError {
 }
 
 impl Claims {
-    pub fn new(
+    pub(super) fn new(
         sub: String,
         jti: String,
         tenant: TenantId,
@@ -63,19 +63,23 @@ impl Claims {
     }
 }
 
-pub fn sign(claims: &Claims, key: &[u8; 32]) -> Result<Secret, JwtError> {
+pub(super) fn sign(claims: &Claims, key: &[u8; 32]) -> Result<Secret, JwtError> {
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(claims.tenant.to_string());
     encode(&header, claims, &EncodingKey::from_secret(key)).map(Secret::new).map_err(|_| JwtError::Sign)
 }
 
 /// Looks like a token: three parts.
-pub fn is_like_one(text: &str) -> bool {
+pub(super) fn is_like_one(text: &str) -> bool {
     text.len() <= TOKEN_BYTES_MAX && text.starts_with("ey") && text.bytes().filter(|b| *b == b'.').count() == 2
 }
 
 /// `key_of` gives the key of a tenant that exists; `now` is seconds since 1970.
-pub fn verify(token: &str, key_of: impl Fn(&TenantId) -> Option<[u8; 32]>, now: u64) -> Result<Claims, JwtError> {
+pub(super) fn verify(
+    token: &str,
+    key_of: impl Fn(&TenantId) -> Option<[u8; 32]>,
+    now: u64,
+) -> Result<Claims, JwtError> {
     if !is_like_one(token) {
         return Err(JwtError::Malformed);
     }

@@ -11,7 +11,7 @@ const ID_CHARS: usize = 12;
 const SECRET_CHARS: usize = 64;
 
 /// A fresh key.
-pub struct FreshKey {
+pub(super) struct FreshKey {
     pub id: String,
     /// All of it; shown once.
     pub key: Secret,
@@ -20,7 +20,7 @@ pub struct FreshKey {
 }
 
 impl FreshKey {
-    pub fn random() -> std::io::Result<Self> {
+    pub(super) fn random() -> std::io::Result<Self> {
         let (id, secret) = (secrets::short_id()?, Secret::random()?);
         let hash = secrets::sha256_hex(secret.expose());
         let key = Secret::new(format!("{PREFIX}{id}_{}", secret.expose()));
@@ -34,14 +34,16 @@ pub fn shown(id: &str) -> String {
 }
 
 /// Id and secret of what looks like a key.
-pub fn parse(text: &str) -> Option<(&str, &str)> {
+pub(super) fn parse(text: &str) -> Option<(&str, &str)> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-    let plain = |text: &str, chars: usize| text.len() == chars && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let plain = |text: &str, chars: usize| {
+        text.len() == chars && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
     (plain(id, ID_CHARS) && plain(secret, SECRET_CHARS)).then_some((id, secret))
 }
 
 /// Is `secret` the one that was hashed?
-pub fn matches(secret: &str, hash: &str) -> bool {
+pub(super) fn matches(secret: &str, hash: &str) -> bool {
     secrets::sha256_hex(secret).as_bytes().ct_eq(hash.as_bytes()).into()
 }
 
@@ -59,7 +61,18 @@ mod tests {
         assert!(!matches(&secret.replace(&secret[..1], "x"), &fresh.hash));
         assert!(!matches("", &fresh.hash) && !matches(secret, ""));
         let key = fresh.key.expose();
-        for wrong in ["", "vaani_", "vaani__", &key[1..], &key[..key.len() - 1], &format!("{key}a"), &key.to_uppercase(), &key.replace('_', "-"), "vaani_é", &format!("{key} ")] {
+        for wrong in [
+            "",
+            "vaani_",
+            "vaani__",
+            &key[1..],
+            &key[..key.len() - 1],
+            &format!("{key}a"),
+            &key.to_uppercase(),
+            &key.replace('_', "-"),
+            "vaani_é",
+            &format!("{key} "),
+        ] {
             assert!(parse(wrong).is_none(), "{wrong}");
         }
         assert_ne!(FreshKey::random().unwrap().key.expose(), key);

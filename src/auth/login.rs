@@ -152,7 +152,13 @@ impl Gate {
     }
 
     /// The first start: makes the first admin with the code that the daemon printed.
-    pub async fn set_up(&self, code: &str, wanted: people::Wanted, password: Secret, from: From) -> Result<(User, FreshSession), Refusal> {
+    pub async fn set_up(
+        &self,
+        code: &str,
+        wanted: people::Wanted,
+        password: Secret,
+        from: From,
+    ) -> Result<(User, FreshSession), Refusal> {
         let hash = secrets::hash_of_code(code);
         let now_ms = self.now_ms();
         let user = people::fresh_user(wanted, now_ms)?;

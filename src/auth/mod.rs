@@ -23,7 +23,7 @@ mod secrets;
 pub mod sessions;
 pub mod setup;
 mod throttle;
-mod totp;
+pub mod totp;
 
 pub use gate::{Gate, GateDeps};
 pub use issue::{WantedKey, WantedToken};

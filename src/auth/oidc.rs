@@ -92,7 +92,14 @@ impl Oidc {
             .timeout(limits::OIDC_REQUEST_MAX)
             .build()
             .map_err(|error| wrong(&error.to_string()))?;
-        Ok(Self { settings, issuer, redirect, http, discovered: Mutex::default(), asking: tokio::sync::Mutex::default() })
+        Ok(Self {
+            settings,
+            issuer,
+            redirect,
+            http,
+            discovered: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        })
     }
 
     /// What the provider says of itself, not older than `since` if that is given.
@@ -189,7 +196,11 @@ impl Oidc {
                         let skew = limits::OIDC_CLOCK_SKEW.as_secs();
                         let at = u64::try_from(at.timestamp()).unwrap_or(0);
                         let old = unix.saturating_sub(limits::OIDC_LOGIN_TTL.as_secs() + skew);
-                        if (old..=unix + skew).contains(&at) { Ok(()) } else { Err("issued at another time".to_owned()) }
+                        if (old..=unix + skew).contains(&at) {
+                            Ok(())
+                        } else {
+                            Err("issued at another time".to_owned())
+                        }
                     });
                 let claims = token.claims(&verifier, nonce)?;
                 if let Some(wanted) = claims.access_token_hash() {
@@ -206,7 +217,8 @@ impl Oidc {
             match check(&metadata) {
                 // The provider may have changed its keys since we asked for them.
                 Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
-                    let newer = self.metadata(now, Some(now_of(&self.discovered()))).await?;
+                    let old = now_of(&self.discovered());
+                    let newer = self.metadata(now, Some(old)).await?;
                     check(&newer)
                 }
                 first => first,
@@ -214,7 +226,8 @@ impl Oidc {
         };
         let subject = verified.map_err(|error| OidcError::Token(reason(&error)))?;
         let mut claims = payload(&token.to_string()).ok_or(OidcError::Token("its claims cannot be read"))?;
-        let wanted = [Some(&self.settings.role_claim), self.settings.tenant_claim.as_ref(), Some(&self.settings.login_claim)];
+        let wanted =
+            [Some(&self.settings.role_claim), self.settings.tenant_claim.as_ref(), Some(&self.settings.login_claim)];
         let lacks = wanted.into_iter().flatten().any(|name| claim(&claims, name).is_none());
         if let Some(place) = metadata.userinfo_endpoint().filter(|_| lacks) {
             // Many providers tell groups only here.

@@ -77,7 +77,8 @@ impl Gate {
         let done = self.oidc_finish(returned, cookie, from).await;
         if let Err(Refusal::Oidc(error)) = &done {
             let who = Who::nobody("single sign-on", &address.to_string());
-            let noted = self.0.audit.note_as(None, who, "login.failed", "", json!({ "at": "oidc", "why": error.to_string() }));
+            let noted =
+                self.0.audit.note_as(None, who, "login.failed", "", json!({ "at": "oidc", "why": error.to_string() }));
             noted.await.unwrap_or_else(|error| tracing::warn!(%error, "a failed login could not be noted"));
         }
         done
@@ -165,9 +166,8 @@ fn own_page(back: Option<&str>) -> String {
 
 fn mapped(settings: &OidcSettings, known: &Known) -> Result<Mapped, OidcError> {
     let groups = words(&known.claims, &settings.role_claim);
-    let named = |role: &Role| {
-        groups.iter().any(|group| settings.roles.get(group).is_some_and(|word| word == role.as_str()))
-    };
+    let named =
+        |role: &Role| groups.iter().any(|group| settings.roles.get(group).is_some_and(|word| word == role.as_str()));
     let by_default = || settings.default_role.as_ref().and_then(|word| word.parse().ok());
     let role = Role::ALL.into_iter().find(named).or_else(by_default).ok_or(OidcError::NoRole)?;
     let tenant = match &settings.tenant_claim {
@@ -219,9 +219,7 @@ mod tests {
 
     #[test]
     fn claims_become_role_and_tenant_by_the_table() {
-        let groups = |groups: Value, org: Value| {
-            json!({ "realm_access": { "roles": groups }, "org": org, "preferred_username": "Asha.Rao", "name": "Asha Rao" })
-        };
+        let groups = |groups: Value, org: Value| json!({ "realm_access": { "roles": groups }, "org": org, "preferred_username": "Asha.Rao", "name": "Asha Rao" });
         let role = |claims| mapped(&settings(), &known(claims)).map(|m| (m.role, m.tenant.map(String::from)));
         let asha = || Some("asha".to_owned());
         assert_eq!(role(groups(json!(["desk", "floor"]), json!("Bank of Asha"))).unwrap(), (Role::Supervisor, asha()));

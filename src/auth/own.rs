@@ -109,7 +109,8 @@ impl Gate {
         let user = self.myself(who).await?;
         self.throttle(|throttle, now| throttle.admit(&user.login, from.address, now)).map_err(Refusal::Wait)?;
         let pending = if user.totp_confirmed { None } else { self.totp_of(&user)? };
-        let secret = pending.ok_or_else(|| Refusal::Conflict("no second factor is waiting to be confirmed".to_owned()))?;
+        let secret =
+            pending.ok_or_else(|| Refusal::Conflict("no second factor is waiting to be confirmed".to_owned()))?;
         let step = secret.verify(code, self.now_seconds(), 0).ok_or(Refusal::CodeWrong)?;
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         let (codes, hashes) = totp::recovery_codes()?;
@@ -157,7 +158,12 @@ impl Gate {
     }
 
     /// Ends one of one's own sessions, or with `None` all but the one that was shown.
-    pub async fn end_sessions(&self, who: &Principal, which: Option<Uuid>, shown: Option<&Shown>) -> Result<(), Refusal> {
+    pub async fn end_sessions(
+        &self,
+        who: &Principal,
+        which: Option<Uuid>,
+        shown: Option<&Shown>,
+    ) -> Result<(), Refusal> {
         let user = self.myself(who).await?.id;
         let (audit, by, keep) = (self.0.audit.clone(), who.clone(), shown.map(|shown| shown.hash.clone()));
         self.system()

@@ -31,7 +31,7 @@ pub enum PasswordError {
 
 /// Hashes and checks, a few at a time. Cheap to clone.
 #[derive(Clone)]
-pub struct Passwords {
+pub(super) struct Passwords {
     argon: Argon2<'static>,
     turns: Arc<Semaphore>,
     /// Turns and waiting places together.
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Passwords {
 
 impl Passwords {
     /// `cores`: of the machine; a quarter of them may hash, at least one. Hashes once: blocking.
-    pub fn new(cores: usize) -> Result<Self, PasswordError> {
+    pub(super) fn new(cores: usize) -> Result<Self, PasswordError> {
         Self::with(cores, limits::PASSWORD_KIB, limits::PASSWORD_PASSES)
     }
 
@@ -66,7 +66,7 @@ impl Passwords {
     }
 
     /// May this be somebody's password?
-    pub fn check(password: &Secret, login: &str) -> Result<(), PasswordError> {
+    pub(super) fn check(password: &Secret, login: &str) -> Result<(), PasswordError> {
         let text = prepared(password);
         let count = text.chars().count();
         if count < limits::PASSWORD_CHARS_MIN {
@@ -85,14 +85,14 @@ impl Passwords {
     }
 
     /// The PHC string to keep.
-    pub async fn hash(&self, password: Secret) -> Result<String, PasswordError> {
+    pub(super) async fn hash(&self, password: Secret) -> Result<String, PasswordError> {
         let argon = self.argon.clone();
         self.in_turn(move || hash(&argon, &prepared(&password))).await?
     }
 
     /// Is it this one? `None`: there is no such account or it has no password; the answer is no after
     /// the same work.
-    pub async fn verify(&self, password: Secret, kept: Option<String>) -> Result<bool, PasswordError> {
+    pub(super) async fn verify(&self, password: Secret, kept: Option<String>) -> Result<bool, PasswordError> {
         let (argon, dummy) = (self.argon.clone(), Arc::clone(&self.dummy));
         self.in_turn(move || {
             let text = prepared(&password);

@@ -266,7 +266,8 @@ impl Gate {
     /// second factor too.
     pub async fn reset_user(&self, who: &Principal, id: Uuid, totp: bool) -> Result<String, Refusal> {
         let code = secrets::code(15)?;
-        let (hash, audit, by, now_ms) = (secrets::hash_of_code(&code), self.0.audit.clone(), who.clone(), self.now_ms());
+        let (hash, audit, by, now_ms) =
+            (secrets::hash_of_code(&code), self.0.audit.clone(), who.clone(), self.now_ms());
         let until_ms = now_ms + ms(limits::RESET_CODE_TTL);
         self.system()
             .write(move |db| {

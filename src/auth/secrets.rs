@@ -13,12 +13,12 @@ use crate::store::crypt;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// 256 random bits in 43 characters that any header, cookie or address takes.
-pub fn token() -> io::Result<Secret> {
+pub(super) fn token() -> io::Result<Secret> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(crypt::random::<32>()?)))
 }
 
 /// RFC 4648 without padding.
-pub fn base32(bytes: &[u8]) -> String {
+pub(super) fn base32(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
     let (mut held, mut bits) = (0_u32, 0_u32);
     for byte in bytes {
@@ -36,7 +36,7 @@ pub fn base32(bytes: &[u8]) -> String {
 }
 
 /// A code that people read out and type: `bytes` (at most 20) random bytes in groups of four.
-pub fn code(bytes: usize) -> io::Result<String> {
+pub(super) fn code(bytes: usize) -> io::Result<String> {
     let random = crypt::random::<20>()?;
     let text = base32(&random[..bytes.min(random.len())]);
     let groups: Vec<&str> = text.as_bytes().chunks(4).filter_map(|group| std::str::from_utf8(group).ok()).collect();
@@ -44,16 +44,16 @@ pub fn code(bytes: usize) -> io::Result<String> {
 }
 
 /// A short name for a key, shown everywhere: 60 bits, small letters and digits.
-pub fn short_id() -> io::Result<String> {
+pub(super) fn short_id() -> io::Result<String> {
     Ok(base32(&crypt::random::<8>()?)[..12].to_ascii_lowercase())
 }
 
-pub fn sha256_hex(text: &str) -> String {
+pub(super) fn sha256_hex(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Of a code as it was typed: small letters, spaces and dashes count for nothing.
-pub fn hash_of_code(code: &str) -> String {
+pub(super) fn hash_of_code(code: &str) -> String {
     let plain: String =
         code.chars().filter(char::is_ascii_alphanumeric).take(64).map(|c| c.to_ascii_uppercase()).collect();
     sha256_hex(&plain)

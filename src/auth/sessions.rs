@@ -85,7 +85,9 @@ impl FreshSession {
     pub fn new(user: &User, entry: Entry, life: Lifetimes, now_ms: i64) -> std::io::Result<Self> {
         let token = secrets::token()?;
         let mut agent = entry.agent;
-        agent.truncate((0..=limits::AGENT_BYTES_MAX.min(agent.len())).rev().find(|at| agent.is_char_boundary(*at)).unwrap_or(0));
+        agent.truncate(
+            (0..=limits::AGENT_BYTES_MAX.min(agent.len())).rev().find(|at| agent.is_char_boundary(*at)).unwrap_or(0),
+        );
         let session = Session {
             hash: secrets::sha256_hex(token.expose()),
             id: Uuid::now_v7(),

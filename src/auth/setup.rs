@@ -7,6 +7,13 @@ use super::secrets;
 use crate::base::limits;
 use crate::store::{Database, StoreError, users};
 
+impl super::gate::Gate {
+    /// Nobody exists yet.
+    pub async fn needs_setup(&self) -> Result<bool, StoreError> {
+        self.system().read(|db| Ok(!users::any(db)?)).await
+    }
+}
+
 /// A fresh code if nobody exists yet; the one of an earlier start is void. Blocking.
 pub fn code(system: &Database, now_ms: i64) -> Result<Option<String>, StoreError> {
     let code = secrets::code(15)?;

@@ -10,7 +10,7 @@ use crate::base::{Moment, limits};
 
 /// Somebody whose requests are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub(super) enum Source {
     /// A key, token or session, by its actor's word.
     Known(String),
     Address(IpAddr),
@@ -18,7 +18,7 @@ pub enum Source {
 
 /// A steady rate with a burst.
 #[derive(Clone, Copy, Debug)]
-pub struct Rate {
+pub(super) struct Rate {
     pub per_second: u32,
     pub burst: u32,
 }
@@ -39,7 +39,7 @@ struct Tries {
 
 /// What is known of tries and rates.
 #[derive(Debug)]
-pub struct Throttle {
+pub(super) struct Throttle {
     tries: Bounded<Door, Tries>,
     /// When the source's allowance is whole again (generic cell rate algorithm).
     rates: Bounded<Source, Moment>,
@@ -58,7 +58,7 @@ impl Throttle {
 
     /// May this login be tried now? If so it counts as failed until [`Throttle::succeeded`] or
     /// [`Throttle::take_back`] says otherwise, so that many at once get no free tries.
-    pub fn admit(&mut self, account: &str, address: IpAddr, now: Moment) -> Result<(), Duration> {
+    pub(super) fn admit(&mut self, account: &str, address: IpAddr, now: Moment) -> Result<(), Duration> {
         let doors = doors(account, address);
         let wait = doors.iter().map(|(door, free, most)| self.wait(door, *free, *most, now)).max().unwrap_or_default();
         if !wait.is_zero() {
@@ -85,13 +85,13 @@ impl Throttle {
     }
 
     /// It was the right person. What others failed at this account or address still counts.
-    pub fn succeeded(&mut self, account: &str, address: IpAddr) {
+    pub(super) fn succeeded(&mut self, account: &str, address: IpAddr) {
         self.take_back(account, address);
         self.tries.remove(&Door::Here(account.to_owned(), network(address)));
     }
 
     /// It was no try after all (the box was busy, or a code is still to come).
-    pub fn take_back(&mut self, account: &str, address: IpAddr) {
+    pub(super) fn take_back(&mut self, account: &str, address: IpAddr) {
         for (door, ..) in doors(account, address) {
             if let Some(tries) = self.tries.get_mut(&door) {
                 tries.failures = tries.failures.saturating_sub(1);
@@ -100,7 +100,7 @@ impl Throttle {
     }
 
     /// One request of this source; `Err`: not before so long.
-    pub fn take(&mut self, source: Source, rate: Rate, now: Moment) -> Result<(), Duration> {
+    pub(super) fn take(&mut self, source: Source, rate: Rate, now: Moment) -> Result<(), Duration> {
         let source = match source {
             Source::Address(address) => Source::Address(network(address)),
             known => known,

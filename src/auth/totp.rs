@@ -47,7 +47,8 @@ impl TotpSecret {
 
     /// What the QR code says.
     pub fn uri(&self, issuer: &str, login: &str) -> String {
-        let escape = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+        let escape =
+            |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
         let (issuer, login) = (escape(issuer), escape(login));
         format!(
             "otpauth://totp/{issuer}:{login}?secret={}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP_SECONDS}",
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_code_holds_one_step_around_and_once() {
         let secret = TotpSecret::random().unwrap();
-        let now = 1_800_000_000;
+        let now = 1_800_000_000_u64;
         let step = now / 30;
         for (offset, holds) in [(-60_i64, false), (-30, true), (0, true), (30, true), (60, false)] {
             let code = secret.at(now.checked_add_signed(offset).unwrap());

@@ -179,7 +179,8 @@ impl OidcSettings {
                     let name = section.name(&group);
                     check_role(&mut section, &node.at, &name, &word);
                     if word == "service" {
-                        section.refuse(&node.at, format!("`{name}` makes a person a service; that role is for API keys"));
+                        section
+                            .refuse(&node.at, format!("`{name}` makes a person a service; that role is for API keys"));
                     }
                     roles.insert(group, word);
                 }
@@ -198,7 +199,9 @@ impl OidcSettings {
                 Ok(Ok(tenant)) => {
                     tenants.insert(value, tenant);
                 }
-                Ok(Err(_)) => section.refuse(&node.at, format!("`{name}` is no tenant's id; write for example \"default\"")),
+                Ok(Err(_)) => {
+                    section.refuse(&node.at, format!("`{name}` is no tenant's id; write for example \"default\""))
+                }
                 Err(fault) => section.refuse(&node.at, format!("`{name}` {fault}")),
             }
         }
@@ -207,12 +210,16 @@ impl OidcSettings {
             (None, None) => None,
             (Some((issuer, at)), Some((client_id, id_at))) => {
                 if let Err(fault) = super::validate::base_url(&issuer) {
-                    fields.refuse(&at, format!("`auth.oidc.issuer` is {issuer:?}, {fault}; write it as the provider does"));
+                    fields.refuse(
+                        &at,
+                        format!("`auth.oidc.issuer` is {issuer:?}, {fault}; write it as the provider does"),
+                    );
                 } else if https && issuer.starts_with("http:") {
                     fields.refuse(&at, "`auth.oidc.issuer` is no https address; anybody on the way could log in");
                 }
                 if client_id.trim().is_empty() {
-                    fields.refuse(&id_at, "`auth.oidc.client_id` is empty; write the id that the provider gave this box");
+                    fields
+                        .refuse(&id_at, "`auth.oidc.client_id` is empty; write the id that the provider gave this box");
                 }
                 if roles.is_empty() && default_role.is_none() {
                     fields.refuse(&at, "`auth.oidc` gives nobody a role; write `[auth.oidc.roles]` with a line such as \"vaani-admins\" = \"admin\"");

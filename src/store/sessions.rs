@@ -45,20 +45,22 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 
 /// Keeps a new session; of one person's the newest `most` stay.
 pub fn insert(db: &Connection, session: &Session, most: usize) -> Result<(), StoreError> {
-    db.prepare_cached(&format!("INSERT INTO sessions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"))?
-        .execute(params![
-            session.hash,
-            session.id.to_string(),
-            session.user.to_string(),
-            session.csrf,
-            session.how,
-            session.created_ms,
-            session.seen_ms,
-            session.idle_until_ms,
-            session.until_ms,
-            session.address,
-            session.agent,
-        ])?;
+    db.prepare_cached(&format!(
+        "INSERT INTO sessions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    ))?
+    .execute(params![
+        session.hash,
+        session.id.to_string(),
+        session.user.to_string(),
+        session.csrf,
+        session.how,
+        session.created_ms,
+        session.seen_ms,
+        session.idle_until_ms,
+        session.until_ms,
+        session.address,
+        session.agent,
+    ])?;
     db.prepare_cached(
         "DELETE FROM sessions WHERE user = ?1 AND hash NOT IN \
          (SELECT hash FROM sessions WHERE user = ?1 ORDER BY created_ms DESC, id DESC LIMIT ?2)",

@@ -71,7 +71,9 @@ pub(super) fn uuid(row: &Row<'_>, column: &str) -> rusqlite::Result<Uuid> {
 /// Tells a broken `UNIQUE` from other faults.
 pub(super) fn unique(error: rusqlite::Error, conflict: &str) -> StoreError {
     match error.sqlite_error() {
-        Some(fault) if fault.code == rusqlite::ErrorCode::ConstraintViolation => StoreError::Conflict(conflict.to_owned()),
+        Some(fault) if fault.code == rusqlite::ErrorCode::ConstraintViolation => {
+            StoreError::Conflict(conflict.to_owned())
+        }
         _ => error.into(),
     }
 }
