@@ -83,6 +83,24 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("PUT",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("DELETE", "/api/tenants/{id}",            May(P::TenantsManage)),
+    // Webhooks.
+    row("GET",    "/api/webhooks",                May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks",                May(P::WebhooksManage)),
+    row("GET",    "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("PUT",    "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("DELETE", "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/rotate",    May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/test",      May(P::WebhooksManage)),
+    row("GET",    "/api/webhooks/{id}/deliveries", May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/replay",    May(P::WebhooksManage)),
+    row("GET",    "/api/outbox",                  May(P::WebhooksManage)),
+    row("GET",    "/api/outbox/dead",             May(P::WebhooksManage)),
+    row("POST",   "/api/outbox/{id}/replay",      May(P::WebhooksManage)),
+    // Backups and storage.
+    row("GET",    "/api/backups",                 May(P::SystemRead)),
+    row("POST",   "/api/backups",                 May(P::BackupRun)),
+    row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
+    row("GET",    "/api/system/storage",          May(P::SystemRead)),
     // Records.
     row("GET",    "/customers",                   May(P::CustomersRead)),
     row("POST",   "/customers",                   May(P::CustomersWrite)),
@@ -133,6 +151,15 @@ pub const TABLE: &[Row] = &[
 pub fn needs(method: &str, path: &str) -> Option<Need> {
     let method = if method == "HEAD" { "GET" } else { method };
     TABLE.iter().find(|row| row.path == path && row.method == method).map(|row| row.needs)
+}
+
+/// The methods that have a row at `path`, for `Allow`.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&str> = TABLE.iter().filter(|row| row.path == path).map(|row| row.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
 }
 
 impl Need {

@@ -36,7 +36,10 @@ fn ascii_digits(text: &str) -> String {
 /// Indian numbers in any of their forms, foreign ones with their country code, as E.164.
 pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
     const ADVICE: &str = "write ten digits such as 98765 43210, or +91 and ten digits; with +, any country's number";
-    let text = ascii_digits(&cell.text());
+    // Signs that only steer how text is shown come along when numbers are copied from address books.
+    let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}');
+    let text = ascii_digits(&cell.text()).replace(unseen, "");
+    let text = text.trim().to_owned();
     if text.is_empty() {
         return wrong("the phone number is missing", ADVICE);
     }
@@ -55,7 +58,7 @@ pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
     for c in text.chars().skip(usize::from(plus)) {
         match c {
             '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{200b}' | '\u{202a}' | '\u{202c}' => {}
+            ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2015}' => {}
             '/' | ',' | ';' | '&' | '|' => return wrong("there is more than one phone number in the cell", "write one number only"),
             _ => return wrong("the phone number has letters or signs in it", ADVICE),
         }
