@@ -1,8 +1,6 @@
 //! HTTP resources: types in, types out. Promise: personal data only with the box's API token; errors
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
-#[cfg(test)]
-mod access_support;
 mod ai;
 mod callbacks;
 mod costs;
@@ -113,3 +111,6 @@ async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: 
         Problem::unauthorized().into_response()
     }
 }
+
+#[cfg(test)]
+mod access_support;

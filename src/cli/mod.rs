@@ -3,6 +3,7 @@
 //! wrong usage or configuration.
 #![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
+mod access;
 pub mod ask;
 pub mod bench;
 pub mod bench_llm;
@@ -21,7 +22,10 @@ pub mod say;
 pub mod serve;
 pub mod simulate;
 mod storms;
+pub mod tenant;
+pub mod token;
 pub mod transcribe;
+pub mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +71,12 @@ enum Command {
     Config(config::Args),
     /// The models this box knows and has.
     Models(models::Args),
+    /// People who log in.
+    User(user::Args),
+    /// API keys and short-lived tokens of programs.
+    Token(token::Args),
+    /// The customers of the box, each with a database of its own.
+    Tenant(tenant::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -113,6 +123,9 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
+            Command::User(args) => Box::pin(user::run(args, &settings)).await,
+            Command::Token(args) => Box::pin(token::run(args, &settings)).await,
+            Command::Tenant(args) => Box::pin(tenant::run(args, &settings)).await,
             // Handled before the settings are loaded.
             Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
         }

@@ -10,6 +10,8 @@ mod tree;
 mod validate;
 
 #[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
 mod tests;
 
 pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
