@@ -2,19 +2,36 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+mod analytics;
+pub mod backups;
 mod callbacks;
+mod calls;
 mod costs;
+mod csv;
+mod cursor;
+mod customers;
+mod diff;
+mod documents;
+mod etag;
+mod extract;
 mod gauges;
 pub mod guard;
 mod health;
+mod idempotency;
+mod live;
 mod login;
 mod me;
 pub mod metrics;
+mod multipart;
+mod openapi;
 mod problem;
 mod sessions;
+mod stats;
 mod tenants;
 mod tokens;
+mod uploads;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -26,17 +43,20 @@ use axum::routing::{delete, get, post};
 
 pub use gauges::RouterGauges;
 pub use health::{Component, Health, HealthSource};
+pub use live::Live;
 pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
+use crate::auth::audit::Audit;
 use crate::auth::{Gate, Principal};
-use crate::base::Clock;
-use crate::base::TenantId;
 use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, TenantId};
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
+use crate::campaigns::lists::Lists;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -51,6 +71,11 @@ pub struct ApiDeps {
     pub vault: Vault,
     pub clock: Clock,
     pub token: Secret,
+    pub audit: Audit,
+    pub lists: Lists,
+    pub live: Live,
+    /// For work that goes on when its client has gone away.
+    pub tasks: Scope,
 }
 
 pub fn routes(deps: ApiDeps) -> Router {
@@ -64,22 +89,14 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
+        .merge(records())
+        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
     Router::new()
         .route("/health", get(health::show))
         .route("/metrics", get(metrics::show))
         .merge(private)
         .with_state(deps)
-}
-
-/// The OpenAPI description of what [`access_routes`] serves.
-pub fn access_document() -> utoipa::openapi::OpenApi {
-    use utoipa::OpenApi as _;
-    let mut document = login::Doc::openapi();
-    for part in [me::Doc::openapi(), users::Doc::openapi(), tokens::Doc::openapi(), tenants::Doc::openapi()] {
-        document.merge(part);
-    }
-    document
 }
 
 /// Logins, users, keys, tokens and tenants, behind the guard.
@@ -92,6 +109,22 @@ pub fn access_routes(gate: Gate) -> Router {
         .merge(tenants::routes())
         .route_layer(middleware::from_fn_with_state(gate.clone(), guard::guard))
         .with_state(gate)
+}
+
+/// Records and what is made of them.
+fn records() -> Router<ApiDeps> {
+    [
+        customers::routes(),
+        uploads::routes(),
+        calls::routes(),
+        documents::routes(),
+        analytics::routes(),
+        stats::routes(),
+        live::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .fold(Router::new(), Router::merge)
 }
 
 async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {

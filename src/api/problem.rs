@@ -14,6 +14,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     #[serde(skip)]
+    #[schema(ignore)]
     pub code: StatusCode,
     pub title: String,
     pub status: u16,

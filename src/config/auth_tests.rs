@@ -62,7 +62,10 @@ fn each_mistake_is_named_with_its_line() {
         (OIDC.to_owned(), "gives nobody a role"),
         ("[auth.oidc]\nissuer = \"https://x.in\"\n".to_owned(), "`auth.oidc.issuer` stands alone"),
         ("[auth.oidc]\nclient_id = \"v\"\n".to_owned(), "`auth.oidc.client_id` stands alone"),
-        ("[auth.oidc]\nissuer = \"login\"\nclient_id = \"v\"\ndefault_role = \"viewer\"\n".to_owned(), "which is no URL"),
+        (
+            "[auth.oidc]\nissuer = \"login\"\nclient_id = \"v\"\ndefault_role = \"viewer\"\n".to_owned(),
+            "which is no URL",
+        ),
         (https.to_owned(), "is no https address"),
         (with_oidc("tenant = \"../x\"\n"), "`auth.oidc.tenant` is \"../x\""),
         (with_oidc("client_secret = \"short\"\n"), "`auth.oidc.client_secret` is no usable secret"),

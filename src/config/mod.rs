@@ -3,6 +3,7 @@
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
 mod auth;
+mod keep;
 mod load;
 mod problem;
 mod schema;
@@ -15,10 +16,11 @@ mod auth_tests;
 mod tests;
 
 pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
+pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
-    Twilio,
+    Twilio, Webhooks,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};

@@ -3,7 +3,7 @@
 //! Absent on purpose: what the records mean, and who may see them.
 
 mod error;
-mod files;
+pub(crate) mod files;
 
 pub mod crypt;
 pub mod database;
@@ -11,12 +11,29 @@ mod migrations;
 pub mod vault;
 
 pub mod api_keys;
+pub mod backup;
+pub mod care;
+pub mod depot;
+pub mod disk;
+pub mod sealed;
+#[cfg(test)]
+pub(crate) mod tiny_disk;
+
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
 pub mod sessions;
 pub mod users;
+pub mod outbox;
+pub mod webhooks;
+
+pub mod analytics;
+pub mod call_list;
+pub mod customers;
+pub mod documents;
+pub mod idempotency;
+pub mod uploads;
 
 pub mod ledger;
 pub mod measures;
