@@ -85,6 +85,11 @@ impl Gate {
         &self.0.audit
     }
 
+    /// What browsers call, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.0.base_url
+    }
+
     pub fn settings(&self) -> &config::Auth {
         &self.0.settings
     }

@@ -10,7 +10,6 @@ pub mod database;
 mod migrations;
 pub mod vault;
 
-pub mod api_keys;
 pub mod backup;
 pub mod care;
 pub mod depot;
@@ -19,12 +18,11 @@ pub mod sealed;
 #[cfg(test)]
 pub(crate) mod tiny_disk;
 
+pub mod api_keys;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
-pub mod sessions;
-pub mod users;
 pub mod outbox;
 pub mod webhooks;
 
@@ -34,6 +32,8 @@ pub mod customers;
 pub mod documents;
 pub mod idempotency;
 pub mod uploads;
+pub mod sessions;
+pub mod users;
 
 pub mod ledger;
 pub mod measures;
