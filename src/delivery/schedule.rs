@@ -265,7 +265,7 @@ impl Schedule {
                 return;
             }
             Outcome::Delivered { status } => {
-                if lane.circuit.succeeded() {
+                if lane.circuit.succeeded(now) {
                     follow = Some(Follow::Hurry);
                     for row in &mut lane.rows {
                         row.next = row.next.min(now);
