@@ -59,9 +59,16 @@ pub(super) enum Input {
     Loaded(Vec<View>),
     /// The outbox could not be read.
     NotLoaded,
-    Tried { endpoint: EndpointId, id: DeliveryId, outcome: Outcome },
+    Tried {
+        endpoint: EndpointId,
+        id: DeliveryId,
+        outcome: Outcome,
+    },
     /// The result that was put out is on the disk.
-    Recorded { endpoint: EndpointId, id: DeliveryId },
+    Recorded {
+        endpoint: EndpointId,
+        id: DeliveryId,
+    },
     /// Nothing is begun any more.
     Stop,
 }

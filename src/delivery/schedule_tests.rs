@@ -107,11 +107,18 @@ impl World {
     }
 
     fn write(&mut self, n: usize) {
+        // Nothing is queued for an endpoint that is switched off.
+        if !self.sides[&id(n)].enabled {
+            return;
+        }
         self.number += 1;
         let delivery = DeliveryId::from_seed(2, self.number);
-        let waiting =
-            Waiting { id: delivery, sequence: self.number, queued: self.now, attempts: 0, next: self.now };
-        self.sides.get_mut(&id(n)).unwrap().rows.insert(delivery, Row { waiting, is: Is::Waiting, tries: 0, delivered: 0, not_before: Moment::ZERO });
+        let waiting = Waiting { id: delivery, sequence: self.number, queued: self.now, attempts: 0, next: self.now };
+        self.sides
+            .get_mut(&id(n))
+            .unwrap()
+            .rows
+            .insert(delivery, Row { waiting, is: Is::Waiting, tries: 0, delivered: 0, not_before: Moment::ZERO });
         self.tell(Input::Rung);
     }
 
@@ -242,7 +249,7 @@ impl World {
         match record.fate {
             Fate::Delivered => row.is = Is::Delivered,
             Fate::Again(at) => {
-                assert!(at > self.now - Duration::from_millis(100) , "again at once");
+                assert!(at > self.now - Duration::from_millis(100), "again at once");
                 row.waiting.next = at;
             }
             Fate::Dead => row.is = Is::Dead,
@@ -298,18 +305,36 @@ impl World {
         true
     }
 
+    /// What still waits for an endpoint that is switched off is given up in its time.
+    fn sweep(&mut self) {
+        let before = self.now - self.schedule.bounds.give_up;
+        for side in self.sides.values_mut().filter(|side| !side.enabled) {
+            for row in side.rows.values_mut().filter(|r| r.is == Is::Waiting && r.waiting.queued < before) {
+                row.is = Is::Dead;
+            }
+        }
+    }
+
     /// Until nothing waits; the look comes every few seconds as it does at the courier's.
     fn to_the_end(&mut self) {
         for steps in 0.. {
             if steps > 20_000 {
-                let left: Vec<_> = self.sides.values().map(|s| s.rows.values().filter(|r| r.is == Is::Waiting).count()).collect();
-                panic!("it never ends: {:?} waiting, {} coming, now {:?}, deadline {:?}", left, self.coming.len(), self.now, self.schedule.deadline());
+                let left: Vec<_> =
+                    self.sides.values().map(|s| s.rows.values().filter(|r| r.is == Is::Waiting).count()).collect();
+                panic!(
+                    "it never ends: {:?} waiting, {} coming, now {:?}, deadline {:?}",
+                    left,
+                    self.coming.len(),
+                    self.now,
+                    self.schedule.deadline()
+                );
             }
             if !self.step() {
                 if self.sides.values().all(|s| s.rows.values().all(|r| r.is != Is::Waiting)) {
                     return;
                 }
                 self.now = self.now + Duration::from_secs(5);
+                self.sweep();
                 self.tell(Input::Rung);
             }
         }
