@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::tree::{At, Fields, FromNode, Node};
 use crate::base::Lang;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub calls: Calls,
     pub privacy: Privacy,
     pub webhooks: Webhooks,
+    pub backup: Backup,
+    pub objects: Objects,
     pub log: Log,
 }
 
@@ -174,6 +177,8 @@ impl Settings {
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
             webhooks: Webhooks::read(fields.section("webhooks")),
+            backup: Backup::read(fields.section("backup"), place),
+            objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
         };
         fields.finish();
@@ -208,7 +213,7 @@ impl Http {
 }
 
 /// A secret that is empty counts as absent; its value never enters a message.
-fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
+pub(super) fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
     let (text, at) = fields.optional::<String>(key)?;
     let text = text.trim();
     if text.is_empty() {
