@@ -142,3 +142,7 @@ pub fn access_routes(gate: Gate) -> Router {
 
 #[cfg(test)]
 mod access_support;
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;
