@@ -5,12 +5,16 @@ mod ai;
 pub mod backups;
 mod callbacks;
 mod costs;
+mod cursor;
+mod etag;
+mod extract;
 mod gauges;
 pub mod guard;
 mod health;
 pub mod metrics;
 mod problem;
 mod sessions;
+mod webhooks;
 
 use std::sync::Arc;
 

@@ -88,6 +88,19 @@ pub const TABLE: &[Row] = &[
     row("POST",   "/api/backups",                 May(P::BackupRun)),
     row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
     row("GET",    "/api/system/storage",          May(P::SystemRead)),
+    // Webhooks.
+    row("GET",    "/api/webhooks",                May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks",                May(P::WebhooksManage)),
+    row("GET",    "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("PUT",    "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("DELETE", "/api/webhooks/{id}",           May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/rotate",    May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/test",      May(P::WebhooksManage)),
+    row("GET",    "/api/webhooks/{id}/deliveries", May(P::WebhooksManage)),
+    row("POST",   "/api/webhooks/{id}/replay",    May(P::WebhooksManage)),
+    row("GET",    "/api/outbox",                  May(P::WebhooksManage)),
+    row("GET",    "/api/outbox/dead",             May(P::WebhooksManage)),
+    row("POST",   "/api/outbox/{id}/replay",      May(P::WebhooksManage)),
 ];
 
 /// What `method` on the route `path` needs; `None`: it has no row and nobody passes.

@@ -226,6 +226,53 @@ pub const VACUUM_PAGES: u32 = 512;
 pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
 /// Faults of one database that are told.
 pub const CHECK_FAULTS_MAX: usize = 20;
+
+/// Webhook endpoints of one tenant.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Characters of an endpoint's address.
+pub const WEBHOOK_URL_MAX: usize = 2_000;
+/// Characters of what an endpoint is called.
+pub const WEBHOOK_ABOUT_MAX: usize = 200;
+/// Bytes of one payload; a longer one is refused to whoever wants to publish it.
+pub const WEBHOOK_PAYLOAD_MAX: usize = 256 * 1024;
+/// Characters of one text inside a payload; the rest is cut off.
+pub const WEBHOOK_TEXT_MAX: usize = 4_000;
+/// One attempt, from the name's resolution to the answer's status.
+pub const WEBHOOK_ATTEMPT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read (and thrown away) so that the connection can be used again.
+pub const WEBHOOK_ANSWER_MAX: usize = 16 * 1024;
+/// They must come within this time.
+pub const WEBHOOK_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// Attempts of one tenant at once, unless configured, and to one endpoint.
+pub const WEBHOOK_PARALLEL: u32 = 16;
+pub const WEBHOOK_PARALLEL_MAX: u32 = 256;
+pub const WEBHOOK_PARALLEL_ONE: usize = 4;
+/// Pause before another attempt: drawn between the first and a bound that doubles up to the second.
+pub const WEBHOOK_BACKOFF_MIN: Duration = Duration::from_secs(1);
+pub const WEBHOOK_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+/// Attempts after which a webhook becomes a dead letter, however young it is.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 500;
+/// So many failures in a row open an endpoint's circuit; its pause doubles between the other two.
+pub const WEBHOOK_CIRCUIT_FAILURES: u32 = 5;
+pub const WEBHOOK_CIRCUIT_MIN: Duration = Duration::from_secs(5);
+pub const WEBHOOK_CIRCUIT_MAX: Duration = Duration::from_secs(900);
+/// Webhooks waiting for one endpoint; when full, the oldest becomes a dead letter (`queue full`).
+pub const OUTBOX_WAITING_MAX: u64 = 100_000;
+/// Dead letters of one endpoint; beyond it the oldest are forgotten, counted.
+pub const OUTBOX_DEAD_MAX: u64 = 200_000;
+/// Rows of one endpoint held in memory to choose the next from.
+pub const OUTBOX_WINDOW: usize = 64;
+/// Rows changed in one transaction by sweeps, replays and the like.
+pub const OUTBOX_BATCH: usize = 500;
+/// How often a courier looks into the outbox without being told, and cleans it.
+pub const OUTBOX_LOOK: Duration = Duration::from_secs(5);
+pub const OUTBOX_SWEEP: Duration = Duration::from_secs(600);
+/// Attempts under way may end within this time after the daemon was told to stop.
+pub const OUTBOX_STOP_MAX: Duration = Duration::from_secs(3);
+/// A result that could not be written is written again after this time.
+pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
+pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 /// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
 pub const AUDIT_TEXT_MAX: usize = 256;
 /// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.

@@ -22,6 +22,8 @@ pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
+pub mod outbox;
+pub mod webhooks;
 
 pub mod analytics;
 pub mod call_list;
