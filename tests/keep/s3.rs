@@ -186,11 +186,8 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result
         .map(|name| format!("{name}:{}\n", header(name).split_whitespace().collect::<Vec<_>>().join(" ")))
         .collect();
     let canonical = format!("{method}\n{}\n{}\n{lines}\n{signed}\n{told}", uri.path(), query.join("&"));
-    let text = format!(
-        "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
-        header("x-amz-date"),
-        hex(&Sha256::digest(canonical.as_bytes()))
-    );
+    let text =
+        format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", header("x-amz-date"), hex(&Sha256::digest(canonical.as_bytes())));
     let key = ["aws4_request", "s3", REGION, date]
         .iter()
         .rev()
@@ -276,7 +273,8 @@ fn complete(inner: &mut Inner, id: &str, body: &Bytes) -> Response {
     for (at, part) in named.iter().enumerate() {
         let number = between(part, "<PartNumber>", "</PartNumber>").and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
         let tag = between(part, "<ETag>", "</ETag>").unwrap_or_default();
-        let Some(bytes) = parts.get(&number).filter(|bytes| etag(bytes).trim_matches('"') == tag.trim_matches('"')) else {
+        let Some(bytes) = parts.get(&number).filter(|bytes| etag(bytes).trim_matches('"') == tag.trim_matches('"'))
+        else {
             return error(StatusCode::BAD_REQUEST, "InvalidPart");
         };
         if number <= last {
@@ -338,7 +336,8 @@ fn list(inner: &Inner, query: &BTreeMap<String, String>) -> Response {
     let found: Vec<_> =
         inner.objects.iter().filter(|(key, _)| key.starts_with(&prefix) && key.as_str() > after.as_str()).collect();
     let more = found.len() > PAGE;
-    let mut text = format!("<ListBucketResult><Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><IsTruncated>{more}</IsTruncated>");
+    let mut text =
+        format!("<ListBucketResult><Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><IsTruncated>{more}</IsTruncated>");
     for (key, object) in found.iter().take(PAGE) {
         text.push_str(&format!(
             "<Contents><Key>{key}</Key><LastModified>2026-11-20T{:02}:{:02}:{:02}.000Z</LastModified><ETag>{}</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
