@@ -140,7 +140,7 @@ async fn a_wrong_secret_and_a_store_that_is_not_there_are_clear_errors() {
     .await;
     let gone = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        S3 { at: listener.local_addr().unwrap(), ..s3 }
+        s3.at(listener.local_addr().unwrap())
     };
     let depot = depot(&gone, SECRET_KEY);
     wait(move || {

@@ -53,10 +53,15 @@ pub enum Fault {
 #[derive(Clone)]
 pub struct S3 {
     inner: Arc<Mutex<Inner>>,
-    pub at: SocketAddr,
+    at: SocketAddr,
 }
 
 impl S3 {
+    /// The same one as if it were somewhere else.
+    pub fn at(&self, at: SocketAddr) -> Self {
+        Self { at, ..self.clone() }
+    }
+
     /// On a thread of its own, for clients of any kind.
     pub fn start() -> Self {
         let inner: Arc<Mutex<Inner>> = Arc::default();
