@@ -43,6 +43,13 @@ fn whole() -> utoipa::openapi::OpenApi {
         super::analytics::Doc::openapi(),
         super::stats::Doc::openapi(),
         super::live::Doc::openapi(),
+        super::webhooks::Doc::openapi(),
+        super::backups::Doc::openapi(),
+        super::login::Doc::openapi(),
+        super::me::Doc::openapi(),
+        super::users::Doc::openapi(),
+        super::tokens::Doc::openapi(),
+        super::tenants::Doc::openapi(),
     ] {
         all.merge(part);
     }

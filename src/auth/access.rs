@@ -83,11 +83,6 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("PUT",    "/api/tenants/{id}",            May(P::TenantsManage)),
     row("DELETE", "/api/tenants/{id}",            May(P::TenantsManage)),
-    // Backups and storage.
-    row("GET",    "/api/backups",                 May(P::SystemRead)),
-    row("POST",   "/api/backups",                 May(P::BackupRun)),
-    row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
-    row("GET",    "/api/system/storage",          May(P::SystemRead)),
     // Webhooks.
     row("GET",    "/api/webhooks",                May(P::WebhooksManage)),
     row("POST",   "/api/webhooks",                May(P::WebhooksManage)),
@@ -101,12 +96,70 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/outbox",                  May(P::WebhooksManage)),
     row("GET",    "/api/outbox/dead",             May(P::WebhooksManage)),
     row("POST",   "/api/outbox/{id}/replay",      May(P::WebhooksManage)),
+    // Backups and storage.
+    row("GET",    "/api/backups",                 May(P::SystemRead)),
+    row("POST",   "/api/backups",                 May(P::BackupRun)),
+    row("GET",    "/api/backups/{name}/verify",   May(P::BackupRun)),
+    row("GET",    "/api/system/storage",          May(P::SystemRead)),
+    // Records.
+    row("GET",    "/customers",                   May(P::CustomersRead)),
+    row("POST",   "/customers",                   May(P::CustomersWrite)),
+    row("GET",    "/customers/{id}",              May(P::CustomersRead)),
+    row("PUT",    "/customers/{id}",              May(P::CustomersWrite)),
+    row("PATCH",  "/customers/{id}",              May(P::CustomersWrite)),
+    row("DELETE", "/customers/{id}",              May(P::CustomersWrite)),
+    row("PUT",    "/customers/{id}/status",       May(P::CustomersWrite)),
+    row("GET",    "/api/customers",               May(P::CustomersRead)),
+    row("POST",   "/api/customers",               May(P::CustomersWrite)),
+    row("GET",    "/api/customers.csv",           May(P::DataExport)),
+    row("GET",    "/api/customers/{id}",          May(P::CustomersRead)),
+    row("PUT",    "/api/customers/{id}",          May(P::CustomersWrite)),
+    row("PATCH",  "/api/customers/{id}",          May(P::CustomersWrite)),
+    row("DELETE", "/api/customers/{id}",          May(P::CustomersWrite)),
+    row("PUT",    "/api/customers/{id}/status",   May(P::CustomersWrite)),
+    row("POST",   "/upload-customers",            May(P::CustomersImport)),
+    row("GET",    "/api/uploads",                 May(P::CustomersImport)),
+    row("POST",   "/api/uploads",                 May(P::CustomersImport)),
+    row("GET",    "/api/uploads/{id}",            May(P::CustomersImport)),
+    row("GET",    "/api/uploads/{id}/rejects",    May(P::CustomersImport)),
+    row("GET",    "/api/uploads/{id}/rejects.csv", May(P::CustomersImport)),
+    row("GET",    "/api/calls",                   May(P::CallsRead)),
+    row("GET",    "/api/calls.csv",               May(P::DataExport)),
+    row("GET",    "/api/calls/status/{id}",       May(P::CallsRead)),
+    row("GET",    "/api/calls/{id}/turns",        May(P::CallsRead)),
+    row("GET",    "/api/calls/{id}/events",       May(P::CallsRead)),
+    row("POST",   "/api/calls/initiate",          May(P::CallsPlace)),
+    row("POST",   "/trigger-call/{id}",           May(P::CallsPlace)),
+    row("POST",   "/trigger-bulk-calls",          May(P::CallsPlace)),
+    row("GET",    "/api/documents",               May(P::AgentsRead)),
+    row("GET",    "/api/documents/{kind}/{name}", May(P::AgentsRead)),
+    row("PUT",    "/api/documents/{kind}/{name}", May(P::AgentsWrite)),
+    row("GET",    "/api/documents/{kind}/{name}/versions", May(P::AgentsRead)),
+    row("GET",    "/api/documents/{kind}/{name}/versions/{number}", May(P::AgentsRead)),
+    row("GET",    "/api/documents/{kind}/{name}/versions/{number}/diff", May(P::AgentsRead)),
+    row("POST",   "/api/documents/{kind}/{name}/versions/{number}/activate", May(P::AgentsWrite)),
+    row("GET",    "/api/analytics",               May(P::CallsRead)),
+    row("GET",    "/api/system/stats",            May(P::SystemRead)),
+    row("GET",    "/api/live",                    May(P::LiveWatch)),
+    row("POST",   "/api/live/ticket",             May(P::LiveWatch)),
+    // Shows its ticket, or a session or token, to the handler itself.
+    row("GET",    "/ws/dashboard/{id}",           Nobody),
+    row("GET",    "/api/openapi.json",            Nobody),
 ];
 
 /// What `method` on the route `path` needs; `None`: it has no row and nobody passes.
 pub fn needs(method: &str, path: &str) -> Option<Need> {
     let method = if method == "HEAD" { "GET" } else { method };
     TABLE.iter().find(|row| row.path == path && row.method == method).map(|row| row.needs)
+}
+
+/// The methods that have a row at `path`, for `Allow`.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&str> = TABLE.iter().filter(|row| row.path == path).map(|row| row.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
 }
 
 impl Need {

@@ -1,4 +1,5 @@
-//! Telling others of what happens: webhooks, durable and signed.
+//! Telling others of what happens (webhooks, durable and signed), and what is kept for others to
+//! fetch (`objects`, sealed before it leaves the process).
 //!
 //! Promise: an event is in the outbox in the very transaction that keeps it, so nothing is told before
 //! its cause is durable and nothing durable stays untold; every webhook ends delivered or as a dead
@@ -24,6 +25,6 @@ pub use guard::{Guard, Lookup, Refusal, SystemNames};
 pub use metrics::DeliveryMetrics;
 pub use post::{Outcome, Post};
 pub use shapes::{
-    Alert, EventType, Gap, Job, PAYLOAD_VERSION, Person, Position, Public, ShapeSettings, Told, WorkerProfile,
+    Alert, EventType, Gap, Job, NumberOf, PAYLOAD_VERSION, Person, Position, Public, ShapeSettings, Told, WorkerProfile,
 };
 pub use sign::{BadSecret, Unverified, headers, new_secret, verify};
