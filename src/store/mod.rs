@@ -13,6 +13,9 @@ pub mod vault;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
+pub mod consents;
+pub mod dnd;
+pub mod holds;
 pub mod journal;
 
 pub mod ledger;
