@@ -30,7 +30,7 @@ mod tests {
     fn every_role_sees_what_the_table_says() {
         let phone: Phone = "+919876543210".parse().unwrap();
         for role in Role::ALL {
-            let who = Principal { kind: Kind::Nobody, name: "x".to_owned(), role, tenant: None, scopes: None };
+            let who = Principal::new(Kind::Nobody, "x", role, None);
             let all = role.may(Permission::PersonalRead);
             assert_eq!(phone_for(&who, &phone) == "+919876543210", all, "{role}");
             assert_eq!(name_for(&who, "Ravi Kumar") == "Ravi Kumar", all, "{role}");

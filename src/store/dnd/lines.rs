@@ -290,7 +290,8 @@ mod tests {
                 3 => format!("91-{digits}"),
                 _ => format!("00 91 {} {}", &digits[..5], &digits[5..]),
             };
-            prop_assert_eq!(indian(&written).unwrap().reveal(), format!("+91{digits}"));
+            let phone = indian(&written).unwrap();
+            prop_assert_eq!(phone.reveal(), format!("+91{digits}"));
         }
     }
 }
