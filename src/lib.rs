@@ -14,6 +14,8 @@ pub mod telephony;
 
 pub mod call;
 
+pub mod campaigns;
+pub mod delivery;
 pub mod ops;
 
 pub mod api;

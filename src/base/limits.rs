@@ -180,6 +180,52 @@ pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub const COST_TURNS_MAX: usize = 256;
 /// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
 pub const ELSEWHERE_ROWS_MAX: usize = 32;
+/// Webhook endpoints of one tenant.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Characters of an endpoint's address.
+pub const WEBHOOK_URL_MAX: usize = 2_000;
+/// Characters of what an endpoint is called.
+pub const WEBHOOK_ABOUT_MAX: usize = 200;
+/// Bytes of one payload; a longer one is refused to whoever wants to publish it.
+pub const WEBHOOK_PAYLOAD_MAX: usize = 256 * 1024;
+/// Characters of one text inside a payload; the rest is cut off.
+pub const WEBHOOK_TEXT_MAX: usize = 4_000;
+/// One attempt, from the name's resolution to the answer's status.
+pub const WEBHOOK_ATTEMPT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read (and thrown away) so that the connection can be used again.
+pub const WEBHOOK_ANSWER_MAX: usize = 16 * 1024;
+/// They must come within this time.
+pub const WEBHOOK_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// Attempts of one tenant at once, unless configured, and to one endpoint.
+pub const WEBHOOK_PARALLEL: u32 = 16;
+pub const WEBHOOK_PARALLEL_MAX: u32 = 256;
+pub const WEBHOOK_PARALLEL_ONE: usize = 4;
+/// Pause before another attempt: drawn between the first and a bound that doubles up to the second.
+pub const WEBHOOK_BACKOFF_MIN: Duration = Duration::from_secs(1);
+pub const WEBHOOK_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+/// Attempts after which a webhook becomes a dead letter, however young it is.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 500;
+/// So many failures in a row open an endpoint's circuit; its pause doubles between the other two.
+pub const WEBHOOK_CIRCUIT_FAILURES: u32 = 5;
+pub const WEBHOOK_CIRCUIT_MIN: Duration = Duration::from_secs(5);
+pub const WEBHOOK_CIRCUIT_MAX: Duration = Duration::from_secs(900);
+/// Webhooks waiting for one endpoint; when full, the oldest becomes a dead letter (`queue full`).
+pub const OUTBOX_WAITING_MAX: u64 = 100_000;
+/// Dead letters of one endpoint; beyond it the oldest are forgotten, counted.
+pub const OUTBOX_DEAD_MAX: u64 = 200_000;
+/// Rows of one endpoint held in memory to choose the next from.
+pub const OUTBOX_WINDOW: usize = 64;
+/// Rows changed in one transaction by sweeps, replays and the like.
+pub const OUTBOX_BATCH: usize = 500;
+/// How often a courier looks into the outbox without being told, and cleans it.
+pub const OUTBOX_LOOK: Duration = Duration::from_secs(5);
+pub const OUTBOX_SWEEP: Duration = Duration::from_secs(600);
+/// Attempts under way may end within this time after the daemon was told to stop.
+pub const OUTBOX_STOP_MAX: Duration = Duration::from_secs(3);
+/// A result that could not be written is written again after this time.
+pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
+pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 /// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
 pub const AUDIT_TEXT_MAX: usize = 256;
 /// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.
@@ -210,3 +256,54 @@ pub const DND_BATCH: usize = 2_000;
 pub const DND_FILE_MAX: u64 = 1024 * 1024 * 1024;
 /// An import that wrote nothing for this long is given up, milliseconds.
 pub const DND_STALE_MS: u64 = 10 * 60 * 1_000;
+/// An uploaded list of customers: bytes of the file, bytes of a workbook once unpacked, rows, columns,
+/// characters of one cell. Larger lists are refused whole and told so.
+pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const UPLOAD_UNPACKED_MAX: u64 = 192 * 1024 * 1024;
+pub const UPLOAD_ROWS_MAX: usize = 100_000;
+pub const UPLOAD_COLUMNS_MAX: usize = 64;
+pub const UPLOAD_CELL_CHARS_MAX: usize = 2_000;
+/// Lists read at once: each may take a few hundred MiB; further ones are told to come back.
+pub const UPLOADS_AT_ONCE: usize = 2;
+/// Customers of a list that share one write, so that calls' facts get in between.
+pub const UPLOAD_BATCH: usize = 250;
+/// Characters of one text of a customer, of the comments, and bytes and keys of what a list adds.
+pub const CUSTOMER_TEXT_CHARS_MAX: usize = 200;
+pub const CUSTOMER_COMMENT_CHARS_MAX: usize = 2_000;
+pub const CUSTOM_KEYS_MAX: usize = 32;
+pub const CUSTOM_KEY_CHARS_MAX: usize = 60;
+pub const CUSTOM_BYTES_MAX: usize = 16 * 1024;
+/// Ten thousand crore rupees.
+pub const AMOUNT_PAISE_MAX: i64 = 10_000_000_000_000;
+/// Rows of one page of a list: usual, and at most.
+pub const PAGE_USUAL: usize = 50;
+pub const PAGE_MAX: usize = 500;
+/// Rows of one CSV export; the cursor for the rest is in its `link` header.
+pub const CSV_ROWS_MAX: usize = 10_000;
+/// One JSON body of the API, bytes. Larger ones get 413.
+pub const API_BODY_MAX: usize = 1024 * 1024;
+/// One version of a document, bytes, and versions of one document.
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+pub const DOCUMENT_VERSIONS_MAX: i64 = 10_000;
+/// Lines of two versions that are compared; longer ones are shown as replaced whole.
+pub const DIFF_LINES_MAX: usize = 4_000;
+/// Answers to requests with an idempotency key are kept for this long, and up to this size, bytes.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
+pub const IDEMPOTENCY_BODY_MAX: usize = 256 * 1024;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_MAX: usize = 200;
+/// Live events waiting for one watcher; a slower one misses the oldest and is told how many.
+pub const LIVE_QUEUE: usize = 1_024;
+/// Live events kept for watchers that come back.
+pub const LIVE_KEPT: usize = 2_048;
+/// Watchers at once; further ones get 503.
+pub const LIVE_WATCHERS_MAX: usize = 200;
+/// A watcher hears at least this often from the box.
+pub const LIVE_HEARTBEAT: Duration = Duration::from_secs(15);
+/// A watcher that takes nothing for this long is gone.
+pub const LIVE_WRITE_MAX: Duration = Duration::from_secs(10);
+/// A ticket for the live socket is taken within this time, and so many are open at once.
+pub const LIVE_TICKET_TTL: Duration = Duration::from_secs(30);
+pub const LIVE_TICKETS_MAX: usize = 1_000;
+/// Days of analytics in one answer.
+pub const ANALYTICS_DAYS_MAX: u32 = 366;

@@ -11,6 +11,7 @@ pub mod lang;
 pub mod limits;
 pub mod mask;
 pub mod money;
+pub mod network;
 pub mod phone;
 pub mod pii;
 pub mod resample;
@@ -18,5 +19,5 @@ pub mod secret;
 pub mod tasks;
 
 pub use clock::{Clock, Moment};
-pub use ids::{AskId, CallId, TenantId};
+pub use ids::{AskId, CallId, DeliveryId, EndpointId, TenantId};
 pub use lang::Lang;

@@ -15,6 +15,6 @@ pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
-    Twilio,
+    Twilio, Webhooks,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::load::Place;
 use super::tree::{At, Fields, FromNode, Node};
 use crate::base::Lang;
-use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX};
+use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
+use crate::base::network::{Network, NotANetwork};
 use crate::base::secret::Secret;
 
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub webhooks: Webhooks,
     pub log: Log,
 }
 
@@ -127,6 +129,20 @@ pub struct Privacy {
     pub transcripts: bool,
 }
 
+/// How others are told of what happens.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// Networks of the box's own surroundings that webhooks may reach.
+    pub allow_private: Vec<Network>,
+    pub allow_http: bool,
+    /// What failed for so long becomes a dead letter.
+    pub give_up_hours: u32,
+    /// Attempts of one tenant at once.
+    pub parallel: u32,
+    /// Delivered webhooks and dead letters are kept, to be looked at and replayed.
+    pub keep_days: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
@@ -157,6 +173,7 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            webhooks: Webhooks::read(fields.section("webhooks")),
             log: Log::read(fields.section("log")),
         };
         fields.finish();
@@ -407,6 +424,26 @@ impl Privacy {
         let transcripts = fields.or("transcripts", false);
         fields.finish();
         Self { transcripts }
+    }
+}
+
+impl FromNode for Network {
+    fn from_node(node: &Node) -> Result<Self, String> {
+        String::from_node(node)?.parse().map_err(|error: NotANetwork| format!("is wrong: {error}"))
+    }
+}
+
+impl Webhooks {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let webhooks = Self {
+            allow_private: fields.or("allow_private", Vec::new()),
+            allow_http: fields.or("allow_http", false),
+            give_up_hours: fields.whole("give_up_hours", 72, 1, 720),
+            parallel: fields.whole("parallel", WEBHOOK_PARALLEL, 1, WEBHOOK_PARALLEL_MAX),
+            keep_days: fields.whole("keep_days", 7, 1, 366),
+        };
+        fields.finish();
+        webhooks
     }
 }
 

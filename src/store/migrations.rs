@@ -15,6 +15,8 @@ pub(super) const SYSTEM: Schema = &[
 
 pub(super) const TENANT: Schema = &[
     include_str!("migrations/tenant/0001_calls.sql"),
+    include_str!("migrations/tenant/0002_customers.sql"),
+    include_str!("migrations/tenant/0003_delivery.sql"),
     include_str!("migrations/tenant/0004_protection.sql"),
 ];
 

@@ -17,6 +17,13 @@ pub mod consents;
 pub mod dnd;
 pub mod holds;
 pub mod journal;
+pub mod outbox;
+pub mod webhooks;
+
+pub mod customers;
+pub mod documents;
+pub mod idempotency;
+pub mod uploads;
 
 pub mod ledger;
 pub mod measures;
