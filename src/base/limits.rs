@@ -246,6 +246,9 @@ pub const CONSENT_HISTORY_MAX: usize = 10_000;
 pub const CONSENT_AHEAD_MAX_MS: u64 = 10 * 60 * 1_000;
 /// After an opt-out nobody is asked for consent again for 90 days, milliseconds.
 pub const OPT_OUT_QUIET_MS: u64 = 90 * 86_400_000;
+/// Who was connected with whom and when stays for a year after the call although the person is erased
+/// (DPDP Rules 2025 r. 8), milliseconds.
+pub const CALL_FACTS_KEPT_MS: u64 = 365 * 86_400_000;
 /// Lines of one do-not-disturb file; a longer one is refused whole.
 pub const DND_LINES_MAX: u64 = 10_000_000;
 /// One line of it, bytes; a longer one is rejected, the others are not.

@@ -4,6 +4,7 @@
 
 mod load;
 mod problem;
+mod retention;
 mod schema;
 mod tree;
 mod validate;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
+pub use retention::{Class, Retention};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
     Twilio, Webhooks,

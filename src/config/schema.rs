@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::load::Place;
+use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
@@ -23,6 +24,7 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub retention: Retention,
     pub webhooks: Webhooks,
     pub log: Log,
 }
@@ -173,6 +175,7 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks")),
             log: Log::read(fields.section("log")),
         };

@@ -17,6 +17,9 @@ pub mod consents;
 pub mod dnd;
 pub mod holds;
 pub mod journal;
+pub mod media;
+pub mod person;
+pub mod retention;
 pub mod outbox;
 pub mod webhooks;
 

@@ -147,14 +147,14 @@ CREATE INDEX holds_placed ON holds (placed_ms, id);
 
 -- Objects outside the database that belong to calls: recordings, transcripts, profiles.
 CREATE TABLE media (
+    name    TEXT PRIMARY KEY,
     call    TEXT NOT NULL,
-    name    TEXT NOT NULL,
-    kind    TEXT NOT NULL,
+    kind    TEXT NOT NULL CHECK (kind IN ('recording', 'transcript', 'profile')),
     bytes   INTEGER NOT NULL,
-    made_ms INTEGER NOT NULL,
-    PRIMARY KEY (call, name)
+    made_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX media_made ON media (kind, made_ms);
+CREATE INDEX media_of_call ON media (call, name);
+CREATE INDEX media_made ON media (made_ms, name);
 -- Objects whose rows are gone and which are still to be removed from where they lie.
 CREATE TABLE media_gone (
     name     TEXT PRIMARY KEY,
