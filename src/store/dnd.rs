@@ -210,8 +210,9 @@ pub fn add(db: &Connection, entry: &Listed) -> Result<(), StoreError> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (list, phone_hash) DO UPDATE SET
              categories = iif(removed_ms IS NULL, categories | excluded.categories, excluded.categories),
-             valid_until_ms = iif(removed_ms IS NULL AND (valid_until_ms IS NULL OR excluded.valid_until_ms IS NULL),
-                 NULL, max(ifnull(valid_until_ms, 0), ifnull(excluded.valid_until_ms, 0))),
+             valid_until_ms = CASE WHEN removed_ms IS NOT NULL THEN excluded.valid_until_ms
+                 WHEN valid_until_ms IS NULL OR excluded.valid_until_ms IS NULL THEN NULL
+                 ELSE max(valid_until_ms, excluded.valid_until_ms) END,
              since_ms = iif(removed_ms IS NULL, since_ms, excluded.since_ms),
              call = excluded.call, noted_by = excluded.noted_by, reason = excluded.reason,
              removed_ms = NULL, removed_by = NULL, removed_reason = NULL",

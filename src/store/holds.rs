@@ -105,7 +105,7 @@ pub fn place(db: &Connection, hold: &Hold) -> Result<(), StoreError> {
 
 /// Lifts a hold; what it covered is deleted by the next sweep if its time is over.
 pub fn lift(db: &Connection, id: Uuid, by: &str, reason: &str, now_ms: u64) -> Result<Hold, StoreError> {
-    let known = get(db, id)?.ok_or(StoreError::NotFound("a hold of that id"))?;
+    let known = get(db, id)?.ok_or(StoreError::NotFound("hold of that id"))?;
     if known.lifted_ms.is_some() {
         return Ok(known);
     }
@@ -114,7 +114,7 @@ pub fn lift(db: &Connection, id: Uuid, by: &str, reason: &str, now_ms: u64) -> R
     }
     db.prepare_cached("UPDATE holds SET lifted_by = ?2, lifted_ms = ?3, lifted_reason = ?4 WHERE id = ?1")?
         .execute(params![id.to_string(), by, now_ms, reason])?;
-    get(db, id)?.ok_or(StoreError::NotFound("a hold of that id"))
+    get(db, id)?.ok_or(StoreError::NotFound("hold of that id"))
 }
 
 pub fn get(db: &Connection, id: Uuid) -> Result<Option<Hold>, StoreError> {

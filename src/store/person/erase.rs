@@ -62,7 +62,7 @@ pub fn erase(db: &Connection, mut subject: Subject, by: &str, now_ms: u64) -> Re
     subject.refresh(db)?;
     let earlier = last_receipt(db, &subject.name)?;
     if subject.is_unknown() {
-        return earlier.ok_or(StoreError::NotFound("anybody of that id"));
+        return earlier.ok_or(StoreError::NotFound("person of that id"));
     }
     if let Some(hold) = holds::covering(db, &subject.hashes, &subject.customers, &subject.calls, now_ms)? {
         return Err(StoreError::Conflict(format!(
