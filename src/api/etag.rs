@@ -71,6 +71,16 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// An `If-Match` that may be left out.
+pub(super) struct IfMatchMaybe(pub(super) Option<IfMatch>);
+
+impl<S: Sync> FromRequestParts<S> for IfMatchMaybe {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        IfMatch::of(&parts.headers).map(Self)
+    }
+}
+
 /// For what may not be there yet: `If-None-Match: *` makes it, `If-Match` changes it.
 pub(super) struct MakeOrChange(pub(super) Option<IfMatch>);
 

@@ -301,6 +301,8 @@ pub const LIVE_QUEUE: usize = 1_024;
 pub const LIVE_KEPT: usize = 2_048;
 /// Watchers at once; further ones get 503.
 pub const LIVE_WATCHERS_MAX: usize = 200;
+/// A watcher comes again after this time: whether it still may is looked at anew.
+pub const LIVE_WATCH_MAX: Duration = Duration::from_secs(3_600);
 /// A watcher hears at least this often from the box.
 pub const LIVE_HEARTBEAT: Duration = Duration::from_secs(15);
 /// A watcher that takes nothing for this long is gone.

@@ -2,3 +2,4 @@
 //! left out is told with its reason. Absent yet: dialling.
 
 pub mod import;
+pub mod lists;

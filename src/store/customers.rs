@@ -17,7 +17,7 @@ use crate::base::secret::KeyedHash;
 use crate::base::{Lang, limits};
 
 /// Who is to talk to a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pool {
     Ai,
@@ -326,12 +326,23 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
 
 /// How many customers stand where in the life cycle.
 pub fn by_status(db: &Connection) -> Result<Vec<(CallState, u64)>, StoreError> {
-    let mut count = db.prepare_cached("SELECT status, count(*) FROM customers_there GROUP BY status")?;
-    let rows = count.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    // Counted from the index alone; those of lists that are being written are few, and taken off.
+    let count = |sql: &str| -> Result<Vec<(String, i64)>, StoreError> {
+        let mut count = db.prepare_cached(sql)?;
+        let rows = count.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let hidden = count(
+        "SELECT status, count(*) FROM customers WHERE upload_id IN (SELECT id FROM uploads WHERE status = 'writing') \
+         GROUP BY status",
+    )?;
     let mut found = Vec::new();
-    for row in rows {
-        let (status, count) = row?;
-        found.push((status_of(&status).ok_or(StoreError::Invalid("unknown status".into()))?, count.unsigned_abs()));
+    for (status, all) in count("SELECT status, count(*) FROM customers GROUP BY status")? {
+        let there = all - hidden.iter().find(|(other, _)| *other == status).map_or(0, |(_, count)| *count);
+        if there > 0 {
+            let status = status_of(&status).ok_or(StoreError::Invalid("unknown status".into()))?;
+            found.push((status, there.unsigned_abs()));
+        }
     }
     Ok(found)
 }

@@ -23,6 +23,8 @@ pub mod retention;
 pub mod outbox;
 pub mod webhooks;
 
+pub mod analytics;
+pub mod call_list;
 pub mod customers;
 pub mod documents;
 pub mod idempotency;
