@@ -8,9 +8,6 @@ use super::StoreError;
 /// All steps of one kind of database, oldest first.
 pub(super) type Schema = &'static [&'static str];
 
-pub(super) const SYSTEM: Schema =
-    &[include_str!("migrations/system/0001_tenants.sql"), include_str!("migrations/system/0003_audit.sql")];
-
 pub(super) const SYSTEM: Schema = &[
     include_str!("migrations/system/0001_tenants.sql"),
     include_str!("migrations/system/0003_audit.sql"),
