@@ -8,6 +8,7 @@ mod gauges;
 pub mod guard;
 mod health;
 pub mod metrics;
+mod privacy;
 mod problem;
 mod sessions;
 

@@ -43,6 +43,10 @@ fn whole() -> utoipa::openapi::OpenApi {
         super::analytics::Doc::openapi(),
         super::stats::Doc::openapi(),
         super::live::Doc::openapi(),
+        super::audit::Doc::openapi(),
+        super::consents::Doc::openapi(),
+        super::dnd::Doc::openapi(),
+        super::privacy::Doc::openapi(),
     ] {
         all.merge(part);
     }

@@ -232,10 +232,18 @@ pub const AUDIT_TEXT_MAX: usize = 256;
 pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
 /// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
 pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
-/// Entries of the audit log in one answer.
-pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Signed heads in one answer.
+pub const AUDIT_HEADS_SHOWN: usize = 100;
+/// Pieces of a large body on their way between a socket and a thread.
+pub const STREAM_PIECES: usize = 8;
 /// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
 pub const SWEEP_BATCH: u64 = 500;
+/// Between two of them others' writes are done.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Whether a sweep is due is looked at this often.
+pub const SWEEP_LOOK: Duration = Duration::from_secs(300);
+/// Objects outside the databases that are removed between two looks at the list of them.
+pub const SWEEP_OBJECTS: usize = 100;
 /// A reason, a notice's version or another short text of the data-protection records, bytes.
 pub const PROTECTION_TEXT_MAX: usize = 1_000;
 /// Legal holds in force at once in one tenant.

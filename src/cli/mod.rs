@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
 pub mod ask;
+pub mod audit;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
@@ -15,6 +16,7 @@ pub mod explain;
 mod local;
 pub mod models;
 mod output;
+pub mod privacy;
 pub mod rehearse;
 pub mod route;
 pub mod say;
@@ -67,6 +69,10 @@ enum Command {
     Config(config::Args),
     /// The models this box knows and has.
     Models(models::Args),
+    /// Who did what, and the proof that nobody has changed it.
+    Audit(audit::Args),
+    /// Everything about one person: told or erased.
+    Privacy(privacy::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -113,6 +119,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
+            Command::Audit(args) => Box::pin(audit::run(args, &settings)).await,
+            Command::Privacy(args) => Box::pin(privacy::run(args, &settings)).await,
             // Handled before the settings are loaded.
             Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
         }

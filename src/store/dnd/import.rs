@@ -70,13 +70,15 @@ struct Row {
     until_ms: Option<u64>,
 }
 
-/// Imports a file; blocks, so it runs on a thread of its own. `now_ms` is asked for each batch.
+/// Imports a file; blocks, so it runs on a thread of its own. `now_ms` is asked for each batch; `noted`
+/// runs in the step that puts the list in force, and an error of it keeps the older one.
 pub fn import(
     db: &Database,
     file: impl Read,
     about: &NewList,
     hash: &KeyedHash,
     now_ms: &dyn Fn() -> u64,
+    noted: impl FnOnce(&Connection, &Imported) -> Result<(), StoreError> + Send + 'static,
 ) -> Result<Imported, ImportError> {
     let name = about.name.trim().to_owned();
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
@@ -103,36 +105,35 @@ pub fn import(
     let list = list.ok_or(ImportError::Busy)?;
     let mut report = Imported { list, ..Imported::default() };
     let filled = fill(db, file, hash, now_ms, &mut report);
-    let counted = report.clone();
-    let now = now_ms();
-    match filled {
-        Ok(()) => {
-            db.write_blocking(move |db| {
-                put_counts(db, &counted, "")?;
-                db.execute("UPDATE dnd_lists SET state = 'replaced' WHERE name = ?1 AND state = 'active'", [&name])?;
-                let done = db.execute(
-                    "UPDATE dnd_lists SET state = 'active', touched_ms = ?2 WHERE number = ?1 AND state = 'staging'",
-                    params![list, now],
-                )?;
-                if done == 0 {
-                    return Err(StoreError::Conflict("the import took too long and was given up; import it again".to_owned()));
-                }
-                Ok(())
-            })?;
-            clear_all(db)?;
-            Ok(report)
-        }
-        Err(error) => {
-            let why = error.to_string();
-            db.write_blocking(move |db| {
-                put_counts(db, &counted, &why)?;
-                db.execute("UPDATE dnd_lists SET state = 'failed' WHERE number = ?1", [list])?;
-                Ok(())
-            })?;
-            clear_all(db)?;
-            Err(error)
-        }
+    let (counted, now) = (report.clone(), now_ms());
+    let in_force = filled.and_then(|()| {
+        Ok(db.write_blocking(move |db| {
+            put_counts(db, &counted, "")?;
+            db.execute("UPDATE dnd_lists SET state = 'replaced' WHERE name = ?1 AND state = 'active'", [&name])?;
+            let done = db.execute(
+                "UPDATE dnd_lists SET state = 'active', touched_ms = ?2 WHERE number = ?1 AND state = 'staging'",
+                params![list, now],
+            )?;
+            if done == 0 {
+                return Err(too_slow());
+            }
+            noted(db, &counted)
+        })?)
+    });
+    if let Err(error) = &in_force {
+        let (counted, why) = (report.clone(), error.to_string());
+        db.write_blocking(move |db| {
+            put_counts(db, &counted, &why)?;
+            db.execute("UPDATE dnd_lists SET state = 'failed' WHERE number = ?1", [list])?;
+            Ok(())
+        })?;
     }
+    clear_all(db)?;
+    in_force.map(|()| report)
+}
+
+fn too_slow() -> StoreError {
+    StoreError::Conflict("the import took too long and was given up; import it again".to_owned())
 }
 
 fn fill(
@@ -270,7 +271,7 @@ fn put(
         .prepare_cached("UPDATE dnd_lists SET touched_ms = ?2 WHERE number = ?1 AND state = 'staging'")?
         .execute(params![list, now_ms])?;
     if mine == 0 {
-        return Err(StoreError::Conflict("the import took too long and was given up; import it again".to_owned()));
+        return Err(too_slow());
     }
     // In the order of the keys: pages are touched once a batch.
     rows.sort_by(|a, b| a.hash.cmp(&b.hash));

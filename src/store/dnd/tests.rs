@@ -21,7 +21,7 @@ fn register(name: &str) -> NewList {
 }
 
 fn run(db: &Database, name: &str, file: &str) -> Result<Imported, ImportError> {
-    import(db, file.as_bytes(), &register(name), &hash(), &|| 5)
+    import(db, file.as_bytes(), &register(name), &hash(), &|| 5, |_, _| Ok(()))
 }
 
 fn blocked(db: &Database, number: &str, category: Category) -> bool {
@@ -68,7 +68,7 @@ fn lists_and_rows_end_with_their_time() {
     assert!(at("+919876543210", 5).is_some() && at("+919876543210", 800_000_000_000).is_none());
     assert!(at("+919876543211", 800_000_000_000).is_some());
     let whole = NewList { valid_until_ms: Some(9), ..register("dated") };
-    import(&db, &b"9876543211,0,31-12-2199"[..], &whole, &hash(), &|| 5).unwrap();
+    import(&db, &b"9876543211,0,31-12-2199"[..], &whole, &hash(), &|| 5, |_, _| Ok(())).unwrap();
     assert_eq!(at("+919876543211", 8).unwrap().until_ms, Some(9), "the earlier end counts");
     assert!(at("+919876543211", 9).is_none());
 }
@@ -89,7 +89,7 @@ fn a_file_that_is_refused_changes_nothing() {
         (b"phone,status\n9876543210,allowed\n", "no line"),
     ];
     for (file, says) in cases {
-        let error = import(&db, file, &register("ncpr"), &hash(), &|| 5).unwrap_err().to_string();
+        let error = import(&db, file, &register("ncpr"), &hash(), &|| 5, |_, _| Ok(())).unwrap_err().to_string();
         assert!(error.contains(says) && error.contains("nothing was changed"), "{error}");
         assert!(blocked(&db, "+919876543210", Category::Food));
         assert_eq!(count(&db, "SELECT count(*) FROM dnd"), 1);
@@ -109,6 +109,18 @@ impl Read for Broken<'_> {
 }
 
 #[test]
+fn a_list_whose_note_cannot_be_written_does_not_come_into_force() {
+    let db = Database::scratch_tenant();
+    run(&db, "ncpr", "9999999999").unwrap();
+    let no = |_: &Connection, _: &Imported| Err(StoreError::Invalid("no audit".to_owned()));
+    assert!(import(&db, &b"9876543210"[..], &register("ncpr"), &hash(), &|| 5, no).is_err());
+    assert!(blocked(&db, "+919999999999", Category::Food) && !blocked(&db, "+919876543210", Category::Food));
+    assert_eq!(count(&db, "SELECT count(*) FROM dnd"), 1);
+    run(&db, "ncpr", "9876543210").unwrap();
+    assert_eq!(count(&db, "SELECT count(*) FROM dnd"), 1);
+}
+
+#[test]
 fn an_import_that_breaks_off_leaves_nothing_that_counts() {
     let db = Database::scratch_tenant();
     let mut file = String::new();
@@ -116,7 +128,7 @@ fn an_import_that_breaks_off_leaves_nothing_that_counts() {
         writeln!(file, "98765{n:05}").unwrap();
     }
     run(&db, "ncpr", "9999999999").unwrap();
-    let broken = import(&db, Broken(file.as_bytes()), &register("ncpr"), &hash(), &|| 5);
+    let broken = import(&db, Broken(file.as_bytes()), &register("ncpr"), &hash(), &|| 5, |_, _| Ok(()));
     assert!(matches!(broken, Err(ImportError::Read(_))), "{broken:?}");
     assert!(!blocked(&db, "+919876500000", Category::Food) && blocked(&db, "+919999999999", Category::Food));
     assert_eq!(count(&db, "SELECT count(*) FROM dnd"), 1);
@@ -131,7 +143,7 @@ fn an_import_that_breaks_off_leaves_nothing_that_counts() {
     assert!(matches!(run(&db, "ncpr", "9876543210"), Err(ImportError::Busy)));
     assert!(db.read_blocking(|db| is_blocked(db, "zz", Category::Food, 6)).unwrap().is_none());
     let later = &|| 5 + limits::DND_STALE_MS + 1;
-    import(&db, &b"9876543210"[..], &register("ncpr"), &hash(), later).unwrap();
+    import(&db, &b"9876543210"[..], &register("ncpr"), &hash(), later, |_, _| Ok(())).unwrap();
     assert_eq!(count(&db, "SELECT count(*) FROM dnd"), 1, "what the dead one wrote is gone");
 }
 
