@@ -8,8 +8,12 @@ use serde_json::Value;
 
 use super::ApiDeps;
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show), tags((name = "system", description = "The box itself")))]
+pub(super) struct Doc;
+
 /// One part of the box.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Component {
     pub name: String,
     /// `ok`, `degraded` or `down`.
@@ -17,10 +21,11 @@ pub struct Component {
     /// What is wrong and what to do; empty when all is well.
     pub detail: String,
     /// Figures for people.
+    #[schema(value_type = Object)]
     pub facts: Value,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
     pub status: &'static str,
     pub version: &'static str,
@@ -36,6 +41,11 @@ pub trait HealthSource: Send + Sync {
     fn components(&self) -> Vec<Component>;
 }
 
+/// Is the box able to answer calls?
+#[utoipa::path(get, path = "/health", tag = "system", responses(
+    (status = 200, description = "It is, perhaps not at its best.", body = Health),
+    (status = 503, description = "It is not.", body = Health),
+))]
 pub(super) async fn show(State(deps): State<ApiDeps>) -> (StatusCode, Json<Health>) {
     let components = deps.health.components();
     let admission = deps.registry.admission();

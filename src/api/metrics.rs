@@ -27,6 +27,10 @@ struct StageLabel {
 const TURN_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];
 const CALL_BUCKETS: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show), tags((name = "system", description = "The box itself")))]
+pub(super) struct Doc;
+
 /// All counters of the daemon.
 pub struct Metrics {
     registry: Registry,
@@ -207,6 +211,10 @@ fn name(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Counters for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "system", responses(
+    (status = 200, body = String, content_type = "application/openmetrics-text"),
+))]
 pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
 }

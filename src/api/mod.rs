@@ -2,15 +2,36 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+mod analytics;
+mod audit;
+pub mod backups;
 mod callbacks;
+mod calls;
+mod consents;
 mod costs;
+mod csv;
+mod cursor;
+mod customers;
+mod diff;
+mod dnd;
+mod documents;
+mod etag;
+mod extract;
 mod gauges;
 pub mod guard;
 mod health;
+mod idempotency;
+mod live;
 pub mod metrics;
+mod multipart;
+mod openapi;
 mod privacy;
 mod problem;
 mod sessions;
+mod stats;
+mod stream;
+mod uploads;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,17 +43,20 @@ use axum::routing::{delete, get, post};
 
 pub use gauges::RouterGauges;
 pub use health::{Component, Health, HealthSource};
+pub use live::Live;
 pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
 use crate::auth::Principal;
-use crate::base::Clock;
-use crate::base::TenantId;
+use crate::auth::audit::Audit;
 use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, TenantId};
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
+use crate::campaigns::lists::Lists;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -47,6 +71,11 @@ pub struct ApiDeps {
     pub vault: Vault,
     pub clock: Clock,
     pub token: Secret,
+    pub audit: Audit,
+    pub lists: Lists,
+    pub live: Live,
+    /// For work that goes on when its client has gone away.
+    pub tasks: Scope,
 }
 
 pub fn routes(deps: ApiDeps) -> Router {
@@ -60,12 +89,34 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
+        .merge(records())
+        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
     Router::new()
         .route("/health", get(health::show))
         .route("/metrics", get(metrics::show))
         .merge(private)
         .with_state(deps)
+}
+
+/// Records and what is made of them.
+fn records() -> Router<ApiDeps> {
+    [
+        customers::routes(),
+        uploads::routes(),
+        calls::routes(),
+        documents::routes(),
+        analytics::routes(),
+        stats::routes(),
+        live::routes(),
+        audit::routes(),
+        consents::routes(),
+        dnd::routes(),
+        privacy::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .fold(Router::new(), Router::merge)
 }
 
 async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {

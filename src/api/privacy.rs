@@ -20,7 +20,7 @@ use super::{ApiDeps, Problem, stream};
 use crate::auth::Principal;
 use crate::store::holds::{self, Hold, Scope};
 use crate::store::person::{self, Asked, Purpose, Receipt};
-use crate::store::{StoreError, retention};
+use crate::store::{StoreError, care};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -139,8 +139,8 @@ pub(super) async fn erase(
     deps.registry.forget(&calls);
     // What was deleted is overwritten in the file; the log of the database still has it until now.
     let db = tenant.db;
-    match tokio::task::spawn_blocking(move || retention::forget_log(&db)).await {
-        Ok(Ok(())) => {}
+    match tokio::task::spawn_blocking(move || care::checkpoint(&db)).await {
+        Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the log of a database could not be emptied; it is tried again every night"),
         Err(_) => tracing::warn!("emptying the log of a database broke; it is tried again every night"),
     }

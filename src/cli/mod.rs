@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
@@ -18,6 +19,7 @@ pub mod models;
 mod output;
 pub mod privacy;
 pub mod rehearse;
+pub mod restore;
 pub mod route;
 pub mod say;
 pub mod serve;
@@ -63,6 +65,10 @@ enum Command {
     Route(route::Args),
     /// Measure.
     Bench(bench::Args),
+    /// Make a sealed copy of the whole state, list the copies there are, verify one.
+    Backup(backup::Args),
+    /// Turn a backup into a state directory.
+    Restore(restore::Args),
     /// Explain what is wrong with this box and how to mend it.
     Doctor(doctor::Args),
     /// Check the configuration.
@@ -117,6 +123,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
+            Command::Backup(args) => Box::pin(backup::run(args, &settings)).await,
+            Command::Restore(args) => Box::pin(restore::run(args, &settings)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
             Command::Audit(args) => Box::pin(audit::run(args, &settings)).await,

@@ -18,7 +18,7 @@ use crate::base::{Clock, TenantId};
 use crate::campaigns::import;
 use crate::config::Settings;
 use crate::store::person::{self, Asked, Purpose};
-use crate::store::{Database, Vault, retention};
+use crate::store::{Database, Vault, care};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -154,7 +154,7 @@ async fn erase(args: &Erase, vault: &Vault, clock: Clock) -> anyhow::Result<Exit
             return Err(error.into());
         }
     };
-    retention::forget_log(&db)?;
+    care::checkpoint(&db)?;
     if args.json {
         json_line(&receipt)?;
         return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub privacy: Privacy,
     pub retention: Retention,
     pub webhooks: Webhooks,
+    pub backup: Backup,
+    pub objects: Objects,
     pub log: Log,
 }
 
@@ -177,6 +180,8 @@ impl Settings {
             privacy: Privacy::read(fields.section("privacy")),
             retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks")),
+            backup: Backup::read(fields.section("backup"), place),
+            objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
         };
         fields.finish();
@@ -211,7 +216,7 @@ impl Http {
 }
 
 /// A secret that is empty counts as absent; its value never enters a message.
-fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
+pub(super) fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
     let (text, at) = fields.optional::<String>(key)?;
     let text = text.trim();
     if text.is_empty() {

@@ -104,6 +104,10 @@ impl Delivery {
         self.0.tools.post.guard()
     }
 
+    pub fn metrics(&self) -> &DeliveryMetrics {
+        &self.0.tools.metrics
+    }
+
     pub fn clock(&self) -> Clock {
         self.0.tools.clock
     }

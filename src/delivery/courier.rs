@@ -355,3 +355,7 @@ async fn keep(db: &Database, tools: &Tools, scope: &Scope, tenant: &str, record:
         }
     }
 }
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+mod tests;

@@ -1,4 +1,5 @@
-//! Telling others of what happens: webhooks, durable and signed.
+//! Telling others of what happens (webhooks, durable and signed), and what is kept for others to
+//! fetch (`objects`, sealed before it leaves the process).
 //!
 //! Promise: an event is in the outbox in the very transaction that keeps it, so nothing is told before
 //! its cause is durable and nothing durable stays untold; every webhook ends delivered or as a dead
@@ -13,6 +14,7 @@ mod circuit;
 mod courier;
 mod guard;
 mod metrics;
+pub mod objects;
 mod post;
 mod schedule;
 mod shapes;

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::rhythm::{Before, is_due};
 use crate::auth::audit::Audit;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, TenantId, limits};
-use crate::config::Retention;
+use crate::config::{Retention, Rhythm};
 use crate::store::audit::{self, Chain, Filter, Who};
-use crate::store::{Database, StoreError, Vault, dnd, media, retention};
+use crate::store::{Database, StoreError, Vault, care, dnd, media, retention};
 
 /// Removes an object from where it lies. One that is not there counts as removed.
 pub type Remove = Arc<dyn Fn(TenantId, String) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -42,22 +42,29 @@ pub type Swept = BTreeMap<String, BTreeMap<String, u64>>;
 impl Sweep {
     /// Sweeps once a day at the hour of the settings, while the daemon lives.
     pub async fn nightly(self, scope: Scope) {
+        let mut before = Before::default();
         loop {
             tokio::select! {
                 () = scope.stopped() => return,
                 () = tokio::time::sleep(limits::SWEEP_LOOK) => {}
             }
-            let now_ms = self.now();
-            let due = match self.last().await {
-                Ok(last) => last < last_due(now_ms, self.retention.hour, &TimeZone::system()),
+            match self.last().await {
+                Ok(last) if last > before.done_ms => before = Before { done_ms: last, ..Before::default() },
+                Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot tell when the last sweep was; it waits");
-                    false
+                    continue;
                 }
-            };
-            if due && let Err(error) = self.once(&scope).await {
+            }
+            if !is_due(Rhythm::AtHour(self.retention.hour), &self.clock.local(), before) {
+                continue;
+            }
+            if let Err(error) = self.once(&scope).await {
                 tracing::error!(%error, "the nightly sweep broke off; it is tried again");
             }
+            // A whole one is found in the audit log at the next look, which ends the count.
+            before.failed_ms = Some(self.now());
+            before.failures += 1;
         }
     }
 
@@ -145,7 +152,7 @@ impl Sweep {
         }
         if !gone.is_empty() {
             let db = db.clone();
-            waiting(move || retention::forget_log(&db)).await?;
+            waiting(move || care::checkpoint(&db)).await?;
         }
         Ok(gone)
     }
@@ -205,19 +212,6 @@ async fn waiting<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(StoreError::Lost("the sweep broke; see the log".to_owned())))
-}
-
-/// The last time before `now_ms` at which the clock of `zone` showed the full hour.
-fn last_due(now_ms: u64, hour: u8, zone: &TimeZone) -> u64 {
-    let ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
-    let now = jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(zone.clone());
-    let hour = i8::try_from(hour).unwrap_or(0);
-    let at = |days: i64| {
-        let day = now.date().checked_sub(jiff::Span::new().days(days)).unwrap_or(now.date());
-        let due = day.at(hour, 0, 0, 0).to_zoned(zone.clone());
-        due.map_or(0, |due| u64::try_from(due.timestamp().as_millisecond()).unwrap_or(0))
-    };
-    [at(0), at(1)].into_iter().find(|due| *due <= now_ms).unwrap_or(0)
 }
 
 #[cfg(test)]

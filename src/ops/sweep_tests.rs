@@ -123,22 +123,3 @@ async fn old_entries_of_the_audit_log_go_behind_a_signed_cut() {
     let key = Verifier::from_hex(&sweep.audit.verifier().to_hex()).unwrap();
     assert_eq!(key, sweep.audit.verifier());
 }
-
-#[test]
-fn a_night_is_due_once_and_a_missed_one_too() {
-    let india = TimeZone::fixed(jiff::tz::Offset::from_seconds(19_800).unwrap());
-    let at = |text: &str| {
-        let zoned = text.parse::<jiff::civil::DateTime>().unwrap().to_zoned(india.clone()).unwrap();
-        u64::try_from(zoned.timestamp().as_millisecond()).unwrap()
-    };
-    for (now, hour, due) in [
-        ("2026-11-30T03:00:00", 3, "2026-11-30T03:00:00"),
-        ("2026-11-30T02:59:59", 3, "2026-11-29T03:00:00"),
-        ("2026-11-30T23:59:59", 3, "2026-11-30T03:00:00"),
-        ("2026-12-01T00:30:00", 0, "2026-12-01T00:00:00"),
-        ("2026-03-01T01:00:00", 23, "2026-02-28T23:00:00"),
-    ] {
-        assert_eq!(last_due(at(now), hour, &india), at(due), "{now}");
-    }
-    assert_eq!(last_due(0, 3, &TimeZone::UTC), 0);
-}

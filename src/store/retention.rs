@@ -342,13 +342,6 @@ pub fn sweep_blocking(
     Ok(gone)
 }
 
-/// Works the write-ahead log off and empties it: what was deleted is then in no file any more.
-pub fn forget_log(db: &Database) -> Result<(), StoreError> {
-    let connection = db.connection()?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(())
-}
-
 #[cfg(test)]
 #[path = "retention_tests.rs"]
 mod tests;

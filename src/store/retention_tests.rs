@@ -181,13 +181,3 @@ fn old_consents_go_and_what_counts_stays() {
     assert_eq!(sweep(&db, long), [("consents", 2)]);
     assert_eq!(count(&db, "SELECT count(*) FROM consents WHERE id IN ('b', 'c')"), 2, "the no, and the yes that stands");
 }
-
-#[test]
-fn the_log_is_emptied() {
-    let db = Database::scratch_tenant();
-    db.write_blocking(|db| Ok(call(db, 1, 400))).unwrap();
-    let wal = db.path().with_extension("db-wal");
-    assert!(std::fs::metadata(&wal).unwrap().len() > 0);
-    forget_log(&db).unwrap();
-    assert_eq!(std::fs::metadata(&wal).unwrap().len(), 0);
-}
