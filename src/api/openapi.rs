@@ -47,6 +47,13 @@ fn whole() -> utoipa::openapi::OpenApi {
         super::consents::Doc::openapi(),
         super::dnd::Doc::openapi(),
         super::privacy::Doc::openapi(),
+        super::webhooks::Doc::openapi(),
+        super::backups::Doc::openapi(),
+        super::login::Doc::openapi(),
+        super::me::Doc::openapi(),
+        super::users::Doc::openapi(),
+        super::tokens::Doc::openapi(),
+        super::tenants::Doc::openapi(),
     ] {
         all.merge(part);
     }

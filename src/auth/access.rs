@@ -173,6 +173,15 @@ pub fn needs(method: &str, path: &str) -> Option<Need> {
     TABLE.iter().find(|row| row.path == path && row.method == method).map(|row| row.needs)
 }
 
+/// The methods that have a row at `path`, for `Allow`.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&str> = TABLE.iter().filter(|row| row.path == path).map(|row| row.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
+}
+
 impl Need {
     /// Whether `principal` (if anybody is known) is let through.
     pub fn lets(self, principal: Option<&Principal>) -> bool {

@@ -272,6 +272,65 @@ pub const VACUUM_PAGES: u32 = 512;
 pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
 /// Faults of one database that are told.
 pub const CHECK_FAULTS_MAX: usize = 20;
+
+/// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
+pub const ACCESS_BODY_MAX: usize = 16 * 1024;
+/// Characters of a password. Less is guessed; more only costs time to hash.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+pub const PASSWORD_CHARS_MAX: usize = 256;
+/// Argon2id (OWASP's second choice of 2023): KiB of memory and passes of one hash.
+pub const PASSWORD_KIB: u32 = 19 * 1024;
+pub const PASSWORD_PASSES: u32 = 2;
+/// Passwords waiting for a core; when full further logins are told to come again.
+pub const PASSWORD_QUEUE: usize = 16;
+/// Characters of a login, and of a name that people read.
+pub const LOGIN_CHARS_MAX: usize = 128;
+pub const NAME_CHARS_MAX: usize = 120;
+/// Bytes of a browser's name that are kept with a session.
+pub const AGENT_BYTES_MAX: usize = 200;
+/// Sessions of one person; a further login ends the oldest.
+pub const SESSIONS_OF_ONE_MAX: usize = 16;
+/// A session's `last seen` is written this often at most.
+pub const SEEN_EVERY: Duration = Duration::from_secs(60);
+/// The same of an API key's `last used`.
+pub const USED_EVERY: Duration = Duration::from_secs(60);
+/// A token lives this long at most.
+pub const TOKEN_MAX: Duration = Duration::from_secs(3_600);
+/// Tokens alive at once that one key or person has issued.
+pub const TOKENS_OF_ONE_MAX: usize = 1_000;
+/// The code of the first start.
+pub const SETUP_CODE_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// The code with which somebody sets a password.
+pub const RESET_CODE_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// From the leave to the provider until the return.
+pub const OIDC_LOGIN_TTL: Duration = Duration::from_secs(600);
+/// Logins under way at the provider; when full the oldest is forgotten.
+pub const OIDC_LOGINS_MAX: usize = 1_000;
+/// One request to the provider, and how long what it says of itself is believed.
+pub const OIDC_REQUEST_MAX: Duration = Duration::from_secs(10);
+pub const OIDC_DISCOVERY_TTL: Duration = Duration::from_secs(3_600);
+/// Discovery is asked again this often at most, where a key is unknown or it failed.
+pub const OIDC_DISCOVERY_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of one answer of the provider.
+pub const OIDC_ANSWER_MAX: usize = 512 * 1024;
+/// Clocks of provider and box may differ by this.
+pub const OIDC_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Accounts and addresses whose failed logins are remembered, and keys and addresses whose requests
+/// are counted; when full the one that was quiet longest is forgotten.
+pub const THROTTLED_MAX: usize = 20_000;
+/// Failed logins before the next one has to wait: of one account from one address, of one account from
+/// anywhere, of one address for any account.
+pub const LOGIN_TRIES_HERE: u32 = 5;
+pub const LOGIN_TRIES_ACCOUNT: u32 = 20;
+pub const LOGIN_TRIES_ADDRESS: u32 = 30;
+/// The wait doubles with each further failure up to this. An account is never closed from everywhere
+/// for longer than the second, so that a stranger cannot lock somebody out.
+pub const LOGIN_WAIT_MAX: Duration = Duration::from_secs(900);
+pub const LOGIN_WAIT_ACCOUNT_MAX: Duration = Duration::from_secs(30);
+/// Failures are forgotten after this long without one.
+pub const LOGIN_FORGOTTEN: Duration = Duration::from_secs(3_600);
+/// Rows of one page of users, keys, tokens or tenants.
+pub const ACCESS_PAGE_MAX: u32 = 200;
 /// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
 pub const AUDIT_TEXT_MAX: usize = 256;
 /// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.
@@ -366,3 +425,5 @@ pub const LIVE_TICKET_TTL: Duration = Duration::from_secs(30);
 pub const LIVE_TICKETS_MAX: usize = 1_000;
 /// Days of analytics in one answer.
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
+/// How often sessions, codes and tokens that are over are forgotten.
+pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);

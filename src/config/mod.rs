@@ -3,6 +3,7 @@
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
 mod keep;
+mod auth;
 mod load;
 mod problem;
 mod retention;
@@ -14,6 +15,7 @@ mod validate;
 mod tests;
 
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
+pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use retention::{Class, Retention};

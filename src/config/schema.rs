@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keep::{Backup, Objects};
+use super::auth::Auth;
 use super::load::Place;
 use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
@@ -20,6 +21,7 @@ pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
     pub api: Api,
+    pub auth: Auth,
     pub state: State,
     pub data: Data,
     pub engines: Engines,
@@ -169,10 +171,13 @@ impl Settings {
 
     pub(super) fn read(root: Node, place: &Place, problems: &mut Vec<super::Problem>) -> Self {
         let mut fields = Fields::new(root, problems);
+        let http = Http::read(fields.section("http"));
+        let https = http.public_base_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let settings = Self {
-            http: Http::read(fields.section("http")),
+            http,
             twilio: Twilio::read(fields.section("twilio")),
             api: Api::read(fields.section("api")),
+            auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),
             data: Data::read(fields.section("data"), place),
             engines: Engines::read(fields.section("engines")),

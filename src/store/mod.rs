@@ -18,6 +18,7 @@ pub mod sealed;
 #[cfg(test)]
 pub(crate) mod tiny_disk;
 
+pub mod api_keys;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
@@ -37,6 +38,8 @@ pub mod customers;
 pub mod documents;
 pub mod idempotency;
 pub mod uploads;
+pub mod sessions;
+pub mod users;
 
 pub mod ledger;
 pub mod measures;
