@@ -145,3 +145,8 @@ fn access(gate: Gate) -> Router {
         .fold(Router::new(), Router::merge)
         .with_state(gate)
 }
+
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;
