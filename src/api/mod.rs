@@ -4,14 +4,17 @@
 
 mod ai;
 mod analytics;
+mod audit;
 pub mod backups;
 mod callbacks;
 mod calls;
+mod consents;
 mod costs;
 mod csv;
 mod cursor;
 mod customers;
 mod diff;
+mod dnd;
 mod documents;
 mod etag;
 mod extract;
@@ -25,9 +28,11 @@ mod me;
 pub mod metrics;
 mod multipart;
 mod openapi;
+mod privacy;
 mod problem;
 mod sessions;
 mod stats;
+mod stream;
 mod tenants;
 mod tokens;
 mod uploads;
@@ -121,6 +126,10 @@ fn records() -> Router<ApiDeps> {
         analytics::routes(),
         stats::routes(),
         live::routes(),
+        audit::routes(),
+        consents::routes(),
+        dnd::routes(),
+        privacy::routes(),
         openapi::routes(),
     ]
     .into_iter()

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod ask;
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod bench_llm;
@@ -17,6 +18,7 @@ pub mod explain;
 mod local;
 pub mod models;
 mod output;
+pub mod privacy;
 pub mod rehearse;
 pub mod restore;
 pub mod route;
@@ -83,6 +85,10 @@ enum Command {
     Token(token::Args),
     /// The customers of the box, each with a database of its own.
     Tenant(tenant::Args),
+    /// Who did what, and the proof that nobody has changed it.
+    Audit(audit::Args),
+    /// Everything about one person: told or erased.
+    Privacy(privacy::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -134,6 +140,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::User(args) => Box::pin(user::run(args, &settings)).await,
             Command::Token(args) => Box::pin(token::run(args, &settings)).await,
             Command::Tenant(args) => Box::pin(tenant::run(args, &settings)).await,
+            Command::Audit(args) => Box::pin(audit::run(args, &settings)).await,
+            Command::Privacy(args) => Box::pin(privacy::run(args, &settings)).await,
             // Handled before the settings are loaded.
             Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
         }

@@ -6,6 +6,7 @@ mod auth;
 mod keep;
 mod load;
 mod problem;
+mod retention;
 mod schema;
 mod tree;
 mod validate;
@@ -19,6 +20,7 @@ pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
+pub use retention::{Class, Retention};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
     Twilio, Webhooks,
