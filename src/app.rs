@@ -137,7 +137,8 @@ impl App {
         let journal = Journal::new(vault.clone(), keepers.derive(&settings));
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
-        let live = Live::new(Vec::new());
+        let pages = settings.http.public_base_url.iter().map(|url| url.trim_end_matches('/').to_owned());
+        let live = Live::new(pages.collect());
         let watching = live.clone();
         close_lost_calls(&journal, clock).await?;
 

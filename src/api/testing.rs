@@ -13,6 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::guard::Tenant;
+use super::access_support;
+use super::backups::Keeping;
 use super::{ApiDeps, Component, HealthSource, Live, Metrics, Problem, idempotency, records};
 use crate::ai::fault::{Fault, FaultKind};
 use crate::ai::llm::{Llm, LlmRequest, LlmStream};
@@ -20,7 +22,7 @@ use crate::ai::router::{Planner, Table};
 use crate::ai::stt::{Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
 use crate::auth::audit::Audit;
-use crate::auth::{Kind, Principal, Role};
+use crate::auth::{Gate, GateDeps, Kind, Principal, Role};
 use crate::base::event::CallCost;
 use crate::base::secret::{KeyedHash, Secret};
 use crate::base::tasks::Scope;
@@ -30,8 +32,15 @@ use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
+use crate::config::{Rhythm, Webhooks};
+use crate::delivery::{Delivery, DeliveryMetrics, SystemNames};
 use crate::dialogue::states::States;
+use crate::ops::backups::{Backups, Plan};
+use crate::ops::upkeep::Upkeep;
+use crate::store::backup::Source;
 use crate::store::crypt::MasterKey;
+use crate::store::depot::Depot;
+use crate::store::disk::DiskState;
 use crate::store::journal::Journal;
 use crate::store::{Database, Vault};
 
@@ -124,6 +133,22 @@ impl Api {
             prices: Arc::new(|_, _| CallCost::default()),
         });
         let states = States::load(std::path::Path::new("config/states.toml")).unwrap();
+        let audit = Audit::new(vault.clone(), clock);
+        let webhooks = Webhooks { enabled: false, allow_private: Vec::new(), allow_http: false, parallel: 1 };
+        let gate = GateDeps {
+            vault: vault.clone(),
+            audit: audit.clone(),
+            clock,
+            settings: access_support::settings(),
+            base_url: "http://vaani.test".to_owned(),
+            token: Secret::random().unwrap(),
+        };
+        let plan = Plan {
+            source: Source { state: state.path().to_owned(), config: None, master: vault.master().clone() },
+            depot: Depot::folder(state.path().join("backups")),
+            rhythm: Rhythm::Never,
+            keep: 1,
+        };
         let deps = ApiDeps {
             registry,
             metrics: Arc::new(Metrics::new(|_| {})),
@@ -131,10 +156,16 @@ impl Api {
             engines,
             planner: Arc::new(Planner::new(Table::local_only(), Default::default(), clock, Arc::new(|_, _| {}))),
             scripts,
-            audit: Audit::new(vault.clone(), clock),
+            gate: Gate::new(gate).unwrap(),
+            delivery: Delivery::new(&webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap(),
+            keeping: Keeping {
+                backups: Backups::new(plan, clock, tasks.clone(), Arc::new(|_| {})),
+                upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| {})),
+                audit: audit.clone(),
+            },
+            audit,
             vault,
             clock,
-            token: Secret::random().unwrap(),
             lists: Lists::new(states, jiff::tz::TimeZone::UTC),
             live,
             tasks: tasks.clone(),
