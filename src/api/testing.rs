@@ -134,7 +134,7 @@ impl Api {
         });
         let states = States::load(std::path::Path::new("config/states.toml")).unwrap();
         let audit = Audit::new(vault.clone(), clock);
-        let webhooks = Webhooks { enabled: false, allow_private: Vec::new(), allow_http: false, parallel: 1 };
+        let webhooks = Webhooks { allow_private: Vec::new(), allow_http: false, give_up_hours: 1, parallel: 1, keep_days: 1 };
         let gate = GateDeps {
             vault: vault.clone(),
             audit: audit.clone(),
