@@ -7,6 +7,7 @@ mod problem;
 mod schema;
 mod tree;
 mod validate;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ pub use schema::{
     Twilio,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};
+pub use watching::{Alerts, Telemetry};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::load::Place;
 use super::tree::{At, Fields, FromNode, Node};
+use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX};
 use crate::base::secret::Secret;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub calls: Calls,
     pub privacy: Privacy,
     pub log: Log,
+    pub alerts: Alerts,
+    pub telemetry: Telemetry,
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +132,8 @@ pub struct Privacy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// The journal under systemd, text on a terminal, else JSON.
+    Auto,
     Text,
     Json,
 }
@@ -158,6 +163,8 @@ impl Settings {
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
             log: Log::read(fields.section("log")),
+            alerts: Alerts::read(fields.section("alerts")),
+            telemetry: Telemetry::read(fields.section("telemetry")),
         };
         fields.finish();
         settings
@@ -412,7 +419,8 @@ impl Privacy {
 
 impl Log {
     fn read(mut fields: Fields<'_>) -> Self {
-        let format = fields.choice("format", LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let format = fields.choice("format", LogFormat::Auto, &formats);
         let level = fields.optional::<String>("level").map_or_else(
             || "info".to_owned(),
             |(text, at)| {
