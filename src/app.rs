@@ -29,7 +29,7 @@ use crate::base::audio::LINE_RATE;
 use crate::base::event::{CallState, EndCause, Event, Record};
 use crate::base::secret::{KeyedHash, Secret};
 use crate::base::tasks::Scope;
-use crate::base::{Clock, Lang, limits};
+use crate::base::{Clock, Lang, TenantId, limits};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
@@ -40,8 +40,9 @@ use crate::dialogue::shelf::Shelf;
 use crate::dialogue::speak;
 use crate::media::wav;
 use crate::ops::notify;
-use crate::store::callbacks::Callbacks;
-use crate::store::journal::{Journal, Writer};
+use crate::store::Vault;
+use crate::store::crypt::MasterKey;
+use crate::store::journal::{Journal, Unfinished};
 use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings};
@@ -52,7 +53,7 @@ pub struct App {
     scope: Scope,
     engine_scope: Scope,
     registry: Registry,
-    writer: Writer,
+    vault: Vault,
     ledger: ledger::Writer,
     address: SocketAddr,
     signals: Signals,
@@ -126,9 +127,9 @@ impl App {
             Some(token) => token.clone(),
             None => kept_secret(&state.join("api-token"))?,
         };
-        let phone_hash = KeyedHash::new(kept_secret(&state.join("hash-key"))?);
-        let callbacks = Callbacks::open(state)?;
-        let (journal, writer) = Journal::open(state)?;
+        let vault = open_vault(state, &scripts, clock)?;
+        let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
+        let journal = Journal::new(vault.clone(), Vec::new());
         close_lost_calls(&journal, clock).await?;
 
         let listener = TcpListener::bind(settings.http.listen).await.with_context(|| {
@@ -184,7 +185,7 @@ impl App {
                     planner.has_room(script.stages(), language, &CallFacts::of(concerns))
                 })
             },
-            callbacks: callbacks.clone(),
+            vault: vault.clone(),
             phone_hash,
             keep_words: settings.privacy.transcripts,
             observers: vec![
@@ -240,7 +241,7 @@ impl App {
             engines,
             planner,
             scripts,
-            callbacks,
+            vault: vault.clone(),
             clock,
             token: api_token,
         };
@@ -259,7 +260,7 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, writer, ledger, address, signals, _lock: lock })
+        Ok(Self { settings, scope, engine_scope, registry, vault, ledger, address, signals, _lock: lock })
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -292,11 +293,11 @@ impl App {
         self.engine_scope.stop();
         self.engine_scope.join(Duration::from_secs(5)).await;
         let close = move || {
-            self.writer.close();
+            self.vault.close();
             self.ledger.close();
         };
         if tokio::task::spawn_blocking(close).await.is_err() {
-            tracing::error!("the writers of journal and ledger did not close");
+            tracing::error!("the databases and the ledger did not close");
         }
         tracing::info!("stopped");
     }
@@ -349,13 +350,29 @@ fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
+/// Opens what the box keeps; tenants that agents name are made.
+fn open_vault(state: &Path, scripts: &Scripts, clock: Clock) -> anyhow::Result<Vault> {
+    let vault = Vault::open(state, MasterKey::load(state)?, clock)?;
+    for script in scripts.all().filter(|script| !script.tenant().is_empty()) {
+        let name = script.tenant();
+        let id: TenantId = name.parse().with_context(|| {
+            format!("the agent {} has the tenant {name:?} (routing.tenant of its file)", script.name())
+        })?;
+        // One that is damaged is told by health; calls of the others go on.
+        if !vault.broken().contains_key(&id) {
+            vault.create_tenant(&id, name)?;
+        }
+    }
+    Ok(vault)
+}
+
 /// Calls that were live when the last process died get their end now.
 async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow::Result<()> {
     let lost = journal.unfinished()?;
     if !lost.is_empty() {
         tracing::warn!(calls = lost.len(), "the last run ended with live calls; recording their end");
     }
-    for (call, (_, call_ms)) in lost {
+    for Unfinished { call, call_ms, .. } in lost {
         let event = Event::CallEnded {
             outcome: CallState::Failed,
             cause: EndCause::ProcessLost,

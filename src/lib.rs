@@ -5,6 +5,8 @@ pub mod config;
 
 pub mod store;
 
+pub mod auth;
+
 pub mod ai;
 pub mod dialogue;
 pub mod media;

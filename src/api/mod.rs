@@ -5,6 +5,7 @@ mod ai;
 mod callbacks;
 mod costs;
 mod gauges;
+pub mod guard;
 mod health;
 pub mod metrics;
 mod problem;

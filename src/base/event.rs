@@ -25,6 +25,9 @@ pub struct Record {
 pub enum Event {
     CallInitiated {
         transport: String,
+        /// Its id at the carrier.
+        #[serde(default)]
+        carrier_call: Option<String>,
         direction: Direction,
         agent: String,
         caller_hash: Option<String>,
@@ -122,6 +125,34 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its name, as it stands in records.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::CallInitiated { .. } => "call_initiated",
+            Self::StateChanged { .. } => "state_changed",
+            Self::LanguageDetected { .. } => "language_detected",
+            Self::LanguageSwitched { .. } => "language_switched",
+            Self::GreetingReplayed { .. } => "greeting_replayed",
+            Self::SpeechStarted { .. } => "speech_started",
+            Self::Heard { .. } => "heard",
+            Self::Said { .. } => "said",
+            Self::TurnAnswered { .. } => "turn_answered",
+            Self::BargeIn { .. } => "barge_in",
+            Self::FalseBargeIn { .. } => "false_barge_in",
+            Self::Repair { .. } => "repair",
+            Self::Filler { .. } => "filler",
+            Self::Action { .. } => "action",
+            Self::Dtmf { .. } => "dtmf",
+            Self::Routed(_) => "routed",
+            Self::CallCost(_) => "call_cost",
+            Self::Reachability { .. } => "reachability",
+            Self::EngineFault { .. } => "engine_fault",
+            Self::PolicyRefused { .. } => "policy_refused",
+            Self::AudioGap { .. } => "audio_gap",
+            Self::CallEnded { .. } => "call_ended",
+        }
+    }
+
     /// The same fact without anybody's words.
     pub fn without_words(self) -> Self {
         match self {

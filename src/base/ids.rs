@@ -52,6 +52,57 @@ impl FromStr for CallId {
     }
 }
 
+/// A customer of the box, with a database and a key of its own: small letters, digits, `-` and `_`,
+/// at most 64 of them, a letter or a digit first. Also the name of its file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a tenant's name: use small letters, digits, - and _, a letter or a digit first, at most 64")]
+pub struct NotATenant;
+
+impl TenantId {
+    /// Whose calls concern nobody in particular.
+    pub fn default_tenant() -> Self {
+        Self("default".to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = NotATenant;
+    fn from_str(s: &str) -> Result<Self, NotATenant> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let fits = (1..=64).contains(&s.len())
+            && s.starts_with(plain)
+            && s.chars().all(|c| plain(c) || matches!(c, '-' | '_'));
+        if fits { Ok(Self(s.to_owned())) } else { Err(NotATenant) }
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = NotATenant;
+    fn try_from(s: String) -> Result<Self, NotATenant> {
+        s.parse()
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// One request of a call to an engine; numbered from 1 within the call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -149,6 +149,23 @@ pub const LINE_CACHE_CHARS: usize = 400;
 pub const HEARD_CHARS_MAX: usize = 1_000;
 /// Words of one utterance that are searched for amounts, dates and times; the rest is not read.
 pub const SLOT_WORDS_MAX: usize = 400;
+/// Writes waiting for one database; when full, async writers wait and calls' facts are dropped, counted.
+pub const STORE_QUEUE: usize = 8_192;
+/// Writes that share one commit: more of them would make the first wait too long.
+pub const STORE_BATCH_MAX: usize = 512;
+/// Readers of one database at once, and connections kept open for them; further reads wait.
+pub const STORE_READERS: usize = 4;
+/// Another process (the command line) may hold a database for this long before we give up.
+pub const STORE_BUSY_MAX: Duration = Duration::from_secs(5);
+/// Pages in memory: of the writer of a database, and of each of its readers, KiB.
+pub const STORE_WRITER_CACHE_KIB: i64 = 8 * 1024;
+pub const STORE_READER_CACHE_KIB: i64 = 16 * 1024;
+/// The log of a database is cut back to this size when it has been longer, bytes.
+pub const STORE_WAL_KEPT: i64 = 32 * 1024 * 1024;
+/// Customers of one box.
+pub const TENANTS_MAX: usize = 200;
+/// Ended calls whose tenant is remembered, for facts that come late.
+pub const CALL_TENANTS_MAX: usize = 8_192;
 /// Days of spending that are kept.
 pub const SPENDING_DAYS: u64 = 92;
 /// Rows of one day's spending; further tenants share one.
@@ -163,6 +180,16 @@ pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub const COST_TURNS_MAX: usize = 256;
 /// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
 pub const ELSEWHERE_ROWS_MAX: usize = 32;
+/// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
+pub const AUDIT_TEXT_MAX: usize = 256;
+/// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.
+pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
+/// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
+pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
+/// Entries of the audit log in one answer.
+pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
+pub const SWEEP_BATCH: u64 = 500;
 
 /// How often the box looks at itself, and at what changes slowly (files, disk, clock).
 pub const HEALTH_LOOK: Duration = Duration::from_secs(5);

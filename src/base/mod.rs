@@ -19,5 +19,5 @@ pub mod secret;
 pub mod tasks;
 
 pub use clock::{Clock, Moment};
-pub use ids::{AskId, CallId};
+pub use ids::{AskId, CallId, TenantId};
 pub use lang::Lang;

@@ -21,9 +21,10 @@ use crate::ai::router::bill::Bill;
 use crate::base::event::{CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, Lang, Moment, limits};
+use crate::base::{CallId, Clock, Lang, Moment, TenantId, limits};
 use crate::dialogue::tags::Action;
-use crate::store::callbacks::{Callback, Callbacks};
+use crate::store::Vault;
+use crate::store::callbacks::{self, Callback};
 use crate::store::journal::Journal;
 use crate::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
 
@@ -92,7 +93,7 @@ pub struct Deps {
     pub scripts: Arc<Scripts>,
     pub admission: Admission,
     pub room: Room,
-    pub callbacks: Callbacks,
+    pub vault: Vault,
     pub phone_hash: KeyedHash,
     pub keep_words: bool,
     pub observers: Vec<Observer>,
@@ -349,6 +350,7 @@ impl Exchange for Registry {
         drop(by_carrier);
         recorder.fact(Event::CallInitiated {
             transport: announcement.transport.to_owned(),
+            carrier_call: Some(announcement.carrier_call.clone()),
             direction: announcement.direction,
             agent: script.name().to_owned(),
             caller_hash: announcement.from.as_ref().map(|p| deps.phone_hash.of(p.reveal())),
@@ -408,27 +410,27 @@ impl Exchange for Registry {
 
     fn wants_callback(&self, announcement: Announcement, language: Lang) -> BoxFuture<'_, bool> {
         let deps = &self.0.deps;
-        let script = deps.scripts.get(announcement.agent.as_deref());
-        let (Some(script), Some(phone)) = (script, announcement.from) else {
+        let Some(script) = deps.scripts.get(announcement.agent.as_deref()) else {
+            return Box::pin(std::future::ready(false));
+        };
+        let tenant = concerns(&script, &announcement).tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
+        let (Some(db), Some(phone)) = (deps.vault.tenant(&tenant), announcement.from) else {
             return Box::pin(std::future::ready(false));
         };
         let wish = Callback {
             id: CallId::new(),
+            phone_hash: deps.phone_hash.of(phone.reveal()),
             phone,
             agent: script.name().to_owned(),
             language,
             asked_unix_ms: deps.clock.unix_ms(deps.clock.now()),
         };
-        let callbacks = deps.callbacks.clone();
         Box::pin(async move {
-            match tokio::task::spawn_blocking(move || callbacks.want(wish)).await {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a wish to be called back could not be noted; the caller is told so");
-                    false
-                }
-                Err(_) => false,
+            let noted = db.write(move |db| callbacks::want(db, &wish)).await;
+            if let Err(error) = &noted {
+                tracing::error!(%error, "a wish to be called back could not be noted; the caller is told so");
             }
+            noted.is_ok()
         })
     }
 }

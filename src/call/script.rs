@@ -54,6 +54,11 @@ impl Script {
         &self.agent.name
     }
 
+    /// Whose calls these are; empty: nobody's in particular.
+    pub fn tenant(&self) -> &str {
+        &self.agent.routing.tenant
+    }
+
     /// Learns the wordings of this agent's languages, so that no caller waits for it. Takes a
     /// moment of computing.
     pub fn warm(&self) {

@@ -1,10 +1,24 @@
-//! What the box keeps. Promise: what was acknowledged as durable survives a power cut.
-//! Today: the calls' journal, the list of callbacks and the router's ledger, as files. Absent on
-//! purpose: what the records mean.
+//! What the box keeps. Promise: what was acknowledged as durable survives a power cut; nothing that
+//! is kept can be read without the box's key, but the router's ledger, which knows nobody.
+//! Absent on purpose: what the records mean, and who may see them.
 
-pub mod callbacks;
+mod error;
 mod files;
+
+pub mod crypt;
+pub mod database;
+mod migrations;
+pub mod vault;
+
+pub mod audit;
+pub mod callbacks;
+pub mod calls;
 pub mod journal;
+
 pub mod ledger;
 pub mod measures;
 pub mod spending;
+
+pub use database::Database;
+pub use error::StoreError;
+pub use vault::Vault;

@@ -1,0 +1,107 @@
+//! The table of routes: every HTTP route of the daemon that is no carrier's webhook, with what it
+//! needs. `api/guard.rs` looks each request up here before anybody handles it; a route without a row
+//! answers 403 and fails the test in `api/guard.rs` that walks all routers.
+//!
+//! `HEAD` counts as `GET`. Each part adds its rows in a block of its own.
+
+use super::principal::Principal;
+use super::role::Permission;
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Public: nobody is asked who they are.
+    Nobody,
+    /// Anybody who is known.
+    Anybody,
+    May(Permission),
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub method: &'static str,
+    /// As the router knows it: `/api/users/{id}`.
+    pub path: &'static str,
+    pub needs: Need,
+}
+
+const fn row(method: &'static str, path: &'static str, needs: Need) -> Row {
+    Row { method, path, needs }
+}
+
+use Need::{Anybody, May, Nobody};
+use Permission as P;
+
+#[rustfmt::skip]
+pub const TABLE: &[Row] = &[
+    // The box.
+    row("GET",    "/health",                      Nobody),
+    row("GET",    "/metrics",                     Nobody),
+    // Live calls.
+    row("GET",    "/sessions",                    May(P::CallsRead)),
+    row("GET",    "/sessions/{id}",               May(P::CallsRead)),
+    row("DELETE", "/sessions/{id}",               May(P::CallsControl)),
+    // Engines.
+    row("POST",   "/ai/process",                  May(P::AskAi)),
+    row("GET",    "/api/ai/costs",                May(P::AiRead)),
+    row("GET",    "/api/ai/quality",              May(P::AiRead)),
+    row("GET",    "/api/calls/{id}",              May(P::CallsRead)),
+    row("GET",    "/api/calls/{id}/decisions",    May(P::AiRead)),
+    row("GET",    "/api/callbacks",               May(P::CallbacksWork)),
+    row("DELETE", "/api/callbacks/{id}",          May(P::CallbacksWork)),
+    // Access.
+    row("POST",   "/api/setup",                   Nobody),
+    row("GET",    "/api/login",                   Nobody),
+    row("POST",   "/api/login",                   Nobody),
+    row("POST",   "/api/login/reset",             Nobody),
+    row("GET",    "/api/oidc/login",              Nobody),
+    row("GET",    "/api/oidc/callback",           Nobody),
+    row("POST",   "/api/logout",                  Anybody),
+    row("GET",    "/api/me",                      Anybody),
+    row("POST",   "/api/me/password",             May(P::Own)),
+    row("POST",   "/api/me/totp",                 May(P::Own)),
+    row("POST",   "/api/me/totp/confirm",         May(P::Own)),
+    row("DELETE", "/api/me/totp",                 May(P::Own)),
+    row("GET",    "/api/me/sessions",             May(P::Own)),
+    row("DELETE", "/api/me/sessions",             May(P::Own)),
+    row("DELETE", "/api/me/sessions/{id}",        May(P::Own)),
+    row("GET",    "/api/users",                   May(P::UsersManage)),
+    row("POST",   "/api/users",                   May(P::UsersManage)),
+    row("GET",    "/api/users/{id}",              May(P::UsersManage)),
+    row("PUT",    "/api/users/{id}",              May(P::UsersManage)),
+    row("DELETE", "/api/users/{id}",              May(P::UsersManage)),
+    row("POST",   "/api/users/{id}/reset",        May(P::UsersManage)),
+    row("GET",    "/api/keys",                    May(P::TokensManage)),
+    row("POST",   "/api/keys",                    May(P::TokensManage)),
+    row("GET",    "/api/keys/{id}",               May(P::TokensManage)),
+    row("DELETE", "/api/keys/{id}",               May(P::TokensManage)),
+    row("POST",   "/api/tokens",                  May(P::TokensIssue)),
+    row("DELETE", "/api/tokens/{jti}",            May(P::TokensIssue)),
+    row("GET",    "/api/tenants",                 May(P::TenantsManage)),
+    row("POST",   "/api/tenants",                 May(P::TenantsManage)),
+    row("GET",    "/api/tenants/{id}",            May(P::TenantsManage)),
+    row("PUT",    "/api/tenants/{id}",            May(P::TenantsManage)),
+    row("DELETE", "/api/tenants/{id}",            May(P::TenantsManage)),
+];
+
+/// What `method` on the route `path` needs; `None`: it has no row and nobody passes.
+pub fn needs(method: &str, path: &str) -> Option<Need> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    TABLE.iter().find(|row| row.path == path && row.method == method).map(|row| row.needs)
+}
+
+impl Need {
+    /// Whether `principal` (if anybody is known) is let through.
+    pub fn lets(self, principal: Option<&Principal>) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Anybody => principal.is_some(),
+            Self::May(permission) => principal.is_some_and(|principal| principal.may(permission)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

@@ -1,0 +1,330 @@
+//! All databases of the box: the system's and one for each tenant, each with a key of its own.
+//!
+//! Promise: one tenant's rows are in no other tenant's file; a tenant that was shredded cannot be
+//! read by anybody again, and its name is never given to another. A tenant whose database cannot be
+//! opened is left out and told, the others work. Absent on purpose: who may see what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use super::StoreError;
+use super::crypt::{self, MasterKey};
+use super::database::Database;
+use super::files;
+use super::migrations;
+use crate::base::{Clock, TenantId, limits};
+
+struct Inner {
+    state: PathBuf,
+    master: MasterKey,
+    clock: Clock,
+    system: Database,
+    tenants: RwLock<BTreeMap<TenantId, Database>>,
+    broken: RwLock<BTreeMap<TenantId, String>>,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({})", self.0.state.display())
+    }
+}
+
+/// A tenant as the system's database has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TenantRow {
+    pub id: TenantId,
+    pub name: String,
+    pub created_ms: u64,
+    pub shredded_ms: Option<u64>,
+    pub version: u64,
+}
+
+impl Vault {
+    /// Opens what is there, makes what is missing (the system's database, the tenant `default`), and
+    /// finishes what was being shredded. Waits for the disk.
+    pub fn open(state: &Path, master: MasterKey, clock: Clock) -> Result<Self, StoreError> {
+        files::own_folder(state)?;
+        files::own_folder(&state.join("tenants"))?;
+        let system = Database::open(&state.join("system.db"), master.database_key(state, "system")?, migrations::SYSTEM)?;
+        let vault = Self(Arc::new(Inner {
+            state: state.to_owned(),
+            master,
+            clock,
+            system,
+            tenants: RwLock::default(),
+            broken: RwLock::default(),
+        }));
+        for row in vault.0.system.read_blocking(all)? {
+            if row.shredded_ms.is_some() {
+                vault.destroy(&row.id)?;
+                continue;
+            }
+            match vault.open_tenant(&row.id, false) {
+                Ok(db) => drop(vault.write_tenants().insert(row.id, db)),
+                Err(error) => {
+                    tracing::error!(tenant = %row.id, %error, "the database of a tenant cannot be opened; its calls are not recorded");
+                    let mut broken = vault.0.broken.write().unwrap_or_else(PoisonError::into_inner);
+                    broken.insert(row.id, error.to_string());
+                }
+            }
+        }
+        let default = TenantId::default_tenant();
+        if vault.tenant(&default).is_none() && !vault.broken().contains_key(&default) {
+            vault.create_tenant(&default, "Default")?;
+        }
+        Ok(vault)
+    }
+
+    pub fn system(&self) -> &Database {
+        &self.0.system
+    }
+
+    pub fn master(&self) -> &MasterKey {
+        &self.0.master
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.0.state
+    }
+
+    pub fn tenant(&self, id: &TenantId) -> Option<Database> {
+        self.read_tenants().get(id).cloned()
+    }
+
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.read_tenants().keys().cloned().collect()
+    }
+
+    pub fn databases(&self) -> Vec<(TenantId, Database)> {
+        self.read_tenants().iter().map(|(id, db)| (id.clone(), db.clone())).collect()
+    }
+
+    /// Tenants whose databases could not be opened, and why.
+    pub fn broken(&self) -> BTreeMap<TenantId, String> {
+        self.0.broken.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A key for one purpose of one tenant; gone with the tenant.
+    pub fn tenant_secret(&self, id: &TenantId, purpose: &str) -> Option<[u8; 32]> {
+        Some(self.tenant(id)?.key().derive(purpose))
+    }
+
+    /// Makes a tenant, or gives the one that is there. Waits for the disk.
+    pub fn create_tenant(&self, id: &TenantId, name: &str) -> Result<Database, StoreError> {
+        if let Some(db) = self.tenant(id) {
+            return Ok(db);
+        }
+        if let Some(why) = self.broken().get(id) {
+            return Err(StoreError::Crypt(why.clone()));
+        }
+        let known = {
+            let id = id.clone();
+            self.0.system.read_blocking(move |db| {
+                let count: usize = db.query_row("SELECT count(*) FROM tenants WHERE shredded_ms IS NULL", [], |r| r.get(0))?;
+                Ok((find(db, &id)?, count))
+            })?
+        };
+        if known.0.is_some_and(|row| row.shredded_ms.is_some()) {
+            return Err(StoreError::Conflict(format!("the tenant {id} was removed for good; choose another name")));
+        }
+        if known.1 >= limits::TENANTS_MAX {
+            return Err(StoreError::Invalid(format!("a box has at most {} tenants", limits::TENANTS_MAX)));
+        }
+        // The row comes last: what a crash leaves before it is used by the next attempt.
+        let db = self.open_tenant(id, true)?;
+        let (row, name, now) = (id.clone(), name.to_owned(), self.now());
+        self.0.system.write_blocking(move |db| {
+            db.execute(
+                "INSERT INTO tenants (id, name, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING",
+                params![row.as_str(), name, now],
+            )?;
+            Ok(())
+        })?;
+        Ok(self.write_tenants().entry(id.clone()).or_insert(db).clone())
+    }
+
+    /// Every tenant there is or was.
+    pub fn list(&self) -> Result<Vec<TenantRow>, StoreError> {
+        self.0.system.read_blocking(all)
+    }
+
+    /// Destroys the tenant's key and removes its files: nobody can read them again, nor copies of
+    /// them. Waits for the disk.
+    pub fn shred_tenant(&self, id: &TenantId) -> Result<(), StoreError> {
+        let (row, now) = (id.clone(), self.now());
+        self.0.system.write_blocking(move |db| {
+            let known = find(db, &row)?.ok_or(StoreError::NotFound("a tenant of that name"))?;
+            if known.shredded_ms.is_none() {
+                db.execute(
+                    "UPDATE tenants SET shredded_ms = ?2, version = version + 1 WHERE id = ?1",
+                    params![row.as_str(), now],
+                )?;
+            }
+            Ok(())
+        })?;
+        let open = self.write_tenants().remove(id);
+        if let Some(db) = open {
+            db.close();
+        }
+        self.destroy(id)
+    }
+
+    fn destroy(&self, id: &TenantId) -> Result<(), StoreError> {
+        crypt::destroy_key(&self.0.state, &key_name(id))?;
+        for end in ["db", "db-wal", "db-shm"] {
+            let path = self.0.state.join("tenants").join(format!("{id}.{end}"));
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn open_tenant(&self, id: &TenantId, fresh: bool) -> Result<Database, StoreError> {
+        let path = self.0.state.join("tenants").join(format!("{id}.db"));
+        if !fresh && !path.exists() {
+            return Err(StoreError::Crypt(format!("{} is missing; restore it from a backup", path.display())));
+        }
+        Database::open(&path, self.0.master.database_key(&self.0.state, &key_name(id))?, migrations::TENANT)
+    }
+
+    /// Writes what is queued and closes every database. Waits for the disk.
+    pub fn close(&self) {
+        for (_, db) in self.databases() {
+            db.close();
+        }
+        self.0.system.close();
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.clock.wall().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn read_tenants(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<TenantId, Database>> {
+        self.0.tenants.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_tenants(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<TenantId, Database>> {
+        self.0.tenants.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_name(id: &TenantId) -> String {
+    format!("tenant-{id}")
+}
+
+const COLUMNS: &str = "SELECT id, name, created_ms, shredded_ms, version FROM tenants";
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TenantRow> {
+    let id: String = row.get(0)?;
+    let id = id.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    Ok(TenantRow { id, name: row.get(1)?, created_ms: row.get(2)?, shredded_ms: row.get(3)?, version: row.get(4)? })
+}
+
+fn all(db: &Connection) -> Result<Vec<TenantRow>, StoreError> {
+    Ok(db.prepare(&format!("{COLUMNS} ORDER BY id"))?.query_map([], row)?.collect::<Result<_, _>>()?)
+}
+
+/// One tenant's row.
+pub fn find(db: &Connection, id: &TenantId) -> Result<Option<TenantRow>, StoreError> {
+    Ok(db.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id.as_str()], row).optional()?)
+}
+
+/// Gives a tenant another name, if nobody has changed it since `version`.
+pub fn rename(db: &Connection, id: &TenantId, name: &str, version: u64) -> Result<TenantRow, StoreError> {
+    let known = find(db, id)?.filter(|row| row.shredded_ms.is_none());
+    let known = known.ok_or(StoreError::NotFound("a tenant of that name"))?;
+    if known.version != version {
+        return Err(StoreError::Conflict("somebody else has changed the tenant meanwhile; read it again".to_owned()));
+    }
+    db.execute("UPDATE tenants SET name = ?2, version = version + 1 WHERE id = ?1", params![id.as_str(), name])?;
+    Ok(TenantRow { name: name.to_owned(), version: version + 1, ..known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(state: &Path) -> Result<Vault, StoreError> {
+        Vault::open(state, MasterKey::load(state)?, Clock::system())
+    }
+
+    fn id(name: &str) -> TenantId {
+        name.parse().unwrap()
+    }
+
+    fn note(db: &Database, word: &'static str) {
+        db.write_blocking(move |db| {
+            db.execute("INSERT INTO callbacks VALUES (?1, '+919876543210', 'h', 'a', 'hi-IN', 1)", [word])?;
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    fn noted(db: &Database) -> Vec<String> {
+        db.read_blocking(|db| Ok(db.prepare("SELECT id FROM callbacks")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?))
+            .unwrap()
+    }
+
+    #[test]
+    fn each_tenant_has_rows_and_a_key_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = open(dir.path()).unwrap();
+        let bank = vault.create_tenant(&id("bank"), "A bank").unwrap();
+        note(&bank, "of the bank");
+        note(&vault.tenant(&TenantId::default_tenant()).unwrap(), "of nobody");
+        vault.close();
+        drop(vault);
+        // Even with the files exchanged nothing is read with another tenant's key.
+        let path = |name: &str| dir.path().join("tenants").join(name);
+        std::fs::copy(path("bank.db"), path("kept")).unwrap();
+        std::fs::copy(path("default.db"), path("bank.db")).unwrap();
+        let vault = open(dir.path()).unwrap();
+        assert!(vault.tenant(&id("bank")).is_none());
+        assert!(vault.broken()[&id("bank")].contains("backup"));
+        assert_eq!(noted(&vault.tenant(&TenantId::default_tenant()).unwrap()), ["of nobody"]);
+        vault.close();
+        std::fs::copy(path("kept"), path("bank.db")).unwrap();
+        let vault = open(dir.path()).unwrap();
+        assert_eq!(noted(&vault.tenant(&id("bank")).unwrap()), ["of the bank"]);
+    }
+
+    #[test]
+    fn a_shredded_tenant_is_gone_from_every_copy_and_its_name_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = open(dir.path()).unwrap();
+        let bank = vault.create_tenant(&id("bank"), "A bank").unwrap();
+        note(&bank, "x");
+        let secret = vault.tenant_secret(&id("bank"), "objects").unwrap();
+        assert_ne!(secret, vault.tenant_secret(&TenantId::default_tenant(), "objects").unwrap());
+        vault.shred_tenant(&id("bank")).unwrap();
+        assert!(matches!(bank.read_blocking(|_| Ok(())), Err(StoreError::Closed)));
+        assert!(!dir.path().join("tenants/bank.db").exists() && !dir.path().join("keys/tenant-bank.key").exists());
+        assert!(matches!(vault.create_tenant(&id("bank"), "Again"), Err(StoreError::Conflict(_))));
+        assert!(matches!(vault.shred_tenant(&id("nobody")), Err(StoreError::NotFound(_))));
+        // A crash between the row and the files is made good at the next start.
+        std::fs::write(dir.path().join("tenants/bank.db"), "left").unwrap();
+        vault.close();
+        let vault = open(dir.path()).unwrap();
+        assert!(!dir.path().join("tenants/bank.db").exists());
+        assert_eq!(vault.tenants(), [TenantId::default_tenant()]);
+    }
+
+    #[test]
+    fn names_that_are_no_files_are_refused() {
+        for wrong in ["", "..", "a/b", "A", "-a", "_a", "ä", &"a".repeat(65)] {
+            assert!(wrong.parse::<TenantId>().is_err(), "{wrong}");
+        }
+        assert_eq!(id("bank-2_x").as_str(), "bank-2_x");
+    }
+}
