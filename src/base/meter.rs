@@ -1,6 +1,8 @@
-//! What rooms count of themselves where they do not know the metrics page: plain counters that
-//! whoever builds the rooms registers. Clones count together. Promise: labels come from closed lists.
+//! What rooms count of themselves where they do not know the metrics page: one meter of a kind for
+//! the process, which the page registers. Clones count together. Promise: labels come from closed
+//! lists.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -13,13 +15,25 @@ const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 
 const STORE_BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 2.5];
 const DELIVERY_BUCKETS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+static STORE: LazyLock<StoreMeter> = LazyLock::new(StoreMeter::default);
+static DELIVERY: LazyLock<DeliveryMeter> = LazyLock::new(DeliveryMeter::default);
+
+/// The meter of every database of this process.
+pub fn store() -> &'static StoreMeter {
+    &STORE
+}
+
+/// The meter of the outbox.
+pub fn delivery() -> &'static DeliveryMeter {
+    &DELIVERY
+}
+
 /// Of a database: one for all databases, because tenants come and go.
 #[derive(Clone, Debug)]
 pub struct StoreMeter {
     batch: Histogram,
     commit: Histogram,
     read: Histogram,
-    queue: Gauge,
     failures: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
@@ -29,23 +43,12 @@ impl Default for StoreMeter {
             batch: Histogram::new(BATCH_BUCKETS),
             commit: Histogram::new(STORE_BUCKETS),
             read: Histogram::new(STORE_BUCKETS),
-            queue: Gauge::default(),
             failures: Family::default(),
         }
     }
 }
 
 impl StoreMeter {
-    /// A write waits for the writer.
-    pub fn queued(&self) {
-        self.queue.inc();
-    }
-
-    /// The writer has taken `jobs` from the queue.
-    pub fn taken(&self, jobs: usize) {
-        self.queue.dec_by(i64::try_from(jobs).unwrap_or(i64::MAX));
-    }
-
     /// `jobs` writes are on the disk; `took` from the first statement to the end of the commit.
     pub fn committed(&self, jobs: usize, took: Duration) {
         self.batch.observe(jobs as f64);
@@ -65,7 +68,6 @@ impl StoreMeter {
         registry.register("store_write_batch_jobs", "Writes that were committed together", self.batch.clone());
         registry.register("store_commit_seconds", "From a batch's first statement to its commit", self.commit.clone());
         registry.register("store_query_seconds", "Reading jobs of the databases", self.read.clone());
-        registry.register("store_write_queue_length", "Writes that wait for their writer", self.queue.clone());
         registry.register("store_write_failures", "Writes that failed, by reason", self.failures.clone());
     }
 }
@@ -144,18 +146,15 @@ mod tests {
         let mut registry = Registry::default();
         store.register(&mut registry);
         delivery.register(&mut registry);
-        let other = store.clone();
-        other.queued();
-        other.queued();
-        store.taken(1);
-        store.committed(3, Duration::from_millis(2));
+        store.committed(1, Duration::from_millis(9));
+        store.clone().committed(3, Duration::from_millis(2));
         delivery.attempted(Attempt::Delivered, Duration::from_millis(40));
         delivery.backlog(7, 1, Duration::from_secs(90));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [
-            "store_write_queue_length 1",
-            "store_write_batch_jobs_sum 3.0",
+            "store_write_batch_jobs_sum 4.0",
+            "store_commit_seconds_bucket{le=\"0.002\"} 1",
             "webhook_deliveries_total{status=\"delivered\"} 1",
             "outbox_queue_size 7",
             "outbox_oldest_seconds 90",

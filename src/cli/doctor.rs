@@ -12,7 +12,7 @@ use crate::app;
 use crate::base::Clock;
 use crate::base::tasks::Scope;
 use crate::config::Settings;
-use crate::ops::findings::{Finding, Severity, examine};
+use crate::ops::health::{Finding, Severity, examine};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

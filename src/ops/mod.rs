@@ -1,4 +1,15 @@
-//! Running the box: telling the service manager, health. Absent on purpose: calls.
+//! Running the box: telling the service manager, health, alerts, logs, traces. Absent on purpose:
+//! calls, and what is shown to whom.
 
-pub mod findings;
+pub mod alerts;
+pub mod call_log;
+mod call_spans;
+pub mod health;
+pub mod journald;
+pub mod lately;
+pub mod log;
 pub mod notify;
+pub mod process;
+pub mod traces;
+pub mod watch;
+pub mod window;

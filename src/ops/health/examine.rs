@@ -51,7 +51,7 @@ mod tests {
     /// All that can be handed in, wrong if `bad`.
     fn facts(bad: bool) -> Facts {
         let some = |text: &str| bad.then(|| text.to_owned());
-        let rate = Rate { all: 100, failed: if bad { 90 } else { 0 } };
+        let rate = Rate { all: 100, failed: if bad { 90 } else { 0 }, was_high: false };
         Facts {
             wall_ms: 1_800_000_000_000,
             components: vec![Component {
@@ -69,7 +69,7 @@ mod tests {
             certificate: Some(if bad {
                 Err("nobody answers".to_owned())
             } else {
-                Ok(super::super::Certificate { until_ms: 1_900_000_000_000 })
+                Ok(super::super::Certificate { until_ms: 1_900_000_000_000, trusted: Some(true) })
             }),
             synchronised: Some(if bad { Synchronised::No } else { Synchronised::Yes }),
             rates: Some(Rates { engine_faults: rate, failed_calls: rate, http_errors: rate }),

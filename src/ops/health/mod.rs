@@ -32,7 +32,7 @@ mod x509;
 
 pub use board::Board;
 pub use catalogue::{CATALOGUE, Entry, entry};
-pub use certificate::{Certificate, fetch as fetch_certificate};
+pub use certificate::{Certificate, fetch as fetch_certificate, read as read_certificate};
 pub use clock::{Synchronised, is_synchronised};
 pub use component::Component;
 pub use examine::{examine, judge};

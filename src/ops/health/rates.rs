@@ -11,6 +11,8 @@ const LEAST: u64 = 10;
 pub struct Rate {
     pub all: u64,
     pub failed: u64,
+    /// It was too high when last looked at: half of the limit is too high still.
+    pub was_high: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,15 +23,22 @@ pub struct Rates {
 }
 
 impl Rate {
-    pub(super) const fn percent(self) -> u64 {
+    const fn percent(self) -> u64 {
         if self.all < LEAST { 0 } else { self.failed.saturating_mul(100) / self.all }
+    }
+
+    /// Is it too high, where `most` percent are too many?
+    pub(in crate::ops) const fn is_high(self, most: u32) -> bool {
+        let most = most as u64;
+        let percent = self.percent();
+        percent > 0 && (percent >= most || (self.was_high && percent * 2 >= most))
     }
 }
 
 pub(super) fn check(rates: &Rates, limits: &Alerts) -> Vec<Finding> {
     let one = |code, rate: Rate, most: u32, what: &str, fix: &str| {
         let text = format!("{} of {} {what}", rate.failed, rate.all);
-        if rate.percent() >= u64::from(most) { Finding::warning(code, text, fix) } else { Finding::fine(code, text) }
+        if rate.is_high(most) { Finding::warning(code, text, fix) } else { Finding::fine(code, text) }
     };
     vec![
         one(
@@ -64,12 +73,18 @@ mod tests {
     #[test]
     fn few_requests_make_no_rate() {
         let of = |all, failed| {
-            let rates = Rates { engine_faults: Rate { all, failed }, ..Rates::default() };
+            let rates = Rates { engine_faults: Rate { all, failed, was_high: false }, ..Rates::default() };
             check(&rates, &Alerts::default())[0].severity
         };
         assert_eq!(of(9, 9), Severity::Fine);
         assert_eq!(of(10, 1), Severity::Fine);
         assert_eq!(of(10, 2), Severity::Warning);
-        assert_eq!(of(u64::MAX, u64::MAX), Severity::Fine.max(of(u64::MAX, u64::MAX)));
+    }
+
+    #[test]
+    fn a_rate_that_was_too_high_must_halve() {
+        let high = |percent, was_high| Rate { all: 100, failed: percent, was_high }.is_high(20);
+        assert!(!high(19, false) && high(20, false) && high(10, true) && !high(9, true));
+        assert!(!high(0, true));
     }
 }
