@@ -30,7 +30,9 @@ use crate::base::secret::Secret;
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
-use crate::store::callbacks::Callbacks;
+use crate::auth::Principal;
+use crate::base::TenantId;
+use crate::store::Vault;
 
 /// What the resources need.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ pub struct ApiDeps {
     pub engines: Engines,
     pub planner: Arc<Planner>,
     pub scripts: Arc<Scripts>,
-    pub callbacks: Callbacks,
+    pub vault: Vault,
     pub clock: Clock,
     pub token: Secret,
 }
@@ -65,13 +67,18 @@ pub fn routes(deps: ApiDeps) -> Router {
         .with_state(deps)
 }
 
-async fn require_token(State(deps): State<ApiDeps>, request: Request, next: Next) -> Response {
+async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {
     let given = request
         .headers()
         .get(axum::http::header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.strip_prefix("Bearer "));
     if given.is_some_and(|token| deps.token.matches(token.trim())) {
+        let id = TenantId::default_tenant();
+        if let Some(db) = deps.vault.tenant(&id) {
+            request.extensions_mut().insert(guard::Tenant { id, db });
+        }
+        request.extensions_mut().insert(Principal::the_box("api token"));
         next.run(request).await
     } else {
         Problem::unauthorized().into_response()

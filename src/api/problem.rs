@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::store::StoreError;
+
 /// What went wrong and what to do, for the person who called the API.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
@@ -38,6 +40,28 @@ impl Problem {
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "request not understood", detail)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(what) => Self::not_found(&format!("there is no {what}")),
+            StoreError::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            StoreError::Invalid(why) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", why),
+            StoreError::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "the disk is full",
+                "make room on the disk of the state directory; calls go on meanwhile",
+            ),
+            StoreError::Closed => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "closing", "the box is stopping; ask again in a moment")
+            }
+            error => {
+                tracing::error!(%error, "a request could not be served from the store");
+                Self::internal("what is kept could not be read or written; the log says why")
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::principal::{Kind, Principal};
+use super::principal::Principal;
 use crate::base::ids::TenantId;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
@@ -16,14 +16,15 @@ use crate::store::vault::Vault;
 
 impl From<&Principal> for Who {
     fn from(who: &Principal) -> Self {
-        let (kind, id) = match &who.kind {
-            Kind::User { id } => ("user", id.to_string()),
-            Kind::Key { id } => ("key", id.to_string()),
-            Kind::Token { jti } => ("token", jti.to_string()),
-            Kind::Box => ("box", String::new()),
-        };
-        let role = serde_json::to_value(who.role).ok().and_then(|role| role.as_str().map(str::to_owned));
-        Self { kind: kind.to_owned(), id, name: who.name.clone(), role: role.unwrap_or_default(), address: String::new() }
+        let actor = who.actor();
+        let (kind, id) = actor.split_once(':').unwrap_or((&actor, ""));
+        Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            name: who.name.clone(),
+            role: who.role.to_string(),
+            address: who.address.map(|address| address.to_string()).unwrap_or_default(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! (`store/`), decisions about calls.
 
 pub mod access;
+pub mod audit;
+pub mod mask;
 pub mod principal;
 pub mod role;
 

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod lang;
 pub mod limits;
 pub mod meter;
+pub mod mask;
 pub mod money;
 pub mod phone;
 pub mod pii;

@@ -6,11 +6,17 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// All steps of one kind of database, oldest first.
-pub type Schema = &'static [&'static str];
+pub(super) type Schema = &'static [&'static str];
 
-pub(super) const SYSTEM: Schema = &[include_str!("migrations/system/0001_tenants.sql")];
+pub(super) const SYSTEM: Schema = &[
+    include_str!("migrations/system/0001_tenants.sql"),
+    include_str!("migrations/system/0003_audit.sql"),
+];
 
-pub(super) const TENANT: Schema = &[include_str!("migrations/tenant/0001_calls.sql")];
+pub(super) const TENANT: Schema = &[
+    include_str!("migrations/tenant/0001_calls.sql"),
+    include_str!("migrations/tenant/0004_protection.sql"),
+];
 
 /// How many steps a database has had.
 pub(super) fn version(connection: &Connection) -> Result<usize, StoreError> {
