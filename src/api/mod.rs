@@ -2,11 +2,13 @@
 //! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
 
 mod ai;
+mod alerts;
 mod callbacks;
 mod costs;
 mod gauges;
 pub mod guard;
 mod health;
+pub mod http_metrics;
 pub mod metrics;
 mod problem;
 mod sessions;
@@ -19,7 +21,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
-pub use gauges::RouterGauges;
+pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
 pub use health::{Component, Health, HealthSource};
 pub use metrics::Metrics;
 pub use problem::Problem;
@@ -59,6 +61,7 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
+        .merge(alerts::routes())
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
     Router::new()
         .route("/health", get(health::show))

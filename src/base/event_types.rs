@@ -205,6 +205,7 @@ mod tests {
     fn the_documents_names_are_kept() {
         let initiated = Event::CallInitiated {
             transport: "twilio".to_owned(),
+            carrier_call: None,
             direction: Direction::Inbound,
             agent: "helpdesk".to_owned(),
             caller_hash: None,

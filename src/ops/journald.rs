@@ -79,7 +79,7 @@ impl Drop for Flush {
     fn drop(&mut self) {
         if self.stop.try_send(()).is_ok() {
             // A journal that is stuck keeps nobody from ending.
-            drop(self.done.recv_timeout(limits::LOG_FLUSH_MAX));
+            let _ = self.done.recv_timeout(limits::LOG_FLUSH_MAX);
         }
     }
 }
@@ -91,7 +91,8 @@ impl Journald {
         let (done, ended) = sync_channel(1);
         std::thread::Builder::new().name("log".into()).spawn(move || {
             write_all(&sink, &entries, &stopping);
-            drop(done.try_send(()));
+            // Whoever waited may have gone.
+            let _ = done.try_send(());
         })?;
         Ok((Self { queue }, Flush { stop, done: ended }))
     }

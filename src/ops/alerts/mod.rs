@@ -8,4 +8,4 @@ mod shown;
 
 pub use machine::{Change, Machine, Pace, Symptom};
 pub use rules::symptoms;
-pub use shown::{Alert, AlertEvent, Alerts};
+pub use shown::{Alert, AlertEvent, Alerts, Observer};

@@ -52,6 +52,12 @@ pub struct Alerts {
     clock: Clock,
 }
 
+impl std::fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alerts")
+    }
+}
+
 impl Alerts {
     /// `observers` are told in the order of the changes; they must be quick.
     pub fn new(settings: &config::Alerts, clock: Clock, observers: Vec<Observer>) -> Self {

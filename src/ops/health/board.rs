@@ -41,9 +41,17 @@ impl Board {
     }
 }
 
+/// What is left without the consequences of other findings, worst first: for one look at the box.
+pub fn causes_only(mut found: Vec<Finding>) -> Vec<Finding> {
+    let all = found.clone();
+    found.retain(|finding| !is_hidden(finding, &all));
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found
+}
+
 /// Is one of its causes, or a cause of a cause, as bad as the finding itself? A cause that is only
 /// a warning explains no error.
-pub(super) fn is_hidden(finding: &Finding, all: &[Finding]) -> bool {
+fn is_hidden(finding: &Finding, all: &[Finding]) -> bool {
     let mut waiting: Vec<&str> = entry(finding.code).map_or(&[][..], |row| row.depends_on).to_vec();
     // The table has no circles, so this ends.
     while let Some(code) = waiting.pop() {

@@ -30,7 +30,7 @@ mod state;
 mod twilio;
 mod x509;
 
-pub use board::Board;
+pub use board::{Board, causes_only};
 pub use catalogue::{CATALOGUE, Entry, entry};
 pub use certificate::{Certificate, fetch as fetch_certificate, read as read_certificate};
 pub use clock::{Synchronised, is_synchronised};
