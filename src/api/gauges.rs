@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::metrics::plain;
 use crate::ai::router::Planner;
 use crate::ai::router::report::Did;
 use crate::base::Clock;
@@ -55,7 +56,7 @@ fn put(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, rows: &[(Lab
 impl Collector for RouterGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let left = |(tenant, budget, spent): (String, crate::base::money::Money, crate::base::money::Money)| {
-            (vec![("tenant", tenant)], budget.less(spent).paise())
+            (vec![("tenant", plain(&tenant))], budget.less(spent).paise())
         };
         let left: Vec<_> = self.planner.budgets().into_iter().map(left).collect();
         put(&mut encoder, "router_budget_left_paise", "What is left of a tenant's budget of the day", &left)?;
@@ -64,7 +65,7 @@ impl Collector for RouterGauges {
         let did: Vec<Did> = self.planner.measured().iter().map(|measured| Did::of(measured, now_ms)).collect();
         let labels = |did: &Did| -> Labels {
             vec![
-                ("candidate", did.candidate.clone()),
+                ("candidate", plain(&did.candidate)),
                 ("stage", did.stage.as_str().to_owned()),
                 ("language", did.language.tag().to_owned()),
             ]

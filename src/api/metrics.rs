@@ -148,16 +148,17 @@ impl Metrics {
 
     /// A value of a label that somebody else chose: beyond so many it is `other`.
     fn bounded(&self, label: &'static str, value: &str) -> String {
+        let value = plain(value);
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let known = values.entry(label).or_default();
-        if known.contains(value) {
-            return value.to_owned();
+        if known.contains(&value) {
+            return value;
         }
         if known.len() >= limits::LABEL_VALUES_MAX || value.len() > 100 {
             return "other".to_owned();
         }
-        known.insert(value.to_owned());
-        value.to_owned()
+        known.insert(value.clone());
+        value
     }
 
     /// The box went offline, or came back.
@@ -260,6 +261,11 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// A label's value without what would end it: the encoder writes values as they are.
+pub(super) fn plain(value: &str) -> String {
+    value.chars().map(|c| if matches!(c, '"' | '\\') || c.is_control() { '_' } else { c }).collect()
 }
 
 /// The name serde gives a unit variant.
