@@ -2,19 +2,18 @@
 //! knows every room.
 
 mod connect;
+mod health;
+mod keeping;
+mod lines;
 mod probe;
 
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::serve::ListenerExt;
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,13 +22,12 @@ use crate::ai::hardware::Hardware;
 use crate::ai::line_cache::LineCache;
 use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
-use crate::ai::tts::{Tts, TtsEvent, TtsRequest};
-use crate::api::{self, ApiDeps, Component, HealthSource, Metrics, RouterGauges};
-use crate::base::audio::LINE_RATE;
-use crate::base::event::{CallState, EndCause, Event, Record};
-use crate::base::secret::{KeyedHash, Secret};
+use crate::ai::tts::Tts;
+use crate::api::{self, ApiDeps, Metrics, RouterGauges};
+use crate::base::event::{Event, Record};
+use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, Lang, TenantId, limits};
+use crate::base::{Clock, limits};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
@@ -37,15 +35,16 @@ use crate::call::script::{Bounds, Script, Scripts};
 use crate::config::Settings;
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::shelf::Shelf;
-use crate::dialogue::speak;
-use crate::media::wav;
 use crate::ops::notify;
 use crate::store::Vault;
-use crate::store::crypt::MasterKey;
-use crate::store::journal::{Journal, Unfinished};
+use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::signature::Keys;
-use crate::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings};
+use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
+
+use health::Parts;
+use keeping::{close_lost_calls, kept_secret, only_one, open_vault};
+use lines::{Prompts, render_ahead};
 
 /// The running daemon.
 pub struct App {
@@ -321,198 +320,5 @@ impl Signals {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}
         }
-    }
-}
-
-/// One daemon a state directory: two would write into each other's journal.
-fn only_one(state: &Path) -> anyhow::Result<std::fs::File> {
-    let path = state.join("lock");
-    let file = std::fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        anyhow::anyhow!("another vaani uses the state directory {}; stop it, or set state.dir", state.display())
-    })?;
-    Ok(file)
-}
-
-/// A secret made at first start and kept readable by the daemon's user alone.
-fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
-    if let Ok(text) = std::fs::read_to_string(path)
-        && !text.trim().is_empty()
-    {
-        return Ok(Secret::new(text.trim()));
-    }
-    let secret = Secret::random()?;
-    let fresh = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
-    std::io::Write::write_all(&mut file, secret.expose().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path).with_context(|| format!("could not keep {}", path.display()))?;
-    Ok(secret)
-}
-
-/// Opens what the box keeps; tenants that agents name are made.
-fn open_vault(state: &Path, scripts: &Scripts, clock: Clock) -> anyhow::Result<Vault> {
-    let vault = Vault::open(state, MasterKey::load(state)?, clock)?;
-    for script in scripts.all().filter(|script| !script.tenant().is_empty()) {
-        let name = script.tenant();
-        let id: TenantId = name.parse().with_context(|| {
-            format!("the agent {} has the tenant {name:?} (routing.tenant of its file)", script.name())
-        })?;
-        // One that is damaged is told by health; calls of the others go on.
-        if !vault.broken().contains_key(&id) {
-            vault.create_tenant(&id, name)?;
-        }
-    }
-    Ok(vault)
-}
-
-/// Calls that were live when the last process died get their end now.
-async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow::Result<()> {
-    let lost = journal.unfinished()?;
-    if !lost.is_empty() {
-        tracing::warn!(calls = lost.len(), "the last run ended with live calls; recording their end");
-    }
-    for Unfinished { call, call_ms, .. } in lost {
-        let event = Event::CallEnded {
-            outcome: CallState::Failed,
-            cause: EndCause::ProcessLost,
-            duration_ms: call_ms,
-            turns: 0,
-        };
-        let record = Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms, event };
-        journal.append_durable(record).await?;
-    }
-    Ok(())
-}
-
-/// Synthesises the lines every call may need, before a caller waits for them.
-async fn render_ahead(scripts: Arc<Scripts>, tts: Arc<dyn Tts>, scope: Scope) {
-    const KEYS: [&str; 6] =
-        ["filler_moment", "reprompt_silence", "reprompt_unclear", "language_confirmed", "human_unavailable", "goodbye"];
-    for script in scripts.all().filter(|s| !s.is_echo()) {
-        let is_default = scripts.get(None).is_some_and(|default| default.name() == script.name());
-        for language in script.languages() {
-            let mut lines: Vec<String> = vec![script.greeting(*language, false)];
-            if is_default {
-                // There will be no free engine when these are wanted.
-                lines.extend(["busy_line", "callback_noted", "action_failed"].map(|key| script.line(*language, key)));
-                lines.push(script.line(*language, "callback_offer").replace("{digit}", "1"));
-            }
-            lines.extend(KEYS.iter().map(|key| script.line(*language, key)));
-            for clause in lines.iter().flat_map(|line| crate::dialogue::clauses::split(line)) {
-                if scope.is_stopping() {
-                    return;
-                }
-                let request = TtsRequest {
-                    call: None,
-                    text: speak::spoken(*language, &clause),
-                    language: *language,
-                    voice: script.voice(*language),
-                    pace: 1.0,
-                    rate: LINE_RATE,
-                };
-                let mut stream = tts.speak(request);
-                while let Some(event) = stream.next().await {
-                    if let Err(fault) = event {
-                        tracing::debug!(%fault, "a fixed line could not be rendered ahead");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    tracing::info!("fixed lines are rendered");
-}
-
-/// The key menu in the box's own voice.
-struct Prompts {
-    scripts: Arc<Scripts>,
-    tts: Arc<dyn Tts>,
-}
-
-impl PromptSource for Prompts {
-    fn available(&self, lang: Lang, key: &str, digit: Option<char>) -> bool {
-        self.text(lang, key, digit).is_some()
-    }
-
-    fn wav(&self, lang: Lang, key: &str, digit: Option<char>) -> BoxFuture<'_, Option<Bytes>> {
-        let text = self.text(lang, key, digit);
-        let voice = self.scripts.get(None).and_then(|s| s.voice(lang));
-        Box::pin(async move {
-            let text = speak::spoken(lang, &text?);
-            let mut stream =
-                self.tts.speak(TtsRequest { call: None, text, language: lang, voice, pace: 1.0, rate: LINE_RATE });
-            let mut pcm = Vec::new();
-            while let Some(event) = stream.next().await {
-                match event {
-                    Ok(TtsEvent::Audio(more)) => pcm.extend(more),
-                    Ok(TtsEvent::Done(_)) => break,
-                    Err(fault) => {
-                        tracing::warn!(%fault, "a menu line could not be rendered");
-                        return None;
-                    }
-                }
-            }
-            Some(Bytes::from(wav::write(LINE_RATE, &pcm)))
-        })
-    }
-
-    fn text(&self, lang: Lang, key: &str, digit: Option<char>) -> Option<String> {
-        let script = self.scripts.get(None)?;
-        Some(script.line(lang, key).replace("{digit}", &digit.map(String::from).unwrap_or_default()))
-    }
-}
-
-/// What `/health` looks at.
-struct Parts {
-    local: Arc<Local>,
-    planner: Arc<Planner>,
-    journal: Journal,
-    twilio_ready: bool,
-}
-
-impl HealthSource for Parts {
-    fn components(&self) -> Vec<Component> {
-        let mut all: Vec<Component> = [self.local.stt.health(), self.local.llm.health(), self.local.tts.health()]
-            .into_iter()
-            .map(|pool| {
-                let (status, detail) = if pool.healthy >= pool.wanted {
-                    ("ok", String::new())
-                } else if pool.healthy > 0 {
-                    (
-                        "degraded",
-                        format!("{} of {} workers answer; the others are restarting", pool.healthy, pool.wanted),
-                    )
-                } else {
-                    let why = pool.workers.iter().find_map(|w| w.last_error.clone()).unwrap_or_default();
-                    ("down", format!("no worker answers. {why}"))
-                };
-                let facts = serde_json::to_value(&pool).unwrap_or_default();
-                Component { name: format!("engine/{}", pool.engine), status, detail: detail.trim().to_owned(), facts }
-            })
-            .collect();
-        all.push(Component {
-            name: "transport/twilio".to_owned(),
-            status: if self.twilio_ready { "ok" } else { "degraded" },
-            detail: if self.twilio_ready {
-                String::new()
-            } else {
-                "no auth token: Twilio's webhooks are refused; set TWILIO_AUTH_TOKEN or twilio.auth_token".to_owned()
-            },
-            facts: serde_json::Value::Null,
-        });
-        all.extend(probe::component(&self.planner));
-        let dropped = self.journal.dropped();
-        all.push(Component {
-            name: "journal".to_owned(),
-            status: if dropped == 0 { "ok" } else { "degraded" },
-            detail: if dropped == 0 {
-                String::new()
-            } else {
-                format!("{dropped} records were lost; is the disk of the state directory full?")
-            },
-            facts: serde_json::Value::Null,
-        });
-        all
     }
 }

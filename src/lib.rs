@@ -14,6 +14,7 @@ pub mod telephony;
 
 pub mod call;
 
+pub mod campaigns;
 pub mod ops;
 
 pub mod api;

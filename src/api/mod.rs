@@ -27,13 +27,13 @@ pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
+use crate::auth::Principal;
 use crate::base::Clock;
+use crate::base::TenantId;
 use crate::base::secret::Secret;
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
-use crate::auth::Principal;
-use crate::base::TenantId;
 use crate::store::Vault;
 
 /// What the resources need.

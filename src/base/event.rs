@@ -8,7 +8,7 @@ use super::lang::Lang;
 use super::money::Money;
 
 /// One fact about one call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Record {
     pub call: CallId,
     /// Milliseconds since 1970 UTC.
@@ -20,7 +20,7 @@ pub struct Record {
 }
 
 /// Texts in here are personal: [`Event::without_words`] is what may be kept when transcripts are off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     CallInitiated {
@@ -169,7 +169,7 @@ impl Event {
 
 /// Whom a call concerns and where the caller is, as far as anybody told: what residency, budgets and
 /// routing rules go by. Empty where nothing is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Concerns {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -191,7 +191,7 @@ pub struct Concerns {
     pub district: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     Inbound,
@@ -199,7 +199,7 @@ pub enum Direction {
 }
 
 /// The life cycle of requirement T1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
     Ready,
@@ -212,7 +212,7 @@ pub enum CallState {
     NotPicked,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndCause {
     /// The caller hung up (or the carrier said so).
@@ -239,7 +239,7 @@ pub enum EndCause {
     NeverConnected,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepairKind {
     Silence,
@@ -248,7 +248,7 @@ pub enum RepairKind {
 }
 
 /// The record of one decision of the router.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Routed {
     pub stage: Stage,
     pub language: Lang,
@@ -271,7 +271,7 @@ pub struct Routed {
 }
 
 /// What requests used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Usage {
     pub audio_ms: u64,
@@ -280,7 +280,7 @@ pub struct Usage {
     pub tokens_out: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Charge {
     pub candidate: String,
     pub paise: Money,
@@ -290,7 +290,7 @@ pub struct Charge {
 }
 
 /// What a call cost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CallCost {
     pub paise: Money,
     /// How much of it rests on estimates.
@@ -305,7 +305,7 @@ pub struct CallCost {
     pub stacks: Vec<Stack>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TurnCost {
     pub turn: u32,
     pub paise: Money,
@@ -315,7 +315,7 @@ pub struct TurnCost {
 }
 
 /// What one candidate charges for its part of a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Charged {
     pub stage: Stage,
     pub candidate: String,
@@ -324,7 +324,7 @@ pub struct Charged {
     pub estimated_paise: Money,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StageUsage {
     pub stage: Stage,
     pub language: Lang,
@@ -333,7 +333,7 @@ pub struct StageUsage {
     pub usage: Usage,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Elsewhere {
     pub stage: Stage,
     pub candidate: String,
@@ -345,7 +345,7 @@ pub struct Elsewhere {
     pub speaks: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Stack {
     /// `all_local`, `cheapest_allowed`, or the name of a provider.
     pub name: String,
@@ -355,21 +355,21 @@ pub struct Stack {
     pub lacks: Vec<Stage>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Attempted {
     pub candidate: String,
     pub outcome: String,
     pub took_ms: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PassedOver {
     pub candidate: String,
     pub reason: String,
 }
 
 /// What a turn needs done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     Stt,
@@ -390,7 +390,7 @@ impl Stage {
 }
 
 /// How a reply came about (design §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// A closed answer or known phrase; no language model was asked.
@@ -406,7 +406,7 @@ pub enum Way {
 /// Where the time of one turn went. All values are milliseconds after `speech_end` except
 /// `speech_end` itself, which is milliseconds after the call's start. `None`: the stage did not
 /// take part. The `*_took` values are the engines' own working times, for comparison.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Waterfall {
     pub speech_end: u64,
     pub endpoint: Option<u32>,

@@ -52,6 +52,14 @@ impl FromStr for CallId {
     }
 }
 
+impl utoipa::PartialSchema for CallId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        Uuid::schema()
+    }
+}
+
+impl utoipa::ToSchema for CallId {}
+
 /// A customer of the box, with a database and a key of its own: small letters, digits, `-` and `_`,
 /// at most 64 of them, a letter or a digit first. Also the name of its file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -117,6 +117,15 @@ impl fmt::Display for Lang {
     }
 }
 
+impl utoipa::PartialSchema for Lang {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.map(Self::tag))).into()
+    }
+}
+
+impl utoipa::ToSchema for Lang {}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown language {0:?}; the box speaks en-IN hi-IN ta-IN te-IN ml-IN kn-IN gu-IN mr-IN bn-IN pa-IN or-IN")]
 pub struct UnknownLang(pub String);

@@ -190,6 +190,59 @@ pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
 pub const AUDIT_PAGE_MAX: usize = 1_000;
 /// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
 pub const SWEEP_BATCH: u64 = 500;
+/// An uploaded list of customers: bytes of the file, bytes of a workbook once unpacked, rows, columns,
+/// characters of one cell. Larger lists are refused whole and told so.
+pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const UPLOAD_UNPACKED_MAX: u64 = 192 * 1024 * 1024;
+pub const UPLOAD_ROWS_MAX: usize = 100_000;
+pub const UPLOAD_COLUMNS_MAX: usize = 64;
+pub const UPLOAD_CELL_CHARS_MAX: usize = 2_000;
+/// Lists read at once: each may take a few hundred MiB; further ones are told to come back.
+pub const UPLOADS_AT_ONCE: usize = 2;
+/// Customers of a list that share one write, so that calls' facts get in between.
+pub const UPLOAD_BATCH: usize = 250;
+/// Characters of one text of a customer, of the comments, and bytes and keys of what a list adds.
+pub const CUSTOMER_TEXT_CHARS_MAX: usize = 200;
+pub const CUSTOMER_COMMENT_CHARS_MAX: usize = 2_000;
+pub const CUSTOM_KEYS_MAX: usize = 32;
+pub const CUSTOM_KEY_CHARS_MAX: usize = 60;
+pub const CUSTOM_BYTES_MAX: usize = 16 * 1024;
+/// Ten thousand crore rupees.
+pub const AMOUNT_PAISE_MAX: i64 = 10_000_000_000_000;
+/// Rows of one page of a list: usual, and at most.
+pub const PAGE_USUAL: usize = 50;
+pub const PAGE_MAX: usize = 500;
+/// Rows of one CSV export; the cursor for the rest is in its `link` header.
+pub const CSV_ROWS_MAX: usize = 10_000;
+/// One JSON body of the API, bytes. Larger ones get 413.
+pub const API_BODY_MAX: usize = 1024 * 1024;
+/// One version of a document, bytes, and versions of one document.
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+pub const DOCUMENT_VERSIONS_MAX: i64 = 10_000;
+/// Lines of two versions that are compared; longer ones are shown as replaced whole.
+pub const DIFF_LINES_MAX: usize = 4_000;
+/// Answers to requests with an idempotency key are kept for this long, and up to this size, bytes.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
+pub const IDEMPOTENCY_BODY_MAX: usize = 256 * 1024;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_MAX: usize = 200;
+/// Live events waiting for one watcher; a slower one misses the oldest and is told how many.
+pub const LIVE_QUEUE: usize = 1_024;
+/// Live events kept for watchers that come back.
+pub const LIVE_KEPT: usize = 2_048;
+/// Watchers at once; further ones get 503.
+pub const LIVE_WATCHERS_MAX: usize = 200;
+/// A watcher comes again after this time: whether it still may is looked at anew.
+pub const LIVE_WATCH_MAX: Duration = Duration::from_secs(3_600);
+/// A watcher hears at least this often from the box.
+pub const LIVE_HEARTBEAT: Duration = Duration::from_secs(15);
+/// A watcher that takes nothing for this long is gone.
+pub const LIVE_WRITE_MAX: Duration = Duration::from_secs(10);
+/// A ticket for the live socket is taken within this time, and so many are open at once.
+pub const LIVE_TICKET_TTL: Duration = Duration::from_secs(30);
+pub const LIVE_TICKETS_MAX: usize = 1_000;
+/// Days of analytics in one answer.
+pub const ANALYTICS_DAYS_MAX: u32 = 366;
 
 /// How often the box looks at itself, and at what changes slowly (files, disk, clock).
 pub const HEALTH_LOOK: Duration = Duration::from_secs(5);

@@ -74,12 +74,21 @@ impl States {
     /// The language to greet in and the one to fall back on. Takes names in any case, with `&`,
     /// codes (`KA`, `IN-KA`) and older names (`Orissa`).
     pub fn greeting_language(&self, state: &str) -> Option<(Lang, Lang)> {
+        self.row(state).map(|row| (row.language, row.fallback))
+    }
+
+    /// The usual name of a state that was written in any of these ways.
+    pub fn name_of(&self, state: &str) -> Option<&str> {
+        self.row(state).map(|row| row.name.as_str())
+    }
+
+    fn row(&self, state: &str) -> Option<&Row> {
         let wanted = squeeze(state);
         let row = self.by_name.get(&wanted).or_else(|| {
             let code = wanted.strip_prefix("in").filter(|code| code.len() == 2)?;
             self.by_name.get(code)
         })?;
-        self.rows.get(*row).map(|row| (row.language, row.fallback))
+        self.rows.get(*row)
     }
 
     /// All names with their languages, in the file's order.

@@ -38,15 +38,17 @@ pub fn want(db: &Connection, wish: &Callback) -> Result<(), StoreError> {
     if open >= CALLBACKS_MAX {
         return Err(StoreError::Invalid(format!("{CALLBACKS_MAX} callbacks are open; call some of them back first")));
     }
-    db.prepare_cached("INSERT INTO callbacks (id, phone, phone_hash, agent, language, asked_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![
-            wish.id.to_string(),
-            wish.phone.reveal(),
-            wish.phone_hash,
-            wish.agent,
-            wish.language.tag(),
-            wish.asked_unix_ms
-        ])?;
+    db.prepare_cached(
+        "INSERT INTO callbacks (id, phone, phone_hash, agent, language, asked_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        wish.id.to_string(),
+        wish.phone.reveal(),
+        wish.phone_hash,
+        wish.agent,
+        wish.language.tag(),
+        wish.asked_unix_ms
+    ])?;
     Ok(())
 }
 
@@ -111,7 +113,8 @@ mod tests {
     #[test]
     fn the_list_is_bounded_and_says_what_to_do() {
         let db = Database::scratch_tenant();
-        db.write_blocking(|db| (0..CALLBACKS_MAX).try_for_each(|n| want(db, &wish(&format!("+9198765{n:05}"))))).unwrap();
+        db.write_blocking(|db| (0..CALLBACKS_MAX).try_for_each(|n| want(db, &wish(&format!("+9198765{n:05}")))))
+            .unwrap();
         let refused = db.write_blocking(|db| want(db, &wish("+911234567890"))).unwrap_err();
         assert!(refused.to_string().contains("call some of them back first"), "{refused}");
     }

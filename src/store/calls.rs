@@ -72,9 +72,8 @@ pub fn of_optional_word<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize
 }
 
 fn parse_word<T: serde::de::DeserializeOwned>(at: usize, text: String) -> rusqlite::Result<T> {
-    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error))
-    })
+    serde_json::from_value(serde_json::Value::String(text))
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error)))
 }
 
 /// Keeps the rows in step with one event, number `seq` of the journal.
@@ -112,19 +111,22 @@ pub fn derive(db: &Connection, seq: i64, record: &Record) -> Result<(), StoreErr
             .execute(params![call, word(to)?, connected])?;
         }
         Event::LanguageDetected { language, .. } | Event::LanguageSwitched { to: language, .. } => {
-            db.prepare_cached("UPDATE calls SET language = ?2 WHERE id = ?1")?.execute(params![call, language.tag()])?;
+            db.prepare_cached("UPDATE calls SET language = ?2 WHERE id = ?1")?
+                .execute(params![call, language.tag()])?;
         }
         Event::TurnAnswered { turn, language, intent, way, waterfall } => {
-            db.prepare_cached("INSERT OR REPLACE INTO turns VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
-                call,
-                turn,
-                record.unix_ms,
-                language.tag(),
-                intent,
-                word(way)?,
-                waterfall.first_frame_out,
-                serde_json::to_string(waterfall)?
-            ])?;
+            db.prepare_cached("INSERT OR REPLACE INTO turns VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+                params![
+                    call,
+                    turn,
+                    record.unix_ms,
+                    language.tag(),
+                    intent,
+                    word(way)?,
+                    waterfall.first_frame_out,
+                    serde_json::to_string(waterfall)?
+                ],
+            )?;
         }
         Event::CallCost(cost) => {
             db.prepare_cached("UPDATE calls SET cost_millipaise = ?2 WHERE id = ?1 AND ended_ms IS NULL")?
@@ -203,7 +205,9 @@ pub fn find(db: &Connection, id: &str) -> Result<Option<Call>, StoreError> {
 /// Oldest first.
 pub fn status_updates(db: &Connection, call: CallId) -> Result<Vec<StatusUpdate>, StoreError> {
     let rows = db
-        .prepare_cached("SELECT seq, unix_ms, from_state, to_state FROM call_status_updates WHERE call = ?1 ORDER BY seq")?
+        .prepare_cached(
+            "SELECT seq, unix_ms, from_state, to_state FROM call_status_updates WHERE call = ?1 ORDER BY seq",
+        )?
         .query_map([call.to_string()], |row| {
             Ok(StatusUpdate { seq: row.get(0)?, unix_ms: row.get(1)?, from: of_word(row, 2)?, to: of_word(row, 3)? })
         })?

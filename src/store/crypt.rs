@@ -135,10 +135,12 @@ impl MasterKey {
 
     /// 64 hexadecimal digits of a file.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let bytes = files::read(path, 1_024).map_err(|error| StoreError::Crypt(format!("the master key {} cannot be read: {error}", path.display())))?;
+        let bytes = files::read(path, 1_024)
+            .map_err(|error| StoreError::Crypt(format!("the master key {} cannot be read: {error}", path.display())))?;
         let text = Zeroizing::new(String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default());
-        Self::from_hex(text.trim())
-            .map_err(|_| StoreError::Crypt(format!("{} is no master key: it has 64 hexadecimal digits", path.display())))
+        Self::from_hex(text.trim()).map_err(|_| {
+            StoreError::Crypt(format!("{} is no master key: it has 64 hexadecimal digits", path.display()))
+        })
     }
 
     pub fn from_hex(text: &str) -> Result<Self, StoreError> {

@@ -125,9 +125,8 @@ impl Database {
         let (jobs, inbox) = mpsc::channel(limits::STORE_QUEUE);
         let counts = Arc::new(Counts::default());
         let counting = Arc::clone(&counts);
-        let thread = std::thread::Builder::new()
-            .name("store".into())
-            .spawn(move || write_all(&writer, inbox, &counting))?;
+        let thread =
+            std::thread::Builder::new().name("store".into()).spawn(move || write_all(&writer, inbox, &counting))?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             key,
@@ -283,7 +282,8 @@ fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connection, Store
         use std::os::unix::fs::OpenOptionsExt;
         std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(limits::STORE_BUSY_MAX)?;
     connection.pragma_update(None, "key", &*key.as_pragma())?;
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())).map_err(|error| {

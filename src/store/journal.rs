@@ -114,9 +114,8 @@ impl Journal {
 
     fn put(&self, db: &Connection, record: &Record) -> Result<(), StoreError> {
         let body = serde_json::to_string(&record.event)?;
-        db.prepare_cached("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
-            params![record.call.to_string(), record.unix_ms, record.call_ms, record.event.kind(), body],
-        )?;
+        db.prepare_cached("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![record.call.to_string(), record.unix_ms, record.call_ms, record.event.kind(), body])?;
         calls::derive(db, db.last_insert_rowid(), record)?;
         self.0.derive.iter().try_for_each(|derive| derive(db, record))
     }
@@ -235,9 +234,13 @@ mod tests {
         vault.close();
 
         let (vault, journal) = open(state.path());
-        let (default, bank) = (vault.tenant(&TenantId::default_tenant()).unwrap(), vault.tenant(&"bank".parse().unwrap()).unwrap());
+        let (default, bank) =
+            (vault.tenant(&TenantId::default_tenant()).unwrap(), vault.tenant(&"bank".parse().unwrap()).unwrap());
         let records = default.read(move |db| of_call(db, whole, 0, 10)).await.unwrap();
-        assert_eq!(records.iter().map(|n| &n.record).collect::<Vec<_>>(), [&began(whole, ""), &ended(whole), &ended(whole)]);
+        assert_eq!(
+            records.iter().map(|n| &n.record).collect::<Vec<_>>(),
+            [&began(whole, ""), &ended(whole), &ended(whole)]
+        );
         assert_eq!(default.read(move |db| of_call(db, whole, records[0].seq, 1)).await.unwrap().len(), 1);
         let call = default.read(move |db| calls::find(db, &format!("CA{whole}"))).await.unwrap().unwrap();
         assert_eq!((call.state, call.turns, call.duration_ms), (CallState::Completed, 2, Some(9)));
@@ -269,7 +272,8 @@ mod tests {
         assert!(journal.append_durable(ended(CallId::from_seed(3, 2))).await.is_err());
         assert_eq!(journal.dropped(), 1);
         let db = vault.tenant(&TenantId::default_tenant()).unwrap();
-        let count = |sql: &'static str| db.read_blocking(|db| Ok(db.query_row(sql, [], |r| r.get::<_, i64>(0))?)).unwrap();
+        let count =
+            |sql: &'static str| db.read_blocking(|db| Ok(db.query_row(sql, [], |r| r.get::<_, i64>(0))?)).unwrap();
         assert_eq!((count("SELECT count(*) FROM events"), count("SELECT count(*) FROM callbacks")), (1, 1));
     }
 
@@ -279,13 +283,16 @@ mod tests {
         let (vault, journal) = open(state.path());
         let db = vault.tenant(&TenantId::default_tenant()).unwrap();
         let limit = |pages: i64| {
-            db.write_blocking(move |db| Ok(db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?))
+            db.write_blocking(move |db| {
+                Ok(db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+            })
         };
         limit(1).unwrap();
         let mut full = 0;
         for n in 0..200 {
             journal.append(began(CallId::from_seed(4, n), ""));
-            full += u32::from(journal.append_durable(began(CallId::from_seed(5, n), "")).await.is_err_and(|e| e.is_full()));
+            full +=
+                u32::from(journal.append_durable(began(CallId::from_seed(5, n), "")).await.is_err_and(|e| e.is_full()));
         }
         assert!(full > 0 && journal.dropped() >= u64::from(full), "{full}");
         limit(1_000_000).unwrap();

@@ -15,6 +15,13 @@ pub mod callbacks;
 pub mod calls;
 pub mod journal;
 
+pub mod analytics;
+pub mod call_list;
+pub mod customers;
+pub mod documents;
+pub mod idempotency;
+pub mod uploads;
+
 pub mod ledger;
 pub mod measures;
 pub mod spending;

@@ -54,7 +54,8 @@ impl Vault {
     pub fn open(state: &Path, master: MasterKey, clock: Clock) -> Result<Self, StoreError> {
         files::own_folder(state)?;
         files::own_folder(&state.join("tenants"))?;
-        let system = Database::open(&state.join("system.db"), master.database_key(state, "system")?, migrations::SYSTEM)?;
+        let system =
+            Database::open(&state.join("system.db"), master.database_key(state, "system")?, migrations::SYSTEM)?;
         let vault = Self(Arc::new(Inner {
             state: state.to_owned(),
             master,
@@ -129,7 +130,8 @@ impl Vault {
         let known = {
             let id = id.clone();
             self.0.system.read_blocking(move |db| {
-                let count: usize = db.query_row("SELECT count(*) FROM tenants WHERE shredded_ms IS NULL", [], |r| r.get(0))?;
+                let count: usize =
+                    db.query_row("SELECT count(*) FROM tenants WHERE shredded_ms IS NULL", [], |r| r.get(0))?;
                 Ok((find(db, &id)?, count))
             })?
         };
@@ -227,7 +229,9 @@ const COLUMNS: &str = "SELECT id, name, created_ms, shredded_ms, version FROM te
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TenantRow> {
     let id: String = row.get(0)?;
-    let id = id.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+    let id = id
+        .parse()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
     Ok(TenantRow { id, name: row.get(1)?, created_ms: row.get(2)?, shredded_ms: row.get(3)?, version: row.get(4)? })
 }
 
@@ -272,8 +276,10 @@ mod tests {
     }
 
     fn noted(db: &Database) -> Vec<String> {
-        db.read_blocking(|db| Ok(db.prepare("SELECT id FROM callbacks")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?))
-            .unwrap()
+        db.read_blocking(|db| {
+            Ok(db.prepare("SELECT id FROM callbacks")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
+        })
+        .unwrap()
     }
 
     #[test]

@@ -8,5 +8,7 @@
 
 mod ends;
 mod engines;
+mod kills;
+mod left;
 mod lines;
 mod support;

@@ -18,6 +18,7 @@ use vaani::media::wav;
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
 use vaani::store::journal;
+use vaani::telephony::public_url::PublicUrl;
 use vaani::telephony::twilio::carrier::{self, CarrierCall, DialError, DialOptions};
 
 /// Long enough for a busy test machine; the tests fail by their assertions, not by this.
@@ -46,11 +47,27 @@ pub(crate) struct Daemon {
     clock: Clock,
 }
 
+/// Somebody who asks the API.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: PublicUrl,
+    token: Secret,
+}
+
+impl Api {
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.base.webhook(path)).bearer_auth(self.token.expose())
+    }
+}
+
 impl Daemon {
     /// Without engines it takes calls and can say nothing.
     pub(crate) async fn start(state: &Path, config: &Path, engines: bool, more: &[(&str, &str)]) -> Self {
         let vaani = Path::new(env!("CARGO_BIN_EXE_vaani"));
         let programs = vaani.parent().unwrap();
+        // Where its log is to go; the test's own output otherwise.
+        let log = more.iter().find(|(name, _)| *name == "TEST_LOG").map(|(_, path)| path);
         let (auth_token, api_token) = (Secret::random().unwrap(), Secret::random().unwrap());
         let mut child = Command::new(vaani)
             .args(["serve", "--announce", "--listen", "127.0.0.1:0", "--config"])
@@ -69,6 +86,7 @@ impl Daemon {
             .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log.map_or_else(Stdio::inherit, |path| std::fs::File::create(path).unwrap().into()))
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -106,6 +124,11 @@ impl Daemon {
         let url = self.options.base_url.webhook(path);
         let answer = self.http.get(url).bearer_auth(self.api_token.expose()).send().await.ok()?;
         answer.status().is_success().then_some(answer)
+    }
+
+    /// The API, asked as the box itself.
+    pub(crate) fn api(&self) -> Api {
+        Api { http: self.http.clone(), base: self.options.base_url.clone(), token: self.api_token.clone() }
     }
 
     pub(crate) async fn health(&self) -> Value {

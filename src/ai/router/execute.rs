@@ -86,7 +86,6 @@ impl Router {
         let (failed, mut queue): (VecDeque<_>, VecDeque<_>) =
             plan.in_order(&planner.ledger).filter(may).partition(has_failed);
         queue.extend(failed);
-        let supervised = plan.supervised();
         plan.begun = true;
         let account = &plan.account;
         let race = Race {
@@ -97,7 +96,7 @@ impl Router {
             speculative: plan.speculative,
             hedge: planner.hedges(plan),
             name: &|place| planner.name(place),
-            is_last_resort: &|place| supervised.get(place).copied().unwrap_or(false),
+            is_last_resort: &|place| planner.is_supervised(place),
             learn: &|attempt| planner.learn(attempt),
             tried: &mut plan.tried,
             refused: &mut plan.refused,
@@ -270,7 +269,7 @@ struct Flow<E> {
 impl<E> Flow<E> {
     /// `lasts` is how long the caller listens to what went out, at the least.
     async fn next(&mut self, router: &Router, plan: Option<&Plan>, lasts: Duration) -> Option<Result<E, Fault>> {
-        let now = router.planner.ledger.now();
+        let now = router.planner.now();
         let left = self.keeps_up_until.map(|until| until.since(now));
         let mut within = left.map_or(self.piece, |left| left.min(self.piece));
         if let Some(plan) = plan.filter(|plan| !plan.is_supervised(self.place) && plan.has_other(self.place)) {
@@ -324,7 +323,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                             open.answered_by(place, took);
                             stage.begins(&router.planner, after, place);
                             let piece = open.piece(place);
-                            let now = router.planner.ledger.now();
+                            let now = router.planner.now();
                             let keeps_up_until = (!open.is_supervised(place)).then(|| now + piece);
                             (Flow { place, answer, booked, piece, keeps_up_until }, Some(Ok(event)))
                         }
@@ -368,7 +367,7 @@ fn streamed<S: Streamed>(router: Router, plan: Plan, stage: S) -> BoxStream<'sta
                     match stage.pass(event) {
                         Some(event) => {
                             if let Some(plan) = &mut plan {
-                                plan.since = plan.since.or_else(|| Some(router.planner.ledger.now()));
+                                plan.since = plan.since.or_else(|| Some(router.planner.now()));
                             }
                             return Some((Ok(event), (router, plan, stage, At::Flowing(flow), continued)));
                         }

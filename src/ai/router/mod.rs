@@ -22,6 +22,7 @@ mod known;
 mod ledger;
 mod load;
 mod offline;
+mod outside;
 mod overlap;
 pub mod plan;
 mod prior;

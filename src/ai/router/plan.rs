@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::account::{Account, Settled};
 use super::bill::Bill;
-use super::candidates::{self, Kind, Used};
-use super::decision::{Circuit, Decision, Reason, State, Verdict, decide};
+use super::candidates::{Candidate, CandidateId, Kind, Used};
+use super::decision::{Decision, Reason, State, Verdict, decide};
 use super::dialect::{Dialect, Guess};
 use super::facts::Facts;
 use super::ledger::{Ledger, Limits, Outcome};
 use super::offline::Evidence;
+use super::outside;
 use super::race::{Place, Slot, Tried};
-use super::residency::Residency;
 use super::table::Table;
 use super::till::Till;
 use crate::ai::FaultKind;
@@ -44,9 +44,8 @@ pub struct CallFacts {
     pub tier: String,
     pub region: String,
     pub caller_state: String,
-    /// What the caller's district says of the dialect.
-    pub place: Option<Guess>,
-    pub dialect: Option<Dialect>,
+    /// From the caller's district, then from what was heard.
+    pub dialect: Option<Guess>,
     /// Of the language, 0 to 1; unknown before the first turn.
     pub confidence: Option<f64>,
 }
@@ -62,8 +61,7 @@ impl CallFacts {
             tier: concerns.tier.clone(),
             region: region.clone(),
             caller_state: concerns.state.clone(),
-            place: Guess::of_place(&concerns.district),
-            dialect: Guess::of_place(&concerns.district).map(|guess| guess.dialect),
+            dialect: Guess::of_place(&concerns.district),
             confidence: None,
         }
     }
@@ -93,8 +91,6 @@ pub(super) struct Plan {
     answered: Option<Place>,
     /// From the request to its first useful piece.
     first_after: Duration,
-    pieces: Vec<Duration>,
-    supervised: Arc<[bool]>,
     decision: Decision,
 }
 
@@ -110,12 +106,7 @@ impl Plan {
 
     /// The longest pause between two pieces of its answer.
     pub(super) fn piece(&self, place: Place) -> Duration {
-        self.pieces.get(place).copied().unwrap_or(Duration::from_secs(2))
-    }
-
-    /// By place.
-    pub(super) fn supervised(&self) -> Arc<[bool]> {
-        Arc::clone(&self.supervised)
+        self.teller.candidate(place).map_or(Duration::from_secs(2), |c| c.provider.deadlines.piece)
     }
 
     /// Could anybody else go on with what `place` has begun?
@@ -131,16 +122,16 @@ impl Plan {
     }
 
     pub(super) fn is_supervised(&self, place: Place) -> bool {
-        self.supervised.get(place).copied().unwrap_or(false)
+        self.teller.is_supervised(place)
     }
 }
 
 pub struct Planner {
-    table: Table,
+    pub(super) table: Table,
     pub(super) ledger: Arc<Ledger>,
-    evidence: Mutex<Evidence>,
+    pub(super) evidence: Mutex<Evidence>,
     /// Of each candidate outside the customer's network.
-    hosts: Vec<Option<usize>>,
+    pub(super) hosts: Vec<Option<usize>>,
     calls: Mutex<HashMap<CallId, CallFacts>>,
     till: Till,
     /// Measured of candidates that the file does not name any more.
@@ -148,20 +139,20 @@ pub struct Planner {
     /// The turn each call is at.
     turns: Mutex<HashMap<CallId, u32>>,
     /// Why candidates cannot be asked at all, by name.
-    missing: BTreeMap<String, String>,
+    pub(super) missing: BTreeMap<String, String>,
     book: Book,
-    offline_told: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
-    clock: Clock,
+    pub(super) offline_told: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
+    pub(super) clock: Clock,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while holding one of these locks leaves at worst a stale fact.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Planner {
     pub fn new(table: Table, missing: BTreeMap<String, String>, clock: Clock, book: Book) -> Self {
-        let provider = |c: &candidates::Candidate| {
+        let provider = |c: &Candidate| {
             table.candidates().iter().position(|other| other.provider.name == c.provider.name).unwrap_or_default()
         };
         let limits: Vec<_> = table
@@ -175,7 +166,7 @@ impl Planner {
                 supervised: c.provider.kind == Kind::Local,
             })
             .collect();
-        let (hosts, count) = hosts(&table);
+        let (hosts, count) = outside::hosts(&table);
         Self {
             ledger: Arc::new(Ledger::new(clock, &limits)),
             evidence: Mutex::new(Evidence::new(count)),
@@ -253,8 +244,21 @@ impl Planner {
         &self.table
     }
 
+    fn candidate(&self, place: Place) -> Option<&Candidate> {
+        self.table.candidates().get(place)
+    }
+
     pub fn name(&self, place: Place) -> String {
-        self.table.candidates().get(place).map_or_else(|| "unknown".to_owned(), |c| c.name.to_string())
+        self.candidate(place).map_or_else(|| "unknown".to_owned(), |c| c.name.to_string())
+    }
+
+    /// An engine of the box, whose workers are watched and restarted elsewhere.
+    pub(super) fn is_supervised(&self, place: Place) -> bool {
+        self.candidate(place).is_some_and(|c| c.provider.kind == Kind::Local)
+    }
+
+    fn why_missing(&self, place: Place) -> Option<&String> {
+        self.missing.get(&*self.candidate(place)?.name)
     }
 
     /// Why a candidate of the table cannot be asked at all.
@@ -262,30 +266,8 @@ impl Planner {
         &self.missing
     }
 
-    /// How each candidate outside the box stands, for people.
-    pub fn outside(&self) -> Vec<(String, String)> {
-        let stands = |(place, c): (usize, &candidates::Candidate)| {
-            let how = match (self.missing.get(&*c.name), self.ledger.circuit(place)) {
-                (Some(why), _) => format!("cannot be asked: {why}"),
-                (None, Some(Circuit::Closed) | None) => {
-                    let (requests, failures) = self.ledger.counts(place);
-                    format!("ready; {requests} requests, {failures} failed")
-                }
-                (None, Some(Circuit::Open { .. })) => "left alone after failures".to_owned(),
-                (None, Some(Circuit::HalfOpen { .. })) => "being tried again".to_owned(),
-            };
-            (c.name.to_string(), how)
-        };
-        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| c.provider.kind != Kind::Local);
-        outside.map(stands).collect()
-    }
-
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
-    }
-
-    pub fn is_offline(&self) -> bool {
-        lock(&self.evidence).is_offline()
     }
 
     /// What is known of a call; asked for by later requests of it.
@@ -331,7 +313,7 @@ impl Planner {
 
     fn facts(&self, stage: Stage, language: Lang, known: &CallFacts) -> Facts {
         let mut facts = Facts::new(stage, language).from_region(&known.region).from_state(&known.caller_state);
-        facts.dialect = known.dialect;
+        facts.dialect = known.dialect.map(|guess| guess.dialect);
         facts.confidence = known.confidence.unwrap_or(1.0);
         facts.tenant.clone_from(&known.tenant);
         facts.campaign.clone_from(&known.campaign);
@@ -343,7 +325,7 @@ impl Planner {
 
     /// Those without a key were never connected.
     fn leave_out_missing(&self, decision: &mut Decision) {
-        decision.attempts.retain(|id| !self.missing.contains_key(&self.name(id.index())));
+        decision.attempts.retain(|id| self.why_missing(id.index()).is_none());
         for row in &mut decision.considered {
             if matches!(row.verdict, Verdict::Chosen(_)) {
                 let place = decision.attempts.iter().position(|id| *id == row.candidate);
@@ -369,7 +351,6 @@ impl Planner {
     ) -> Plan {
         let known = call.and_then(|call| lock(&self.calls).get(&call).cloned()).unwrap_or_default();
         let decision = self.consider(stage, language, &known);
-        let candidates = self.table.candidates();
         let mut queue = VecDeque::new();
         // Behind everybody else come those who are behind with their work, and those to whom the way
         // seems to be closed: that may be wrong, or out of date.
@@ -379,14 +360,12 @@ impl Planner {
         if passed_over(Reason::Offline) {
             beyond.extend(self.decide(stage, language, &known, false).attempts);
         }
-        let is_able = |id: &&candidates::CandidateId| {
-            !decision.attempts.contains(id) && !self.missing.contains_key(&self.name(id.index()))
-        };
+        let is_able = |id: &&CandidateId| !decision.attempts.contains(id) && self.why_missing(id.index()).is_none();
         let mut beyond: Vec<_> = beyond.iter().filter(is_able).collect();
         beyond.dedup();
         for id in decision.attempts.iter().chain(beyond) {
             let place = id.index();
-            let Some(candidate) = candidates.get(place) else { continue };
+            let Some(candidate) = self.candidate(place) else { continue };
             let deadlines = &candidate.provider.deadlines;
             let free = candidate.provider.kind == Kind::Local;
             let within = deadlines.first(stage);
@@ -400,7 +379,7 @@ impl Planner {
         Plan {
             stage,
             language,
-            dialect: known.dialect.filter(|dialect| dialect.language() == language),
+            dialect: known.dialect.map(|guess| guess.dialect).filter(|dialect| dialect.language() == language),
             call,
             speculative,
             queue,
@@ -414,8 +393,6 @@ impl Planner {
             turn: call.and_then(|call| lock(&self.turns).get(&call).copied()).unwrap_or_default(),
             answered: None,
             first_after: Duration::ZERO,
-            pieces: candidates.iter().map(|c| c.provider.deadlines.piece).collect(),
-            supervised: candidates.iter().map(|c| c.provider.kind == Kind::Local).collect(),
             decision,
         }
     }
@@ -442,12 +419,9 @@ impl Planner {
         }
         let facts = calls.entry(call).or_default();
         facts.confidence = Some(f64::from(text.language_confidence));
-        if text.language == Lang::Ml
-            && let Some(guess) = Guess::joined(Guess::of_text(&text.text), facts.place)
-        {
-            facts.dialect = Some(guess.dialect);
+        if text.language == Lang::Ml {
             // A dialect once heard stays until another one is heard.
-            facts.place = Some(guess);
+            facts.dialect = Guess::joined(Guess::of_text(&text.text), facts.dialect);
         }
     }
 
@@ -455,7 +429,7 @@ impl Planner {
     fn charge(&self, plan: &Plan, settled: &Settled) -> Vec<Charge> {
         let day = self.clock.day();
         let owed = settled.owed.iter().filter_map(|owed| {
-            let candidate = self.table.candidates().get(owed.place)?;
+            let candidate = self.candidate(owed.place)?;
             let paise = Money::from_millipaise(candidate.price.millipaise(&owed.used));
             if candidate.provider.kind != Kind::Local {
                 let estimated_paise = if owed.estimated { paise } else { Money::ZERO };
@@ -484,15 +458,14 @@ impl Planner {
         let was_tried = |place: Place| plan.tried.iter().any(|t| t.place == place);
         let passed_over = plan.decision.considered.iter().filter(|c| !was_tried(c.candidate.index())).map(|c| {
             let place = c.candidate.index();
-            let candidate = self.name(place);
             let late = plan.refused.iter().rev().find(|(refused, _)| *refused == place).map(|(_, reason)| reason);
-            let reason = match (self.missing.get(&candidate), &c.verdict, late) {
+            let reason = match (self.why_missing(place), &c.verdict, late) {
                 (Some(why), Verdict::PassedOver(_), _) => format!("passed over: {why}"),
                 (_, _, Some(reason)) | (_, Verdict::PassedOver(reason), None) => reason.sentence(),
                 (_, Verdict::Chosen(_), None) if plan.answered.is_some() => "not needed: another answered".to_owned(),
                 (_, Verdict::Chosen(_), None) => "not needed: the request ended before its turn".to_owned(),
             };
-            PassedOver { candidate, reason }
+            PassedOver { candidate: self.name(place), reason }
         });
         let routed = Routed {
             stage: plan.stage,
@@ -508,81 +481,6 @@ impl Planner {
             charges,
         };
         (self.book)(plan.call, routed);
-    }
-
-    /// Real requests tell of the world outside as well as probes do.
-    pub(super) fn learn(&self, attempt: &Tried) {
-        let Some(Some(host)) = self.hosts.get(attempt.place) else { return };
-        let changed = match attempt.outcome {
-            Outcome::Answered => lock(&self.evidence).reached(),
-            _ if attempt.reached => lock(&self.evidence).reached(),
-            Outcome::Failed(FaultKind::Unavailable) | Outcome::BrokeOff(FaultKind::Unavailable) => {
-                lock(&self.evidence).unreachable(*host, self.clock.now())
-            }
-            _ => false,
-        };
-        if changed {
-            self.announce();
-        }
-    }
-
-    /// Who is told whenever the box goes offline (true) or comes back; the first one stays.
-    pub fn on_offline(&self, told: impl Fn(bool) + Send + Sync + 'static) {
-        let _ = self.offline_told.set(Box::new(told));
-    }
-
-    fn announce(&self) {
-        if let Some(told) = self.offline_told.get() {
-            told(self.is_offline());
-        }
-        if self.is_offline() {
-            tracing::warn!("nothing outside the box can be reached; calls go on with the box's own engines");
-        } else {
-            tracing::info!("the world outside the box can be reached again");
-        }
-    }
-
-    /// The host of a candidate has answered a probe.
-    pub(super) fn reachable(&self, place: Place) {
-        self.ledger.reachable(place);
-    }
-
-    /// What a round of probes found: the candidates whose hosts were asked, those whose hosts
-    /// answered, and how many of the other addresses did.
-    pub fn probed(&self, asked: &[Place], answered: &[Place], others: usize) {
-        let outside = |places: &[Place]| places.iter().filter(|p| matches!(self.hosts.get(**p), Some(Some(_)))).count();
-        let named = self.table.offline().probes.len();
-        if lock(&self.evidence).probed(outside(asked) + named, outside(answered) + others) {
-            self.announce();
-        }
-    }
-
-    /// Is there anybody outside the box whom some call may reach? Otherwise nothing is ever sent out.
-    pub fn is_outside_allowed(&self) -> bool {
-        let policies = self.table.residency();
-        let outside = |c: &candidates::Candidate| c.provider.kind != Kind::Local && c.is_reachable();
-        let admits = |c: &candidates::Candidate| policies.default.admits(c.provider.residency);
-        self.table.candidates().iter().any(|c| outside(c) && admits(c) && !self.missing.contains_key(&*c.name))
-    }
-
-    /// While anybody outside the box is not well, all who may be asked: that one does not answer
-    /// tells nothing of the others.
-    pub fn to_probe(&self) -> Vec<Place> {
-        let admits = |c: &candidates::Candidate| self.table.residency().default.admits(c.provider.residency);
-        let may_be_asked = |c: &candidates::Candidate| {
-            c.provider.kind != Kind::Local && c.is_reachable() && admits(c) && !self.missing.contains_key(&*c.name)
-        };
-        let outside = self.table.candidates().iter().enumerate().filter(|(_, c)| may_be_asked(c));
-        let places: Vec<Place> = outside.map(|(place, _)| place).collect();
-        let unwell = |place: &Place| {
-            self.ledger.is_doubted(*place) || self.ledger.circuit(*place).is_some_and(|c| c != Circuit::Closed)
-        };
-        if self.is_offline() || places.iter().any(unwell) { places } else { Vec::new() }
-    }
-
-    /// Completes when somebody outside has kept a call waiting: worth a probe at once.
-    pub(super) async fn doubt_arises(&self) {
-        self.ledger.doubt_arises().await;
     }
 
     /// A clause was spoken to its end: how much sound a character takes this voice.
@@ -612,21 +510,6 @@ impl Drop for Plan {
     }
 }
 
-/// The host of each candidate that is outside the customer's network, and how many there are.
-fn hosts(table: &Table) -> (Vec<Option<usize>>, usize) {
-    let mut known = Vec::new();
-    let of = |candidate: &candidates::Candidate| {
-        let url = candidate.provider.base_url.as_ref().filter(|_| candidate.provider.residency != Residency::OnBox)?;
-        let host = (url.host_str()?.to_owned(), url.port_or_known_default());
-        Some(known.iter().position(|other| *other == host).unwrap_or_else(|| {
-            known.push(host);
-            known.len() - 1
-        }))
-    };
-    let hosts = table.candidates().iter().map(of).collect();
-    (hosts, known.len())
-}
-
 fn usage(used: &Used) -> Usage {
     Usage {
         audio_ms: u64::try_from(used.audio.as_millis()).unwrap_or(u64::MAX),
@@ -653,20 +536,5 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::GivenUp => "given_up",
         Outcome::Failed(kind) => of(kind, false),
         Outcome::BrokeOff(kind) => of(kind, true),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_of_one_host_and_the_customers_own_servers_do_not_tell_of_the_world() {
-        let file = "providers:\n  p: {kind: openai, base_url: 'https://p.example.in/v1', residency: india, secret: k,\n      \
-                    models: {a: {capabilities: [stt]}, b: {capabilities: [llm]}}}\n  \
-                    rack: {kind: openai, base_url: 'http://10.0.0.2/v1', residency: on_box, models: {c: {capabilities: [llm]}}}\n";
-        let (table, _) = Table::from_text(file).unwrap_or_else(|error| panic!("{error}"));
-        let (hosts, count) = hosts(&table);
-        assert_eq!((count, &hosts[..]), (1, &[None, None, None, Some(0), Some(0), None][..]));
     }
 }

@@ -171,11 +171,11 @@ pub fn cut(db: &Connection, signer: &Signer, chain: &Chain, before_ms: u64, now_
     let hash: [u8; 32] =
         db.prepare_cached("SELECT hash FROM audit WHERE seq = ?1")?.query_row([last], |row| row.get(0))?;
     let cut = signer.sign_cut(chain, unsigned(last), hash, now_ms);
-    db.prepare_cached("INSERT INTO audit_cuts (seq, hash, at_ms, signature) VALUES (?1, ?2, ?3, ?4)")?.execute(
-        params![last, cut.hash.as_slice(), whole(cut.at_ms), cut.signature.as_slice()],
-    )?;
+    db.prepare_cached("INSERT INTO audit_cuts (seq, hash, at_ms, signature) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![last, cut.hash.as_slice(), whole(cut.at_ms), cut.signature.as_slice()])?;
     let gone = db.prepare_cached("DELETE FROM audit WHERE seq <= ?1")?.execute([last])?;
-    db.prepare_cached("DELETE FROM audit_heads WHERE chain = ?1 AND seq < ?2")?.execute(params![chain.as_str(), last])?;
+    db.prepare_cached("DELETE FROM audit_heads WHERE chain = ?1 AND seq < ?2")?
+        .execute(params![chain.as_str(), last])?;
     Ok(gone as u64)
 }
 

@@ -134,11 +134,7 @@ fn what_is_removed_inserted_or_moved_is_found_where_it_happened() {
         ("DELETE FROM audit WHERE seq = 9", 9, Fault::Missing),
         ("DELETE FROM audit", 1, Fault::Missing),
         // Removed, and the rest moved up.
-        (
-            "DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5",
-            5,
-            Fault::OutOfPlace,
-        ),
+        ("DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = seq - 1 WHERE seq > 5", 5, Fault::OutOfPlace),
         // Exchanged.
         (
             "UPDATE audit SET seq = 100 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 6;

@@ -67,8 +67,7 @@ pub fn verify(db: &Connection, chain: &Chain, key: &Verifier, outside: &[Head]) 
     known.extend(outside.iter().filter(|head| head.chain == *chain).cloned());
     known.sort_by_key(|head| head.seq);
     known.dedup();
-    let mut report =
-        Report { chain: chain.clone(), entries: 0, first: 1, last: 0, heads: 0, unsigned: 0, wrong: None };
+    let mut report = Report { chain: chain.clone(), entries: 0, first: 1, last: 0, heads: 0, unsigned: 0, wrong: None };
     report.wrong = walk(db, chain, key, &known, &mut report)?;
     Ok(report)
 }
@@ -100,10 +99,8 @@ fn walk(
         let mut compared = 0;
         while let Some(head) = heads.next_if(|head| head.seq == seq) {
             if head.hash != *hash {
-                let text = format!(
-                    "the entries from {} to {seq} hang together but are not those that were signed",
-                    *good + 1
-                );
+                let text =
+                    format!("the entries from {} to {seq} hang together but are not those that were signed", *good + 1);
                 return Err(Wrong::new(*good + 1, Fault::Rewritten, text));
             }
             compared += 1;
