@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ApiDeps;
 use crate::ops::alerts::Alert;
-use crate::ops::health::Finding;
+use crate::ops::health::{Finding, Severity};
 
 /// Alerts and what they come from.
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
@@ -39,16 +39,8 @@ pub(super) fn routes() -> Router<ApiDeps> {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(show, super::health::show),
-    components(schemas(
-        AlertsNow,
-        Alert,
-        Finding,
-        crate::ops::health::Severity,
-        super::health::Health,
-        super::health::Told,
-        crate::ops::health::Component
-    ))
+    paths(show),
+    components(schemas(AlertsNow, Alert, Finding, Severity))
 )]
 pub(super) struct Doc;
 

@@ -32,6 +32,10 @@ pub struct Health {
     pub findings: Vec<Told>,
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show), components(schemas(Health, Told, Severity, Component)))]
+pub(super) struct Doc;
+
 /// Whoever knows the parts (the composition root).
 pub trait HealthSource: Send + Sync {
     fn components(&self) -> Vec<Component>;

@@ -273,9 +273,17 @@ fn name(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Everything that is counted, as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics", tag = "box", responses(
+    (status = 200, description = "Counters, gauges and histograms", content_type = "application/openmetrics-text", body = String)
+))]
 pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
 }
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show))]
+pub(super) struct Doc;
 
 #[cfg(test)]
 #[path = "metrics_strict.rs"]
