@@ -38,10 +38,7 @@ pub(super) fn routes() -> Router<ApiDeps> {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(
-    paths(show),
-    components(schemas(AlertsNow, Alert, Finding, Severity))
-)]
+#[openapi(paths(show), components(schemas(AlertsNow, Alert, Finding, Severity)))]
 pub(super) struct Doc;
 
 #[cfg(test)]

@@ -63,14 +63,16 @@ impl HttpMeter {
             "From a request's head to the head of its answer",
             self.took.clone(),
         );
-        registry.register("http_requests_in_flight", "HTTP requests that wait for their answer", self.in_flight.clone());
+        registry.register(
+            "http_requests_in_flight",
+            "HTTP requests that wait for their answer",
+            self.in_flight.clone(),
+        );
     }
 
     fn count(&self, answered: &Answered<'_>) {
         let (method, route): (_, Arc<str>) = (answered.method, answered.route.into());
-        self.requests
-            .get_or_create(&StatusLabels { method, route: Arc::clone(&route), status: answered.status })
-            .inc();
+        self.requests.get_or_create(&StatusLabels { method, route: Arc::clone(&route), status: answered.status }).inc();
         self.took.get_or_create(&RouteLabels { method, route }).observe(answered.took.as_secs_f64());
     }
 }

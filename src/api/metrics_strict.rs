@@ -60,7 +60,10 @@ impl Page {
                 rows.entry(labels).or_default().push((edge, *value));
             }
             for (labels, buckets) in rows {
-                assert!(buckets.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 <= w[1].1), "{name} {labels:?} {buckets:?}");
+                assert!(
+                    buckets.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 <= w[1].1),
+                    "{name} {labels:?} {buckets:?}"
+                );
                 let last = buckets.last().expect("buckets");
                 assert!(last.0.is_infinite());
                 let pairs: Vec<_> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();

@@ -187,10 +187,7 @@ impl EventType {
 
 /// Did the call end for a reason that is the box's own fault?
 pub const fn is_our_fault(cause: EndCause) -> bool {
-    matches!(
-        cause,
-        EndCause::TooManyFailures | EndCause::MediaLost | EndCause::InternalError | EndCause::ProcessLost
-    )
+    matches!(cause, EndCause::TooManyFailures | EndCause::MediaLost | EndCause::InternalError | EndCause::ProcessLost)
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         facts.synchronised = Some(is_synchronised().await);
     }
     let public = settings.http.public_base_url.as_ref().filter(|url| url.starts_with("https://"));
-    if args.online && let Some(public) = public {
+    if args.online
+        && let Some(public) = public
+    {
         facts.certificate = Some(fetch_certificate(&public.parse()?, PATIENCE).await);
     }
     let here = judge(&settings.alerts, &facts);
@@ -157,7 +159,8 @@ async fn daemon(settings: &Settings) -> Vec<Finding> {
 fn finding(told: &Value) -> Option<Finding> {
     let code = entry(told["code"].as_str()?)?.code;
     let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
-    let fix = if text("fix").is_empty() { "run this as the daemon's user to hear more".to_owned() } else { text("fix") };
+    let fix =
+        if text("fix").is_empty() { "run this as the daemon's user to hear more".to_owned() } else { text("fix") };
     Some(
         match told["severity"].as_str()? {
             "fine" => Finding::fine(code, text("text")),

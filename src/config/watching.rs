@@ -120,7 +120,8 @@ impl Telemetry {
         let otlp_authorization = fields.optional::<String>("otlp_authorization").and_then(|(text, at)| {
             let text = text.trim();
             if !text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
-                fields.refuse(&at, "`telemetry.otlp_authorization` is no header's value; write for example \"Bearer …\"");
+                fields
+                    .refuse(&at, "`telemetry.otlp_authorization` is no header's value; write for example \"Bearer …\"");
             }
             (!text.is_empty()).then(|| Secret::new(text))
         });

@@ -60,12 +60,9 @@ pub fn tell(record: &Record, tenant: &TenantId) {
 fn details(event: &Event) -> Details<'_> {
     let none = Details::default();
     match event {
-        Event::CallInitiated { transport, agent, caller_hash, .. } => Details {
-            transport: Some(transport),
-            agent: Some(agent),
-            phone_hash: caller_hash.as_deref(),
-            ..none
-        },
+        Event::CallInitiated { transport, agent, caller_hash, .. } => {
+            Details { transport: Some(transport), agent: Some(agent), phone_hash: caller_hash.as_deref(), ..none }
+        }
         Event::StateChanged { from, to } => Details { from: Some(word(from)), to: Some(word(to)), ..none },
         Event::LanguageDetected { language, .. } | Event::GreetingReplayed { language } => {
             Details { language: Some(language.tag()), ..none }

@@ -169,8 +169,17 @@ fn the_bytes_are_what_the_journal_reads() {
     }
     let out = inside(&[]);
     let told = std::fs::read_to_string(&stderr).unwrap();
-    assert!(out.status.success(), "{}{}{told}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(String::from_utf8_lossy(&out.stdout).contains("1 passed"), "it ran: {}", String::from_utf8_lossy(&out.stdout));
+    assert!(
+        out.status.success(),
+        "{}{}{told}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    assert!(
+        String::from_utf8_lossy(&out.stdout).contains("1 passed"),
+        "it ran: {}",
+        String::from_utf8_lossy(&out.stdout)
+    );
 
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut buffer = vec![0; 1 << 20];

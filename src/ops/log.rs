@@ -62,9 +62,7 @@ pub fn start(settings: Option<&Log>, is_daemon: bool) -> Guard {
                 Err(_) => (text(false), None),
             },
             Destination::Text => (text(terminal), None),
-            Destination::Json => {
-                (fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(), None)
-            }
+            Destination::Json => (fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(), None),
         };
     // Somebody else's subscriber (a test's) stays.
     drop(tracing_subscriber::registry().with(layer.with_filter(filter)).try_init());

@@ -73,8 +73,7 @@ impl Traces {
     pub fn start(settings: &Telemetry, scope: &Scope, instance: &str) -> Result<Option<Self>, TraceError> {
         let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
         let client = reqwest::Client::builder().timeout(limits::TRACE_EXPORT_MAX).no_proxy().build()?;
-        let mut builder =
-            SpanExporter::builder().with_http().with_http_client(client).with_endpoint(endpoint.as_str());
+        let mut builder = SpanExporter::builder().with_http().with_http_client(client).with_endpoint(endpoint.as_str());
         if let Some(value) = &settings.otlp_authorization {
             let header = [("authorization".to_owned(), value.expose().to_owned())];
             builder = builder.with_headers(header.into());
@@ -157,12 +156,7 @@ pub(super) fn span(name: String, trace: TraceId, id: SpanId, began: Duration, en
     }
 }
 
-async fn export_all(
-    mut exporter: SpanExporter,
-    mut spans: mpsc::Receiver<SpanData>,
-    counts: &Counts,
-    scope: Scope,
-) {
+async fn export_all(mut exporter: SpanExporter, mut spans: mpsc::Receiver<SpanData>, counts: &Counts, scope: Scope) {
     let mut well = true;
     loop {
         let mut batch = Vec::with_capacity(limits::TRACE_BATCH);
@@ -180,7 +174,9 @@ async fn export_all(
                 () = tokio::time::sleep(limits::TRACE_GATHER) => {}
             }
         }
-        while batch.len() < limits::TRACE_BATCH && let Ok(span) = spans.try_recv() {
+        while batch.len() < limits::TRACE_BATCH
+            && let Ok(span) = spans.try_recv()
+        {
             batch.push(span);
         }
         if !batch.is_empty() {
@@ -206,7 +202,9 @@ async fn export(exporter: &SpanExporter, batch: Vec<SpanData>, counts: &Counts, 
     let counter = if well { &counts.sent } else { &counts.failed };
     counter.fetch_add(count, Ordering::Relaxed);
     match (was_well, well) {
-        (true, false) => tracing::warn!(spans = count, "the collector of traces takes nothing; spans are dropped until it does"),
+        (true, false) => {
+            tracing::warn!(spans = count, "the collector of traces takes nothing; spans are dropped until it does")
+        }
         (false, true) => tracing::info!("the collector of traces is back"),
         _ => {}
     }

@@ -275,7 +275,10 @@ async fn a_call_becomes_a_trace_with_turns_stages_and_engines() {
     assert_eq!(root.trace, call.to_string().replace('-', ""));
     assert_eq!((root.began_ms, root.ended_ms, root.status), (BEGAN_MS, BEGAN_MS + 9_000, 1));
     assert_eq!(root.events, ["WEBSOCKET_CONNECTED", "LANGUAGE_DETECTED"]);
-    assert_eq!((root.attributes["vaani.tenant"].as_str(), root.attributes["vaani.cause"].as_str()), ("acme", "Goodbye"));
+    assert_eq!(
+        (root.attributes["vaani.tenant"].as_str(), root.attributes["vaani.cause"].as_str()),
+        ("acme", "Goodbye")
+    );
     assert!(root.parent.is_empty());
 
     let turns = named("turn");
@@ -370,8 +373,7 @@ fn a_part_of_the_calls_is_traced_whole_or_not_at_all() {
     let calls = CallSpans::new(25);
     let traced = (0..2_000)
         .filter(|_| {
-            let made: Vec<_> =
-                a_call(CallId::new()).iter().flat_map(|record| calls.observe(record).made).collect();
+            let made: Vec<_> = a_call(CallId::new()).iter().flat_map(|record| calls.observe(record).made).collect();
             assert!(made.is_empty() || made.len() == 12, "{}", made.len());
             !made.is_empty()
         })

@@ -142,7 +142,11 @@ mod tests {
         settings
     }
 
-    fn watch(state: &std::path::Path, facts: FactsSource, told: tokio::sync::mpsc::UnboundedSender<AlertEvent>) -> Watch {
+    fn watch(
+        state: &std::path::Path,
+        facts: FactsSource,
+        told: tokio::sync::mpsc::UnboundedSender<AlertEvent>,
+    ) -> Watch {
         let (settings, clock) = (settings(state), Clock::system());
         let setup = Setup::new(&settings, &Hardware::detect(), Scope::new(), clock);
         let alerts = Alerts::new(

@@ -158,8 +158,11 @@ mod tests {
 
     use super::*;
 
-    const PACE: Pace =
-        Pace { raise_after: Duration::from_secs(30), clear_after: Duration::from_secs(60), quiet: Duration::from_secs(900) };
+    const PACE: Pace = Pace {
+        raise_after: Duration::from_secs(30),
+        clear_after: Duration::from_secs(60),
+        quiet: Duration::from_secs(900),
+    };
 
     fn of(code: &'static str, severity: Severity) -> Symptom {
         Symptom { code, about: String::new(), severity, text: "text".to_owned(), fix: "fix".to_owned() }

@@ -61,14 +61,9 @@ impl std::fmt::Debug for Alerts {
 impl Alerts {
     /// `observers` are told in the order of the changes; they must be quick.
     pub fn new(settings: &config::Alerts, clock: Clock, observers: Vec<Observer>) -> Self {
-        let pace =
-            Pace { raise_after: settings.raise_after, clear_after: settings.clear_after, quiet: settings.quiet };
-        let inner = Inner {
-            machine: Machine::new(pace),
-            raised: Vec::new(),
-            past: VecDeque::new(),
-            findings: Vec::new(),
-        };
+        let pace = Pace { raise_after: settings.raise_after, clear_after: settings.clear_after, quiet: settings.quiet };
+        let inner =
+            Inner { machine: Machine::new(pace), raised: Vec::new(), past: VecDeque::new(), findings: Vec::new() };
         Self {
             inner: Arc::new(Mutex::new(inner)),
             off: settings.off.clone().into(),

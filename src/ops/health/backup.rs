@@ -8,7 +8,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) fn check(facts: &BackupFacts, wall_ms: u64, most_hours: u32) -> Finding {
     let hours = facts.last_good_ms.map(|at| wall_ms.saturating_sub(at) / HOUR_MS);
     if let Some(why) = &facts.last_error {
-        let since = hours.map_or_else(|| "there is no good one".to_owned(), |h| format!("the last good one is {h} hours old"));
+        let since =
+            hours.map_or_else(|| "there is no good one".to_owned(), |h| format!("the last good one is {h} hours old"));
         return Finding::error(
             "backup",
             format!("the last backup failed: {why}; {since}"),
@@ -21,7 +22,9 @@ pub(super) fn check(facts: &BackupFacts, wall_ms: u64, most_hours: u32) -> Findi
             "no backup was ever made, and none is scheduled",
             "set a place and an hour under [backup] in vaani.toml, or run `vaani backup`",
         ),
-        (None, true) => Finding::warning("backup", "no backup was made yet", "run `vaani backup` once to see that it works"),
+        (None, true) => {
+            Finding::warning("backup", "no backup was made yet", "run `vaani backup` once to see that it works")
+        }
         (Some(hours), _) if hours > u64::from(most_hours) => Finding::error(
             "backup",
             format!("the last backup is {hours} hours old"),

@@ -52,9 +52,14 @@ pub const CATALOGUE: &[Entry] = &[
     entry_of("twilio_token", "Twilio's webhooks cannot be checked"),
     entry_of("public_url", "carriers do not find the box"),
     entry_of("offline", "nothing outside the box can be reached").after(20).wakes(Severity::Warning),
-    entry_of("certificate", "the certificate of the public address is about to expire, or is not accepted").behind(&["clock", "offline"]).wakes(Severity::Warning),
+    entry_of("certificate", "the certificate of the public address is about to expire, or is not accepted")
+        .behind(&["clock", "offline"])
+        .wakes(Severity::Warning),
     entry_of("daemon", "the daemon does not answer"),
-    entry_of("component", "a part of the box is down").behind(&["processor", "engine_files"]).after(10).wakes(Severity::Error),
+    entry_of("component", "a part of the box is down")
+        .behind(&["processor", "engine_files"])
+        .after(10)
+        .wakes(Severity::Error),
     entry_of("database", "a database is damaged or cannot be written").behind(&["disk"]).wakes(Severity::Error),
     entry_of("journal", "facts about calls were lost").behind(&["disk"]).wakes(Severity::Warning),
     entry_of("backup", "the last backup failed or is old").behind(&["disk"]).wakes(Severity::Warning),

@@ -34,7 +34,11 @@ pub(super) fn check(read: Result<&Certificate, &String>, wall_ms: u64, limits: &
         }
     };
     if certificate.until_ms <= wall_ms {
-        return Finding::error("certificate", "the certificate of the public address has expired: no carrier calls", fix);
+        return Finding::error(
+            "certificate",
+            "the certificate of the public address has expired: no carrier calls",
+            fix,
+        );
     }
     let days = (certificate.until_ms - wall_ms) / DAY_MS;
     let text = format!("the certificate of the public address holds for {days} more days");

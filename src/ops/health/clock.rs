@@ -46,7 +46,10 @@ pub async fn is_synchronised() -> Synchronised {
         return Synchronised::Yes;
     }
     let mut command = tokio::process::Command::new("timedatectl");
-    command.args(["show", "--property=NTPSynchronized", "--value"]).kill_on_drop(true).stdin(std::process::Stdio::null());
+    command
+        .args(["show", "--property=NTPSynchronized", "--value"])
+        .kill_on_drop(true)
+        .stdin(std::process::Stdio::null());
     match tokio::time::timeout(Duration::from_secs(3), command.output()).await {
         Ok(Ok(told)) if told.status.success() => answer(&told.stdout),
         _ => Synchronised::Unknown,

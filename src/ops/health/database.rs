@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn damage_is_worse_than_a_full_disk_and_both_are_told_by_name() {
-        let full = DatabaseFacts { name: "acme".to_owned(), unwritable: Some("disk full".to_owned()), ..Default::default() };
+        let full =
+            DatabaseFacts { name: "acme".to_owned(), unwritable: Some("disk full".to_owned()), ..Default::default() };
         let damaged = DatabaseFacts { corrupt: Some("page 7".to_owned()), ..full.clone() };
         let large = DatabaseFacts { name: "system".to_owned(), wal_bytes: WAL_LARGE + 1, ..Default::default() };
         let found = check(&[full, damaged, large, DatabaseFacts::default()]);

@@ -51,9 +51,8 @@ mod tests {
     #[test]
     fn the_limits_of_the_settings_hold() {
         let limits = Alerts::default();
-        let of = |free_mb, names, free_names| {
-            judge(&Room { free_mb, names, free_names }, Path::new("/x"), &limits).severity
-        };
+        let of =
+            |free_mb, names, free_names| judge(&Room { free_mb, names, free_names }, Path::new("/x"), &limits).severity;
         assert_eq!(of(199, 0, 0), Severity::Error);
         assert_eq!(of(200, 0, 0), Severity::Warning);
         assert_eq!(of(2_048, 0, 0), Severity::Fine, "btrfs counts no names");

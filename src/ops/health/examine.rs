@@ -45,7 +45,9 @@ pub fn judge(limits: &Alerts, facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AuditFacts, BackupFacts, Component, DatabaseFacts, OutboxFacts, Rate, Rates, Synchronised, entry};
+    use super::super::{
+        AuditFacts, BackupFacts, Component, DatabaseFacts, OutboxFacts, Rate, Rates, Synchronised, entry,
+    };
     use super::*;
 
     /// All that can be handed in, wrong if `bad`.
@@ -63,7 +65,11 @@ mod tests {
             offline: Some(bad),
             journal_dropped: Some(u64::from(bad)),
             databases: vec![DatabaseFacts { corrupt: some("page 3"), ..DatabaseFacts::default() }],
-            backup: Some(BackupFacts { scheduled: true, last_good_ms: Some(1_799_999_999_000), last_error: some("full") }),
+            backup: Some(BackupFacts {
+                scheduled: true,
+                last_good_ms: Some(1_799_999_999_000),
+                last_error: some("full"),
+            }),
             audit: vec![AuditFacts { broken: some("entry 5"), ..AuditFacts::default() }],
             outbox: Some(OutboxFacts { waiting: if bad { 100_000 } else { 0 }, ..OutboxFacts::default() }),
             certificate: Some(if bad {

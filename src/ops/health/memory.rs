@@ -25,7 +25,14 @@ mod tests {
 
     #[test]
     fn little_memory_is_told() {
-        let of = |memory_free| Hardware { arch: "x86_64", cores: 2, features: vec![], memory: 8 << 30, memory_free, gpu: None };
+        let of = |memory_free| Hardware {
+            arch: "x86_64",
+            cores: 2,
+            features: vec![],
+            memory: 8 << 30,
+            memory_free,
+            gpu: None,
+        };
         assert_eq!(check(&of(4 << 30)).severity, Severity::Fine);
         assert_eq!(check(&of((1_024 << 20) - 1)).severity, Severity::Warning);
     }

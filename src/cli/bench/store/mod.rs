@@ -104,8 +104,7 @@ async fn measure(args: &Args, settings: &Settings, place: &Path, report: &mut Re
     }
     if args.seconds > 0 {
         let vault = open(&place.join("journal"))?;
-        report.journal =
-            Some(calls::sustained(&vault, args.live, args.rate, Duration::from_secs(args.seconds)).await?);
+        report.journal = Some(calls::sustained(&vault, args.live, args.rate, Duration::from_secs(args.seconds)).await?);
         close(vault).await?;
     }
     if args.calls > 0 {
