@@ -23,7 +23,8 @@ use crate::ai::line_cache::LineCache;
 use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
-use crate::api::{self, ApiDeps, Metrics, RouterGauges};
+use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
+use crate::auth::audit::Audit;
 use crate::base::event::{Event, Record};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
@@ -43,7 +44,7 @@ use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 
 use health::Parts;
-use keeping::{close_lost_calls, kept_secret, only_one, open_vault};
+use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
 use lines::{Prompts, render_ahead};
 
 /// The running daemon.
@@ -129,6 +130,11 @@ impl App {
         let vault = open_vault(state, &scripts, clock)?;
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
         let journal = Journal::new(vault.clone(), Vec::new());
+        let audit = Audit::new(vault.clone(), clock);
+        let lists = load_lists(&settings)?;
+        forget_half_lists(&vault, clock)?;
+        let live = Live::new(Vec::new());
+        let watching = live.clone();
         close_lost_calls(&journal, clock).await?;
 
         let listener = TcpListener::bind(settings.http.listen).await.with_context(|| {
@@ -189,6 +195,7 @@ impl App {
             keep_words: settings.privacy.transcripts,
             observers: vec![
                 Arc::new(move |record: &Record| observing.observe(record)),
+                Arc::new(move |record: &Record| watching.observe(record)),
                 Arc::new(move |record: &Record| match &record.event {
                     Event::CallInitiated { concerns, .. } => {
                         knowing.know(record.call, CallFacts::of(concerns));
@@ -243,6 +250,10 @@ impl App {
             vault: vault.clone(),
             clock,
             token: api_token,
+            audit,
+            lists,
+            live,
+            tasks: scope.clone(),
         };
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
         let stopping = scope.clone();

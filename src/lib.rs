@@ -15,6 +15,7 @@ pub mod telephony;
 pub mod call;
 
 pub mod campaigns;
+pub mod delivery;
 pub mod ops;
 
 pub mod api;

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::extract::Body;
 use super::{ApiDeps, Problem};
 use crate::base::Lang;
 use crate::base::limits;
 use crate::call::oneshot;
 use crate::dialogue::language::detect;
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(process), tags((name = "ai", description = "Engines that hear, think and speak")))]
+pub(super) struct Doc;
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
     user_input: String,
@@ -23,7 +27,7 @@ pub(super) struct Question {
     agent: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Answer {
     text: String,
     language: Lang,
@@ -34,11 +38,15 @@ pub(super) struct Answer {
     provider: String,
 }
 
+/// An agent's answer to a caller's words, without a call.
+#[utoipa::path(post, path = "/ai/process", tag = "ai", request_body = Question, responses(
+    (status = 200, body = Answer),
+    (status = 502, description = "The language model did not answer.", body = Problem, content_type = "application/problem+json"),
+))]
 pub(super) async fn process(
     State(deps): State<ApiDeps>,
-    body: Result<Json<Question>, JsonRejection>,
+    Body(question): Body<Question>,
 ) -> Result<Json<Answer>, Problem> {
-    let Json(question) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
     let text = question.user_input.trim();
     if text.is_empty() || text.chars().count() > limits::ASK_CHARS_MAX {
         let most = limits::ASK_CHARS_MAX;

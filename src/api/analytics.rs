@@ -107,7 +107,6 @@ pub(super) struct Analytics {
     by_cause: Vec<Of>,
     funnel: Vec<Standing>,
     /// How engines and providers did; empty without the permission `ai_read`.
-    #[schema(value_type = Vec<Object>)]
     providers: Vec<Did>,
 }
 

@@ -12,13 +12,20 @@ use crate::base::event::{CallCost, Event};
 use crate::base::limits;
 use crate::call::registry::View;
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(costs, quality, call), tags((name = "ai", description = "Engines that hear, think and speak")))]
+pub(super) struct Doc;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Days {
+    #[param(minimum = 1, maximum = 92)]
     days: Option<u64>,
 }
 
 /// Of today, or of so many days.
+#[utoipa::path(get, path = "/api/ai/costs", tag = "ai", params(Days), responses((status = 200, body = Object)))]
 pub(super) async fn costs(
     State(deps): State<ApiDeps>,
     days: Result<Query<Days>, QueryRejection>,
@@ -33,19 +40,23 @@ pub(super) async fn costs(
     Ok(Json(Costs::of(deps.planner.table(), &deps.planner.spent_since(first), first, today)))
 }
 
+/// How engines and providers did lately.
+#[utoipa::path(get, path = "/api/ai/quality", tag = "ai", responses((status = 200, body = Vec<Did>)))]
 pub(super) async fn quality(State(deps): State<ApiDeps>) -> Json<Vec<Did>> {
     let now_ms = deps.clock.unix_ms(deps.clock.now());
     Json(deps.planner.measured().iter().map(|measured| Did::of(measured, now_ms)).collect())
 }
 
 /// A call and its bill.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Call {
     #[serde(flatten)]
     view: View,
     cost: CallCost,
 }
 
+/// One call with what it cost and would have cost elsewhere.
+#[utoipa::path(get, path = "/api/calls/{id}", tag = "calls", params(("id" = String, Path)), responses((status = 200, body = Call)))]
 pub(super) async fn call(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<Json<Call>, Problem> {
     let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such call"))?;
     let told = view.events.iter().rev().find_map(|record| match &record.event {

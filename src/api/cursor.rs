@@ -26,7 +26,7 @@ impl Cursors {
         Self::keyed(deps.vault.master().derive("cursors"), tenant.id.as_str(), list, filter)
     }
 
-    fn keyed(key: [u8; 32], tenant: &str, list: &str, filter: &impl Serialize) -> Self {
+    pub(super) fn keyed(key: [u8; 32], tenant: &str, list: &str, filter: &impl Serialize) -> Self {
         let list = serde_json::to_vec(&(tenant, list, filter)).unwrap_or_default();
         Self { key, list }
     }

@@ -34,7 +34,7 @@ impl IfMatch {
                 // A tag that is none of ours, or a weak one, is well-formed but matches nothing.
                 let inner = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|t| t.strip_suffix('"'));
                 let inner = inner.ok_or_else(unreadable)?;
-                versions.extend(inner.strip_prefix('v').filter(|_| !tag.starts_with("W/")).and_then(|v| v.parse().ok()));
+                versions.extend(inner.strip_prefix('v').filter(|_| !tag.starts_with("W/")).and_then(|v| v.parse::<i64>().ok()));
             }
         }
         Ok(given.then_some(Self::Versions(versions)))

@@ -62,7 +62,7 @@ fn told(findings: &[Finding]) -> Vec<Told> {
 }
 
 /// Is the box able to answer calls, and what is wrong with it?
-#[utoipa::path(get, path = "/health", tag = "box", responses(
+#[utoipa::path(get, path = "/health", tag = "system", responses(
     (status = 200, description = "Calls are answered", body = Health),
     (status = 503, description = "Calls cannot be answered", body = Health)
 ))]

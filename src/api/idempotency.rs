@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 
 use super::extract::too_large;
 use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::Principal;
 use crate::base::limits;
+use crate::store::Database;
 use crate::store::idempotency::{self, Answer, Asked, Seen};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -79,9 +81,17 @@ async fn carried_out(deps: &ApiDeps, request: Request, next: Next) -> Result<Res
             ));
         }
     }
-    // From here on the work goes on even if the client goes away: the answer must be kept.
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    let (parts, body) = response.into_parts();
+    // The work goes on even if the client goes away: its answer must be kept.
+    let (told, done) = oneshot::channel();
+    let request = Request::from_parts(parts, Body::from(body));
+    deps.tasks.spawn("request with a key", async move {
+        let _ = told.send(run_and_keep(request, next, db, asked).await);
+    });
+    done.await.unwrap_or_else(|_| Err(Problem::internal("the request broke; see the log")))
+}
+
+async fn run_and_keep(request: Request, next: Next, db: Database, asked: Asked) -> Result<Response, Problem> {
+    let (parts, body) = next.run(request).await.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal("the answer broke off"))?;
     let again = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
     let kept = if again || bytes.len() > limits::IDEMPOTENCY_BODY_MAX {

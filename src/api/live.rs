@@ -55,6 +55,9 @@ fn full() -> Problem {
 pub(super) struct Since {
     /// The id of the last event that you have; those after it come first, as far as they are kept.
     last_event_id: Option<String>,
+    /// The tenant, for whoever may see several and cannot set the header.
+    #[serde(rename = "x-vaani-tenant")]
+    _tenant: Option<String>,
 }
 
 /// Live events as server-sent events. `event: missed` says how many were left out, of any tenant.
@@ -68,7 +71,7 @@ pub(super) async fn events(
     tenant: Tenant,
     who: Principal,
     headers: HeaderMap,
-    Params(Since { last_event_id }): Params<Since>,
+    Params(Since { last_event_id, .. }): Params<Since>,
 ) -> Result<Response, Problem> {
     let given = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let watcher = deps.live.watch(&tenant.id, &who, given.or(last_event_id).as_deref()).ok_or_else(full)?;
@@ -121,6 +124,9 @@ pub(super) struct Entry {
     ticket: Option<String>,
     /// The id of the last event that you have.
     last_event_id: Option<String>,
+    /// The tenant, for whoever may see several and has no ticket.
+    #[serde(rename = "x-vaani-tenant")]
+    _tenant: Option<String>,
 }
 
 /// Live events over a WebSocket, one JSON object a message: `{"id", "event", …}`, `{"event": "missed",
@@ -135,8 +141,8 @@ pub(super) async fn dashboard(
     known: Option<Extension<Principal>>,
     tenant: Option<Extension<Tenant>>,
     headers: HeaderMap,
-    Segments(_): Segments<String>,
-    Params(Entry { ticket, last_event_id }): Params<Entry>,
+    _name: Segments<String>,
+    Params(Entry { ticket, last_event_id, .. }): Params<Entry>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     // A page of another site can open sockets with the browser's cookies: it is known by its Origin.

@@ -33,6 +33,10 @@ const TURN_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0
 const COST_BUCKETS: [f64; 9] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 const CALL_BUCKETS: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show), tags((name = "system", description = "The box itself")))]
+pub(super) struct Doc;
+
 /// All counters of the daemon.
 pub struct Metrics {
     registry: Registry,
@@ -135,7 +139,6 @@ impl Metrics {
         );
         metrics.http.register(r);
         meter::store().register(r);
-        meter::delivery().register(r);
         r.register_collector(Box::new(ProcessMetrics::new(Clock::system())));
         more(r);
         metrics
@@ -274,7 +277,7 @@ fn name(value: &impl serde::Serialize) -> String {
 }
 
 /// Everything that is counted, as OpenMetrics text.
-#[utoipa::path(get, path = "/metrics", tag = "box", responses(
+#[utoipa::path(get, path = "/metrics", tag = "system", responses(
     (status = 200, description = "Counters, gauges and histograms", content_type = "application/openmetrics-text", body = String)
 ))]
 pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {

@@ -49,7 +49,9 @@ fn the_documents_names_and_the_stages_are_on_a_page_that_is_right() {
     let master = crate::store::crypt::MasterKey::load(dir.path()).unwrap();
     let vault = crate::store::Vault::open(dir.path(), master, Clock::system()).unwrap();
     let (watching, keeping) = (alerts.clone(), vault.clone());
+    let delivery = crate::delivery::DeliveryMetrics::default();
     let metrics = Arc::new(Metrics::new(move |registry| {
+        delivery.register(registry);
         registry.register_collector(Box::new(WatchGauges::new(watching, None)));
         registry.register_collector(Box::new(StoreGauges::new(keeping)));
     }));
@@ -69,7 +71,6 @@ fn the_documents_names_and_the_stages_are_on_a_page_that_is_right() {
     ] {
         metrics.observe(&record(event));
     }
-    meter::delivery().attempted(meter::Attempt::Delivered, std::time::Duration::from_millis(30));
     let page = Page::parse(&metrics.text());
     let kinds = [
         ("calls_started", "counter"),

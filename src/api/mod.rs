@@ -3,15 +3,32 @@
 
 mod ai;
 mod alerts;
+mod analytics;
+pub mod backups;
 mod callbacks;
+mod calls;
 mod costs;
+mod csv;
+mod cursor;
+mod customers;
+mod diff;
+mod documents;
+mod etag;
+mod extract;
 mod gauges;
 pub mod guard;
 mod health;
 pub mod http_metrics;
+mod idempotency;
+mod live;
 pub mod metrics;
+mod multipart;
+mod openapi;
 mod problem;
 mod sessions;
+mod stats;
+mod uploads;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -23,17 +40,20 @@ use axum::routing::{delete, get, post};
 
 pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
 pub use health::{Component, Health, HealthSource};
+pub use live::Live;
 pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
 use crate::auth::Principal;
-use crate::base::Clock;
-use crate::base::TenantId;
+use crate::auth::audit::Audit;
 use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, TenantId};
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
+use crate::campaigns::lists::Lists;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -48,6 +68,11 @@ pub struct ApiDeps {
     pub vault: Vault,
     pub clock: Clock,
     pub token: Secret,
+    pub audit: Audit,
+    pub lists: Lists,
+    pub live: Live,
+    /// For work that goes on when its client has gone away.
+    pub tasks: Scope,
 }
 
 pub fn routes(deps: ApiDeps) -> Router {
@@ -62,12 +87,30 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
         .merge(alerts::routes())
+        .merge(records())
+        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
         .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
     Router::new()
         .route("/health", get(health::show))
         .route("/metrics", get(metrics::show))
         .merge(private)
         .with_state(deps)
+}
+
+/// Records and what is made of them.
+fn records() -> Router<ApiDeps> {
+    [
+        customers::routes(),
+        uploads::routes(),
+        calls::routes(),
+        documents::routes(),
+        analytics::routes(),
+        stats::routes(),
+        live::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .fold(Router::new(), Router::merge)
 }
 
 async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {

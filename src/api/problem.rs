@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::store::StoreError;
 
 /// What went wrong and what to do, for the person who called the API.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     #[serde(skip)]
+    #[schema(ignore)]
     pub code: StatusCode,
     pub title: String,
     pub status: u16,

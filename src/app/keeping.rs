@@ -10,6 +10,10 @@ use crate::base::event::{CallState, EndCause, Event, Record};
 use crate::base::secret::Secret;
 use crate::base::{Clock, TenantId};
 use crate::call::script::Scripts;
+use crate::campaigns::import;
+use crate::campaigns::lists::Lists;
+use crate::config::Settings;
+use crate::dialogue::states::States;
 use crate::store::Vault;
 use crate::store::crypt::MasterKey;
 use crate::store::journal::{Journal, Unfinished};
@@ -71,6 +75,25 @@ pub(super) async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow:
         };
         let record = Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms, event };
         journal.append_durable(record).await?;
+    }
+    Ok(())
+}
+
+/// What reading lists of customers needs of the site.
+pub(super) fn load_lists(settings: &Settings) -> anyhow::Result<Lists> {
+    let path = settings.data.config_dir.join("states.toml");
+    let states = if path.exists() { States::load(&path)? } else { States::default() };
+    Ok(Lists::new(states, jiff::tz::TimeZone::system()))
+}
+
+/// Lists of customers that were being written when the last process died leave nothing behind.
+pub(super) fn forget_half_lists(vault: &Vault, clock: Clock) -> anyhow::Result<()> {
+    let now_ms = i64::try_from(clock.unix_ms(clock.now())).unwrap_or(i64::MAX);
+    for (tenant, db) in vault.databases() {
+        let lists = import::recover(&db, now_ms)?;
+        if lists > 0 {
+            tracing::warn!(%tenant, lists, "removed what was left of lists that were being written");
+        }
     }
     Ok(())
 }

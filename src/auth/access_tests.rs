@@ -54,6 +54,8 @@ fn public_routes_are_these() {
             "POST /api/login/reset",
             "GET /api/oidc/login",
             "GET /api/oidc/callback",
+            "GET /ws/dashboard/{id}",
+            "GET /api/openapi.json",
         ]
     );
 }

@@ -1,6 +1,7 @@
-//! The names under which facts of calls are known outside: in logs (`EVENT_TYPE`) and in webhooks
-//! and live streams. One mapping, so that nobody meets the same fact under two names.
-//! Promise: a name never changes once it is out. Absent on purpose: what a fact says.
+//! The names under which logs and traces know the facts of calls (`EVENT_TYPE`); where the
+//! call-management document has a name it is that one. Promise: a name never changes once it is out.
+//! Absent on purpose: what a fact says, and the names of webhooks (`delivery/shapes.rs`; the test below
+//! holds the two together).
 
 use super::event::{CallState, EndCause, Event, Stage};
 
@@ -115,16 +116,6 @@ impl EventType {
         }
     }
 
-    /// As logs name it.
-    pub const fn name(self) -> &'static str {
-        self.names().0
-    }
-
-    /// As webhooks and live streams name it.
-    pub const fn topic(self) -> &'static str {
-        self.names().1
-    }
-
     /// Worth a line in the log of every call. The others are told at level `debug`.
     pub const fn is_milestone(self) -> bool {
         matches!(
@@ -148,39 +139,40 @@ impl EventType {
         )
     }
 
-    const fn names(self) -> (&'static str, &'static str) {
+    /// As logs name it.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::CallInitiated => ("CALL_INITIATED", "call.initiated"),
-            Self::WebsocketConnected => ("WEBSOCKET_CONNECTED", "call.connected"),
-            Self::CallStateChanged => ("CALL_STATE_CHANGED", "call.state_changed"),
-            Self::LanguageDetected => ("LANGUAGE_DETECTED", "call.language_detected"),
-            Self::LanguageSwitchDetected => ("LANGUAGE_SWITCH_DETECTED", "call.language_switched"),
-            Self::GreetingReplayedNewLang => ("GREETING_REPLAYED_NEW_LANG", "call.greeting_replayed"),
-            Self::SpeechStarted => ("SPEECH_STARTED", "turn.speech_started"),
-            Self::SpeechRecognised => ("SPEECH_RECOGNISED", "turn.heard"),
-            Self::LineSaid => ("LINE_SAID", "turn.said"),
-            Self::TurnAnswered => ("TURN_ANSWERED", "turn.answered"),
-            Self::BargeIn => ("BARGE_IN", "turn.barge_in"),
-            Self::FalseBargeIn => ("FALSE_BARGE_IN", "turn.false_barge_in"),
-            Self::Reprompted => ("REPROMPTED", "turn.reprompted"),
-            Self::FillerSaid => ("FILLER_SAID", "turn.filler_said"),
-            Self::ActionTaken => ("ACTION_TAKEN", "call.action_taken"),
-            Self::ActionFailed => ("ACTION_FAILED", "call.action_failed"),
-            Self::AgentTransferInitiated => ("AGENT_TRANSFER_INITIATED", "call.transfer_initiated"),
-            Self::KeyPressed => ("KEY_PRESSED", "call.key_pressed"),
-            Self::SttRouted => ("STT_SUCCESS", "routing.stt"),
-            Self::LlmRouted => ("LLM_SUCCESS", "routing.llm"),
-            Self::TtsSynthesisSuccess => ("TTS_SYNTHESIS_SUCCESS", "routing.tts"),
-            Self::RoutingFailed => ("ROUTING_FAILED", "routing.failed"),
-            Self::CallCosted => ("CALL_COST", "call.cost"),
-            Self::OutsideLost => ("OUTSIDE_LOST", "call.offline"),
-            Self::OutsideBack => ("OUTSIDE_BACK", "call.online"),
-            Self::EngineFault => ("ENGINE_FAULT", "call.engine_fault"),
-            Self::PolicyRefused => ("POLICY_REFUSED", "call.policy_refused"),
-            Self::AudioGap => ("AUDIO_GAP", "call.audio_gap"),
-            Self::CallCompleted => ("CALL_COMPLETED", "call.completed"),
-            Self::CallFailed => ("CALL_FAILED", "call.failed"),
-            Self::CallNotPicked => ("CALL_NOT_PICKED", "call.not_picked"),
+            Self::CallInitiated => "CALL_INITIATED",
+            Self::WebsocketConnected => "WEBSOCKET_CONNECTED",
+            Self::CallStateChanged => "CALL_STATE_CHANGED",
+            Self::LanguageDetected => "LANGUAGE_DETECTED",
+            Self::LanguageSwitchDetected => "LANGUAGE_SWITCH_DETECTED",
+            Self::GreetingReplayedNewLang => "GREETING_REPLAYED_NEW_LANG",
+            Self::SpeechStarted => "SPEECH_STARTED",
+            Self::SpeechRecognised => "SPEECH_RECOGNISED",
+            Self::LineSaid => "LINE_SAID",
+            Self::TurnAnswered => "TURN_ANSWERED",
+            Self::BargeIn => "BARGE_IN",
+            Self::FalseBargeIn => "FALSE_BARGE_IN",
+            Self::Reprompted => "REPROMPTED",
+            Self::FillerSaid => "FILLER_SAID",
+            Self::ActionTaken => "ACTION_TAKEN",
+            Self::ActionFailed => "ACTION_FAILED",
+            Self::AgentTransferInitiated => "AGENT_TRANSFER_INITIATED",
+            Self::KeyPressed => "KEY_PRESSED",
+            Self::SttRouted => "STT_SUCCESS",
+            Self::LlmRouted => "LLM_SUCCESS",
+            Self::TtsSynthesisSuccess => "TTS_SYNTHESIS_SUCCESS",
+            Self::RoutingFailed => "ROUTING_FAILED",
+            Self::CallCosted => "CALL_COST",
+            Self::OutsideLost => "OUTSIDE_LOST",
+            Self::OutsideBack => "OUTSIDE_BACK",
+            Self::EngineFault => "ENGINE_FAULT",
+            Self::PolicyRefused => "POLICY_REFUSED",
+            Self::AudioGap => "AUDIO_GAP",
+            Self::CallCompleted => "CALL_COMPLETED",
+            Self::CallFailed => "CALL_FAILED",
+            Self::CallNotPicked => "CALL_NOT_PICKED",
         }
     }
 }
@@ -245,10 +237,16 @@ mod tests {
     #[test]
     fn names_are_well_formed_and_nobody_shares_one() {
         let names: HashSet<_> = EventType::ALL.iter().map(|t| t.name()).collect();
-        let topics: HashSet<_> = EventType::ALL.iter().map(|t| t.topic()).collect();
-        assert_eq!((names.len(), topics.len()), (EventType::ALL.len(), EventType::ALL.len()));
+        assert_eq!(names.len(), EventType::ALL.len());
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')));
-        assert!(topics.iter().all(|topic| topic.split('.').count() == 2));
-        assert!(topics.iter().all(|topic| topic.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))));
+    }
+
+    #[test]
+    fn what_webhooks_say_of_the_log_is_what_the_log_says() {
+        let named = crate::delivery::shapes::EventType::ALL.iter().filter_map(|t| t.log_event()).collect::<Vec<_>>();
+        assert!(named.len() >= 5);
+        for name in named {
+            assert!(EventType::ALL.iter().any(|t| t.name() == name), "no fact is logged as {name}");
+        }
     }
 }

@@ -54,7 +54,8 @@ impl FromStr for CallId {
 
 impl utoipa::PartialSchema for CallId {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        Uuid::schema()
+        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).into()
     }
 }
 
@@ -120,4 +121,60 @@ impl fmt::Display for AskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+/// A kind of thing that is kept, by a UUIDv7: sorts by the time it was made.
+macro_rules! kept_id {
+    ($(#[$about:meta])* $name:ident) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            #[expect(clippy::new_without_default, reason = "every one is another")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// A reproducible id for simulations.
+            pub const fn from_seed(seed: u64, number: u64) -> Self {
+                Self(Uuid::from_u64_pair(seed, number))
+            }
+
+            /// Not later than any id made at this time or after it.
+            pub fn earliest(unix_ms: u64) -> Self {
+                Self(Uuid::from_u64_pair(unix_ms << 16, 0))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+    };
+}
+
+kept_id! {
+    /// Somebody who is told of what happens.
+    EndpointId
+}
+
+kept_id! {
+    /// One event for one endpoint: the `webhook-id` of all its attempts.
+    DeliveryId
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod meter;
 pub mod mask;
 pub mod money;
+pub mod network;
 pub mod phone;
 pub mod pii;
 pub mod resample;
@@ -20,5 +21,5 @@ pub mod secret;
 pub mod tasks;
 
 pub use clock::{Clock, Moment};
-pub use ids::{AskId, CallId, TenantId};
+pub use ids::{AskId, CallId, DeliveryId, EndpointId, TenantId};
 pub use lang::Lang;

@@ -44,7 +44,7 @@ pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
 pub type Prices = Arc<dyn Fn(CallId, &Bill) -> CallCost + Send + Sync>;
 
 /// A call as others see it. Words are in here only while the call lives.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct View {
     pub id: CallId,
     pub transport: String,
@@ -60,6 +60,7 @@ pub struct View {
     pub ended_unix_ms: Option<u64>,
     pub cause: Option<EndCause>,
     /// The last facts, oldest first.
+    #[schema(value_type = Vec<Record>)]
     pub events: VecDeque<Record>,
     /// The router's last decisions for this call; `/api/calls/{id}/decisions` shows them.
     #[serde(skip)]

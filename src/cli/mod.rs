@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
 pub mod ask;
+pub mod backup;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
@@ -16,6 +17,7 @@ mod local;
 pub mod models;
 mod output;
 pub mod rehearse;
+pub mod restore;
 pub mod route;
 pub mod say;
 pub mod serve;
@@ -62,6 +64,10 @@ enum Command {
     Route(route::Args),
     /// Measure.
     Bench(bench::Args),
+    /// Make a sealed copy of the whole state, list the copies there are, verify one.
+    Backup(backup::Args),
+    /// Turn a backup into a state directory.
+    Restore(restore::Args),
     /// Explain what is wrong with this box and how to mend it.
     Doctor(doctor::Args),
     /// Check the configuration.
@@ -115,6 +121,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
+            Command::Backup(args) => Box::pin(backup::run(args, &settings)).await,
+            Command::Restore(args) => Box::pin(restore::run(args, &settings)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
             // Handled before the settings are loaded.

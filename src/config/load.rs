@@ -109,10 +109,12 @@ const SEED_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 3] = [
+const CREDENTIALS: [(&str, &str); 5] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
     ("api_token", "api.token"),
+    ("objects_s3_secret_key", "objects.s3.secret_access_key"),
+    ("backup_s3_secret_key", "backup.s3.secret_access_key"),
 ];
 
 impl Settings {

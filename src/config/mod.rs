@@ -2,6 +2,7 @@
 //! fault with its file, its line and what to write instead. Absent on purpose: what the settings
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
+mod keep;
 mod load;
 mod problem;
 mod schema;
@@ -12,11 +13,12 @@ mod watching;
 #[cfg(test)]
 mod tests;
 
+pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
-    Twilio,
+    Twilio, Webhooks,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};
 pub use watching::{Alerts, Telemetry};

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::tree::{At, Fields, FromNode, Node};
 use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
-use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX};
+use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
+use crate::base::network::{Network, NotANetwork};
 use crate::base::secret::Secret;
 
 #[derive(Clone, Debug)]
@@ -23,6 +25,9 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub webhooks: Webhooks,
+    pub backup: Backup,
+    pub objects: Objects,
     pub log: Log,
     pub alerts: Alerts,
     pub telemetry: Telemetry,
@@ -130,6 +135,20 @@ pub struct Privacy {
     pub transcripts: bool,
 }
 
+/// How others are told of what happens.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// Networks of the box's own surroundings that webhooks may reach.
+    pub allow_private: Vec<Network>,
+    pub allow_http: bool,
+    /// What failed for so long becomes a dead letter.
+    pub give_up_hours: u32,
+    /// Attempts of one tenant at once.
+    pub parallel: u32,
+    /// Delivered webhooks and dead letters are kept, to be looked at and replayed.
+    pub keep_days: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// The journal under systemd, text on a terminal, else JSON.
@@ -162,6 +181,9 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            webhooks: Webhooks::read(fields.section("webhooks")),
+            backup: Backup::read(fields.section("backup"), place),
+            objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
             alerts: Alerts::read(fields.section("alerts")),
             telemetry: Telemetry::read(fields.section("telemetry")),
@@ -198,7 +220,7 @@ impl Http {
 }
 
 /// A secret that is empty counts as absent; its value never enters a message.
-fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
+pub(super) fn secret(fields: &mut Fields<'_>, key: &str, least: usize) -> Option<(Secret, At)> {
     let (text, at) = fields.optional::<String>(key)?;
     let text = text.trim();
     if text.is_empty() {
@@ -414,6 +436,26 @@ impl Privacy {
         let transcripts = fields.or("transcripts", false);
         fields.finish();
         Self { transcripts }
+    }
+}
+
+impl FromNode for Network {
+    fn from_node(node: &Node) -> Result<Self, String> {
+        String::from_node(node)?.parse().map_err(|error: NotANetwork| format!("is wrong: {error}"))
+    }
+}
+
+impl Webhooks {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let webhooks = Self {
+            allow_private: fields.or("allow_private", Vec::new()),
+            allow_http: fields.or("allow_http", false),
+            give_up_hours: fields.whole("give_up_hours", 72, 1, 720),
+            parallel: fields.whole("parallel", WEBHOOK_PARALLEL, 1, WEBHOOK_PARALLEL_MAX),
+            keep_days: fields.whole("keep_days", 7, 1, 366),
+        };
+        fields.finish();
+        webhooks
     }
 }
 

@@ -2,14 +2,18 @@
 //! calls, and what is shown to whom.
 
 pub mod alerts;
+pub mod backups;
 pub mod call_log;
 mod call_spans;
 pub mod health;
 pub mod journald;
 pub mod lately;
 pub mod log;
+pub mod notice;
 pub mod notify;
 pub mod process;
+pub mod rhythm;
 pub mod traces;
+pub mod upkeep;
 pub mod watch;
 pub mod window;

@@ -13,10 +13,11 @@ use crate::base::phone::Phone;
 use crate::base::{CallId, Lang};
 
 /// Somebody wants to be called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Callback {
     pub id: CallId,
     /// In full.
+    #[schema(value_type = String)]
     pub phone: Phone,
     #[serde(skip)]
     pub phone_hash: String,

@@ -21,7 +21,7 @@ use super::files;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 /// The systemd credential that holds the master key, 64 hexadecimal digits.
-const CREDENTIAL: &str = "vaani_master_key";
+pub(super) const CREDENTIAL: &str = "vaani_master_key";
 /// First bytes of a wrapped key.
 const MAGIC: &[u8] = b"vaani key 1\n";
 
@@ -183,6 +183,11 @@ impl MasterKey {
         files::own_folder(&state.join("keys"))?;
         place(&path, &[MAGIC, &sealed].concat())?;
         self.kept_key(&path, name)?.ok_or(StoreError::NotFound("the key that was just written"))
+    }
+
+    /// The key of a database, if it has one.
+    pub(super) fn existing_key(&self, state: &Path, name: &str) -> Result<Option<DataKey>, StoreError> {
+        self.kept_key(&key_path(state, name), name)
     }
 
     fn kept_key(&self, path: &Path, name: &str) -> Result<Option<DataKey>, StoreError> {

@@ -69,6 +69,8 @@ pub struct WriteStats {
     pub commits: u64,
     pub writes: u64,
     pub failed: u64,
+    /// Transactions that were lost because the disk was full.
+    pub full: u64,
     pub waiting: u64,
 }
 
@@ -92,11 +94,37 @@ struct Counts {
     commits: AtomicU64,
     writes: AtomicU64,
     failed: AtomicU64,
+    full: AtomicU64,
 }
 
 /// Cheap to clone; all clones are the same database.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
+
+impl Inner {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let Some(thread) = lock(&self.writer).take() else { return };
+        // The writer itself may have held the last clone: it ends with its queue.
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        let mut stop = Job::Stop;
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.jobs.try_send(stop) {
+            stop = back;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        drop(thread.join());
+        lock(&self.readers).clear();
+    }
+}
+
+impl Drop for Inner {
+    /// A process that ends while a thread is in SQLCipher takes its cipher away under it and crashes.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,21 +267,14 @@ impl Database {
             commits: counts.commits.load(Ordering::Relaxed),
             writes: counts.writes.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
+            full: counts.full.load(Ordering::Relaxed),
             waiting: waiting as u64,
         }
     }
 
     /// Writes what is queued and closes the file for all clones. Waits for the disk.
     pub fn close(&self) {
-        self.0.closed.store(true, Ordering::Release);
-        let Some(thread) = lock(&self.0.writer).take() else { return };
-        let mut stop = Job::Stop;
-        while let Err(mpsc::error::TrySendError::Full(back)) = self.0.jobs.try_send(stop) {
-            stop = back;
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        drop(thread.join());
-        lock(&self.0.readers).clear();
+        self.0.close();
     }
 
     /// An empty system database that goes with its last clone.
@@ -276,7 +297,7 @@ impl Database {
     }
 }
 
-fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connection, StoreError> {
     // A file that is made is made for the daemon's user alone.
     if writes && !path.exists() {
         use std::os::unix::fs::OpenOptionsExt;
@@ -349,6 +370,7 @@ fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &C
             }
             counts.failed.fetch_add(acks.len() as u64, Ordering::Relaxed);
             meter::store().failed(if error.is_full() { "full" } else { "other" });
+            counts.full.fetch_add(u64::from(error.is_full()), Ordering::Relaxed);
             tracing::error!(%error, writes = acks.len(), "a transaction was lost; whoever waits for it is told");
         } else {
             counts.writes.fetch_add(acks.len() as u64, Ordering::Relaxed);

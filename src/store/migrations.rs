@@ -8,9 +8,6 @@ use super::StoreError;
 /// All steps of one kind of database, oldest first.
 pub(super) type Schema = &'static [&'static str];
 
-pub(super) const SYSTEM: Schema =
-    &[include_str!("migrations/system/0001_tenants.sql"), include_str!("migrations/system/0003_audit.sql")];
-
 pub(super) const SYSTEM: Schema = &[
     include_str!("migrations/system/0001_tenants.sql"),
     include_str!("migrations/system/0003_audit.sql"),
@@ -19,6 +16,7 @@ pub(super) const SYSTEM: Schema = &[
 pub(super) const TENANT: Schema = &[
     include_str!("migrations/tenant/0001_calls.sql"),
     include_str!("migrations/tenant/0002_customers.sql"),
+    include_str!("migrations/tenant/0003_delivery.sql"),
     include_str!("migrations/tenant/0004_protection.sql"),
 ];
 

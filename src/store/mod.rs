@@ -3,17 +3,27 @@
 //! Absent on purpose: what the records mean, and who may see them.
 
 mod error;
-mod files;
+pub(crate) mod files;
 
 pub mod crypt;
 pub mod database;
 mod migrations;
 pub mod vault;
 
+pub mod backup;
+pub mod care;
+pub mod depot;
+pub mod disk;
+pub mod sealed;
+#[cfg(test)]
+pub(crate) mod tiny_disk;
+
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
 pub mod journal;
+pub mod outbox;
+pub mod webhooks;
 
 pub mod analytics;
 pub mod call_list;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -26,7 +26,11 @@ struct Inner {
     system: Database,
     tenants: RwLock<BTreeMap<TenantId, Database>>,
     broken: RwLock<BTreeMap<TenantId, String>>,
+    told: OnceLock<Told>,
 }
+
+/// Hears of tenants that come (with their database) and go.
+type Told = Box<dyn Fn(&TenantId, Option<&Database>) + Send + Sync>;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +67,7 @@ impl Vault {
             system,
             tenants: RwLock::default(),
             broken: RwLock::default(),
+            told: OnceLock::new(),
         }));
         for row in vault.0.system.read_blocking(all)? {
             if row.shredded_ms.is_some() {
@@ -151,7 +156,48 @@ impl Vault {
             )?;
             Ok(())
         })?;
-        Ok(self.write_tenants().entry(id.clone()).or_insert(db).clone())
+        Ok(self.took(id, db))
+    }
+
+    /// Tells `told` of every tenant there is, and from now on of those that come and go. The first one
+    /// who asks is told.
+    pub fn on_tenants(&self, told: impl Fn(&TenantId, Option<&Database>) + Send + Sync + 'static) {
+        let _ = self.0.told.set(Box::new(told));
+        for (id, db) in self.databases() {
+            self.tell(&id, Some(&db));
+        }
+    }
+
+    fn tell(&self, id: &TenantId, db: Option<&Database>) {
+        if let Some(told) = self.0.told.get() {
+            told(id, db);
+        }
+    }
+
+    fn took(&self, id: &TenantId, db: Database) -> Database {
+        let db = self.write_tenants().entry(id.clone()).or_insert(db).clone();
+        self.tell(id, Some(&db));
+        db
+    }
+
+    /// Takes notice of tenants that another process (the command line) has made or shredded. Waits for
+    /// the disk.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        for row in self.0.system.read_blocking(all)? {
+            match (row.shredded_ms, self.tenant(&row.id)) {
+                (Some(_), Some(db)) => {
+                    self.write_tenants().remove(&row.id);
+                    self.tell(&row.id, None);
+                    db.close();
+                    self.destroy(&row.id)?;
+                }
+                (None, None) if !self.broken().contains_key(&row.id) => {
+                    drop(self.took(&row.id, self.open_tenant(&row.id, false)?));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Every tenant there is or was.
@@ -175,6 +221,7 @@ impl Vault {
         })?;
         let open = self.write_tenants().remove(id);
         if let Some(db) = open {
+            self.tell(id, None);
             db.close();
         }
         self.destroy(id)
@@ -221,7 +268,7 @@ impl Vault {
     }
 }
 
-fn key_name(id: &TenantId) -> String {
+pub(super) fn key_name(id: &TenantId) -> String {
     format!("tenant-{id}")
 }
 
@@ -324,6 +371,24 @@ mod tests {
         let vault = open(dir.path()).unwrap();
         assert!(!dir.path().join("tenants/bank.db").exists());
         assert_eq!(vault.tenants(), [TenantId::default_tenant()]);
+    }
+
+    #[test]
+    fn what_another_process_makes_and_shreds_is_noticed_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (daemon, other) = (open(dir.path()).unwrap(), open(dir.path()).unwrap());
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let hearing = Arc::clone(&heard);
+        daemon.on_tenants(move |id, db| hearing.lock().unwrap().push((id.to_string(), db.is_some())));
+        note(&other.create_tenant(&id("bank"), "A bank").unwrap(), "x");
+        daemon.refresh().unwrap();
+        daemon.refresh().unwrap();
+        assert_eq!(noted(&daemon.tenant(&id("bank")).unwrap()), ["x"]);
+        other.shred_tenant(&id("bank")).unwrap();
+        daemon.refresh().unwrap();
+        assert!(daemon.tenant(&id("bank")).is_none());
+        let told = |name: &str, came| (name.to_owned(), came);
+        assert_eq!(*heard.lock().unwrap(), [told("default", true), told("bank", true), told("bank", false)]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn no_number_name_or_word_can_be_read_off_the_disk_and_a_backup_has_them_f
     assert!(std::fs::read_to_string(&log).unwrap().lines().count() > 10, "the log was looked at");
     assert_eq!(readable(&[log], &needles), [""; 0]);
 
-    let file = elsewhere.path().join("box.backup");
+    let file = elsewhere.path().join("box.vbk");
     let backed = vaani(state.path(), &["backup", file.to_str().unwrap()]);
     assert!(backed.status.success(), "{backed:?}");
     assert_eq!(readable(&[file.clone()], &needles), [""; 0]);

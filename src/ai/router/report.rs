@@ -87,7 +87,7 @@ impl Costs {
 }
 
 /// How one candidate did lately at one stage in one language.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Did {
     pub candidate: String,
     pub stage: Stage,

@@ -7,7 +7,7 @@ use crate::base::limits;
 
 /// What a column can mean. `name()` is its name in our own export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
+pub(super) enum Field {
     Name,
     Phone,
     State,
@@ -63,7 +63,7 @@ const NAMES: &[(Field, &str, &[&str])] = &[
 ];
 
 impl Field {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         NAMES.iter().find(|(field, ..)| *field == self).map_or("", |(_, name, _)| name)
     }
 
@@ -83,7 +83,7 @@ fn squeezed(header: &str) -> String {
 
 /// What each column of a list is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Column {
+pub(super) enum Column {
     Known(Field),
     /// Kept under this key with the customer.
     Custom(String),
@@ -91,7 +91,7 @@ pub enum Column {
 }
 
 /// Reads the first row. A list whose columns cannot be told apart is refused whole.
-pub fn read(headers: &[String]) -> Result<Vec<Column>, Unreadable> {
+pub(super) fn read(headers: &[String]) -> Result<Vec<Column>, Unreadable> {
     if headers.len() > limits::UPLOAD_COLUMNS_MAX {
         return Err(Unreadable::new(
             "too_many_columns",

@@ -11,9 +11,9 @@ use crate::store::customers::Pool;
 
 /// Why a cell is not taken, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    pub reason: &'static str,
-    pub advice: &'static str,
+pub(super) struct Wrong {
+    pub(super) reason: &'static str,
+    pub(super) advice: &'static str,
 }
 
 const fn wrong<T>(reason: &'static str, advice: &'static str) -> Result<T, Wrong> {
@@ -34,7 +34,7 @@ fn ascii_digits(text: &str) -> String {
 }
 
 /// Indian numbers in any of their forms, foreign ones with their country code, as E.164.
-pub fn phone(cell: &Cell) -> Result<Phone, Wrong> {
+pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
     const ADVICE: &str = "write ten digits such as 98765 43210, or +91 and ten digits; with +, any country's number";
     let text = ascii_digits(&cell.text());
     if text.is_empty() {
@@ -88,7 +88,7 @@ pub fn phone(cell: &Cell) -> Result<Phone, Wrong> {
 }
 
 /// Rupees as people write them, in paise.
-pub fn amount(cell: &Cell) -> Result<i64, Wrong> {
+pub(super) fn amount(cell: &Cell) -> Result<i64, Wrong> {
     const ADVICE: &str = "write rupees such as 12500, 12,500.50 or ₹1,25,000";
     let text = ascii_digits(&cell.text()).to_lowercase();
     let mut text = text.trim();
@@ -143,7 +143,7 @@ fn grouped(text: &str) -> Option<String> {
 
 const DATE_ADVICE: &str = "write the date as 2025-08-31, 31/08/2025 or 31 Aug 2025";
 
-pub fn date(cell: &Cell) -> Result<Date, Wrong> {
+pub(super) fn date(cell: &Cell) -> Result<Date, Wrong> {
     moment(cell).map(|(date, _)| date)
 }
 
@@ -236,7 +236,7 @@ fn clock_time(text: &str) -> Option<jiff::civil::Time> {
 }
 
 /// When to call back, on the site's clock unless the cell says a zone; milliseconds since 1970.
-pub fn callback(cell: &Cell, zone: &TimeZone) -> Result<i64, Wrong> {
+pub(super) fn callback(cell: &Cell, zone: &TimeZone) -> Result<i64, Wrong> {
     const ADVICE: &str = "write date and time such as 2025-08-31 17:30 or 31/08/2025 5:30 pm";
     if let Ok(at) = cell.text().parse::<jiff::Timestamp>() {
         return Ok(at.as_millisecond());
@@ -247,7 +247,7 @@ pub fn callback(cell: &Cell, zone: &TimeZone) -> Result<i64, Wrong> {
     at.map(|at| at.timestamp().as_millisecond()).or_else(|_| wrong("there is no such time", ADVICE))
 }
 
-pub fn language(cell: &Cell) -> Result<Lang, Wrong> {
+pub(super) fn language(cell: &Cell) -> Result<Lang, Wrong> {
     cell.text().parse().or_else(|_| {
         wrong(
             "the box does not speak this language",
@@ -256,7 +256,7 @@ pub fn language(cell: &Cell) -> Result<Lang, Wrong> {
     })
 }
 
-pub fn pool(cell: &Cell) -> Result<Pool, Wrong> {
+pub(super) fn pool(cell: &Cell) -> Result<Pool, Wrong> {
     match cell.text().to_lowercase().as_str() {
         "ai" | "bot" | "ai pool" | "ai agent" => Ok(Pool::Ai),
         "human" | "agent" | "human pool" | "human agent" => Ok(Pool::Human),
@@ -265,7 +265,7 @@ pub fn pool(cell: &Cell) -> Result<Pool, Wrong> {
 }
 
 /// 0 to 9, higher is sooner.
-pub fn priority(cell: &Cell) -> Result<u8, Wrong> {
+pub(super) fn priority(cell: &Cell) -> Result<u8, Wrong> {
     let text = ascii_digits(&cell.text()).to_lowercase();
     let named = [("low", 2), ("normal", 5), ("medium", 5), ("high", 7), ("urgent", 9)];
     if let Some((_, priority)) = named.iter().find(|(name, _)| *name == text) {

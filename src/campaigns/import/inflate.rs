@@ -4,7 +4,7 @@
 
 /// Why an archive is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(super) enum Refused {
     /// It would be larger than the limit.
     TooLarge,
     /// It is no zip archive, is cut off, or packed in a way that spreadsheets are not.
@@ -12,7 +12,7 @@ pub enum Refused {
 }
 
 /// Bytes of all entries together.
-pub fn unpacked(archive: &[u8], limit: u64) -> Result<u64, Refused> {
+pub(super) fn unpacked(archive: &[u8], limit: u64) -> Result<u64, Refused> {
     let mut total = 0;
     for entry in entries(archive).ok_or(Refused::Broken)? {
         let left = limit.checked_sub(total).ok_or(Refused::TooLarge)?;

@@ -24,19 +24,19 @@ fn locked() -> Unreadable {
 }
 
 /// Does the file begin as one of these do?
-pub fn is_zip(bytes: &[u8]) -> bool {
+pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-pub fn is_old_workbook(bytes: &[u8]) -> bool {
+pub(super) fn is_old_workbook(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0])
 }
 
-pub fn refuse_old() -> Unreadable {
+pub(super) fn refuse_old() -> Unreadable {
     locked()
 }
 
-pub fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
+pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
     match unpacked(bytes, limits::UPLOAD_UNPACKED_MAX) {
         Ok(_) => {}
         Err(Refused::TooLarge) => {

@@ -5,7 +5,7 @@ use super::cell::Cell;
 use crate::base::limits;
 
 /// The first row and the others with their lines.
-pub fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
+pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
     let text = decode(bytes)?;
     let (delimiter, text, skipped) = delimiter(&text);
     let mut reader = csv::ReaderBuilder::new()

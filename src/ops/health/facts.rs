@@ -4,6 +4,8 @@ use super::certificate::Certificate;
 use super::clock::Synchronised;
 use super::component::Component;
 use super::rates::Rates;
+use crate::ops::backups::Backups;
+use crate::ops::upkeep::{Shape, Upkeep};
 
 /// `None` and empty: not known here, so nothing is said of it.
 #[derive(Clone, Debug, Default)]
@@ -59,4 +61,57 @@ pub struct OutboxFacts {
     pub waiting: u64,
     pub dead: u64,
     pub oldest_ms: Option<u64>,
+}
+
+impl DatabaseFacts {
+    /// Of every database, as its upkeep sees it. Waits for the disk.
+    pub fn all(upkeep: &Upkeep) -> Vec<Self> {
+        upkeep.shapes().iter().map(Self::of).collect()
+    }
+
+    fn of(shape: &Shape) -> Self {
+        Self {
+            name: shape.name.clone(),
+            corrupt: shape.faults.first().cloned(),
+            unwritable: shape.unwritable.clone(),
+            wal_bytes: shape.wal_bytes,
+        }
+    }
+}
+
+impl BackupFacts {
+    pub fn of(backups: &Backups) -> Self {
+        let status = backups.status();
+        Self { scheduled: backups.is_scheduled(), last_good_ms: status.last_good_ms, last_error: status.last_error }
+    }
+}
+
+impl OutboxFacts {
+    /// Of one tenant more.
+    pub fn add(&mut self, waiting: u64, dead: u64, oldest_ms: Option<u64>) {
+        self.waiting += waiting;
+        self.dead += dead;
+        self.oldest_ms = match (self.oldest_ms, oldest_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_all_tenants_counts() {
+        let mut all = OutboxFacts::default();
+        for (waiting, dead, oldest) in [(0, 1, None), (3, 0, Some(50)), (1, 0, Some(20)), (2, 2, Some(90))] {
+            all.add(waiting, dead, oldest);
+        }
+        assert_eq!(all, OutboxFacts { waiting: 6, dead: 3, oldest_ms: Some(20) });
+        let faults = vec!["page 3".to_owned(), "page 4".to_owned()];
+        let shape = Shape { name: "acme".to_owned(), faults, wal_bytes: 7, ..Shape::default() };
+        let facts = DatabaseFacts::of(&shape);
+        assert_eq!((facts.name.as_str(), facts.corrupt.as_deref(), facts.wal_bytes), ("acme", Some("page 3"), 7));
+    }
 }

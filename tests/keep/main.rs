@@ -1,0 +1,7 @@
+//! Sealed files kept outside the box: against an S3 that checks every signature, and from the command line.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod bucket;
+mod command_line;
+mod s3;
