@@ -284,10 +284,6 @@ pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
 }
 
-#[derive(utoipa::OpenApi)]
-#[openapi(paths(show))]
-pub(super) struct Doc;
-
 #[cfg(test)]
 #[path = "metrics_strict.rs"]
 pub(super) mod strict;

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_webhooks_say_of_the_log_is_what_the_log_says() {
-        let named = crate::delivery::shapes::EventType::ALL.iter().filter_map(|t| t.log_event()).collect::<Vec<_>>();
+        let named = crate::delivery::EventType::ALL.iter().filter_map(|t| t.log_event()).collect::<Vec<_>>();
         assert!(named.len() >= 5);
         for name in named {
             assert!(EventType::ALL.iter().any(|t| t.name() == name), "no fact is logged as {name}");
