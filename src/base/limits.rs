@@ -274,52 +274,6 @@ pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
 pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 
-/// Backups that may be kept, and the longest time between two, hours (four weeks).
-pub const BACKUPS_KEPT_MAX: u32 = 1_000;
-pub const BACKUP_EVERY_MAX_HOURS: u32 = 672;
-/// Pages copied of a database before it is asked whether to stop (1 MiB).
-pub const BACKUP_STEP_PAGES: i32 = 256;
-/// Members of a backup beside objects: databases, keys, documents. More is no state of ours.
-pub const BACKUP_MEMBERS_MAX: usize = 100_000;
-/// Bytes of a backup's manifest.
-pub const BACKUP_MANIFEST_MAX: u64 = 32 * 1024 * 1024;
-/// Room left on the state's disk beside what a copy needs, bytes.
-pub const BACKUP_ROOM_SPARE: u64 = 64 * 1024 * 1024;
-/// Backups whose last verification is remembered.
-pub const BACKUP_VERDICTS_MAX: usize = 64;
-/// Bytes of a part of an upload: above it a file goes up in parts. S3 takes 10 000 of them, so a
-/// file may have 160 GB; it wants at least 5 MiB.
-pub const DEPOT_PART: usize = 16 * 1024 * 1024;
-/// One request to a bucket, its body included; failed ones are tried again for so long.
-pub const DEPOT_REQUEST_MAX: Duration = Duration::from_secs(120);
-pub const DEPOT_CONNECT_MAX: Duration = Duration::from_secs(5);
-pub const DEPOT_RETRY_FOR: Duration = Duration::from_secs(60);
-pub const DEPOT_RETRIES_MAX: usize = 6;
-/// Names of one listing; who wants more goes on after the last.
-pub const DEPOT_LISTED_MAX: usize = 10_000;
-/// Characters of a name in a folder or bucket, and its parts between slashes.
-pub const DEPOT_NAME_MAX: usize = 512;
-pub const DEPOT_NAME_PARTS_MAX: usize = 16;
-/// An object that is read into memory, bytes (an hour of stereo sound at 8 kHz has 115 MB).
-pub const OBJECT_MAX: u64 = 256 * 1024 * 1024;
-/// Free on the disk of the state, bytes: below the first no new campaign starts, below the second
-/// it counts as full; a tenth more must be free before it counts as better.
-pub const DISK_LOW: u64 = 1024 * 1024 * 1024;
-pub const DISK_FULL: u64 = 200 * 1024 * 1024;
-/// How often it is looked at, and what is written to see whether writing works again, bytes.
-pub const DISK_LOOK: Duration = Duration::from_secs(5);
-pub const DISK_PROBE: usize = 64 * 1024;
-/// A write-ahead log longer than this is worked off, bytes; how often it is looked at.
-pub const WAL_LONG: u64 = 64 * 1024 * 1024;
-pub const UPKEEP_LOOK: Duration = Duration::from_secs(60);
-/// The hour of the site's clock at which databases are checked and tidied.
-pub const UPKEEP_HOUR: u8 = 4;
-/// Free pages given back to the disk in one write, and pages left for what comes next.
-pub const VACUUM_PAGES: u32 = 512;
-pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
-/// Faults of one database that are told.
-pub const CHECK_FAULTS_MAX: usize = 20;
-
 /// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
 pub const ACCESS_BODY_MAX: usize = 16 * 1024;
 /// Characters of a password. Less is guessed; more only costs time to hash.
@@ -474,3 +428,35 @@ pub const LIVE_TICKETS_MAX: usize = 1_000;
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
 /// How often sessions, codes and tokens that are over are forgotten.
 pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
+
+/// How often the box looks at itself, and at what changes slowly (files, disk, clock).
+pub const HEALTH_LOOK: Duration = Duration::from_secs(5);
+pub const HEALTH_LOOK_SLOW: Duration = Duration::from_secs(60);
+/// How often a certificate is fetched; it changes every few weeks.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(6 * 3_600);
+/// One look at one part must end within this time; then the part counts as stuck.
+pub const HEALTH_LOOK_MAX: Duration = Duration::from_secs(10);
+/// Alerts remembered at once; further ones are counted and not told.
+pub const ALERTS_MAX: usize = 128;
+/// Alerts that were cleared and are still shown.
+pub const ALERTS_PAST_MAX: usize = 100;
+/// Values of one label of a metric; further ones are counted as `other`.
+pub const LABEL_VALUES_MAX: usize = 64;
+/// Log entries on their way to the journal; when full they are dropped and counted: a call never
+/// waits for a log.
+pub const LOG_QUEUE: usize = 4_096;
+/// Bytes of one field and number of fields of one log entry; the rest is cut off.
+pub const LOG_FIELD_MAX: usize = 4_096;
+pub const LOG_FIELDS_MAX: usize = 48;
+/// What is still queued at the end may take this long to be written.
+pub const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+/// Spans on their way to the collector; when full they are dropped and counted.
+pub const TRACE_QUEUE: usize = 8_192;
+/// Spans of one export, and how long it may take; a collector that is slower loses the batch.
+pub const TRACE_BATCH: usize = 512;
+pub const TRACE_EXPORT_MAX: Duration = Duration::from_secs(5);
+/// Spans wait this long for others to go with them.
+pub const TRACE_GATHER: Duration = Duration::from_secs(1);
+/// Calls whose spans are being gathered, and spans of one call; further ones are counted.
+pub const TRACE_CALLS_MAX: usize = 4_096;
+pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
