@@ -139,7 +139,7 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let in_path = path.contains('{');
     let has_body = operation.contains_key("requestBody");
     let changes = method != "get";
-    let versioned = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
+    let versioned = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
     let stored = path.starts_with("/api") || path.contains("customers") || path.starts_with("/trigger");
     let fits = |status: &str| match status {
         "400" => true,
