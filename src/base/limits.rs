@@ -384,10 +384,41 @@ pub const AUDIT_TEXT_MAX: usize = 256;
 pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
 /// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
 pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
-/// Entries of the audit log in one answer.
-pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Signed heads in one answer.
+pub const AUDIT_HEADS_SHOWN: usize = 100;
+/// Pieces of a large body on their way between a socket and a thread.
+pub const STREAM_PIECES: usize = 8;
 /// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
 pub const SWEEP_BATCH: u64 = 500;
+/// Between two of them others' writes are done.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Whether a sweep is due is looked at this often.
+pub const SWEEP_LOOK: Duration = Duration::from_secs(300);
+/// Objects outside the databases that are removed between two looks at the list of them.
+pub const SWEEP_OBJECTS: usize = 100;
+/// A reason, a notice's version or another short text of the data-protection records, bytes.
+pub const PROTECTION_TEXT_MAX: usize = 1_000;
+/// Legal holds in force at once in one tenant.
+pub const HOLDS_MAX: usize = 10_000;
+/// Entries of one number that the consent ledger shows.
+pub const CONSENT_HISTORY_MAX: usize = 10_000;
+/// Clocks of those who note consents may be ahead of the box's by this much, milliseconds.
+pub const CONSENT_AHEAD_MAX_MS: u64 = 10 * 60 * 1_000;
+/// After an opt-out nobody is asked for consent again for 90 days, milliseconds.
+pub const OPT_OUT_QUIET_MS: u64 = 90 * 86_400_000;
+/// Who was connected with whom and when stays for a year after the call although the person is erased
+/// (DPDP Rules 2025 r. 8), milliseconds.
+pub const CALL_FACTS_KEPT_MS: u64 = 365 * 86_400_000;
+/// Lines of one do-not-disturb file; a longer one is refused whole.
+pub const DND_LINES_MAX: u64 = 10_000_000;
+/// One line of it, bytes; a longer one is rejected, the others are not.
+pub const DND_LINE_MAX: usize = 4 * 1024;
+/// Lines of it written in one transaction.
+pub const DND_BATCH: usize = 2_000;
+/// One do-not-disturb file, bytes.
+pub const DND_FILE_MAX: u64 = 1024 * 1024 * 1024;
+/// An import that wrote nothing for this long is given up, milliseconds.
+pub const DND_STALE_MS: u64 = 10 * 60 * 1_000;
 /// An uploaded list of customers: bytes of the file, bytes of a workbook once unpacked, rows, columns,
 /// characters of one cell. Larger lists are refused whole and told so.
 pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
