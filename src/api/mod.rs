@@ -2,18 +2,19 @@
 //! that they may (`auth::access`); errors are `application/problem+json`; what is served is described
 //! by `openapi`. Absent on purpose: carriers' webhooks (they are their transport's), SQL.
 
-#[cfg(test)]
-mod access_support;
 mod ai;
 mod analytics;
+mod audit;
 pub mod backups;
 mod callbacks;
 mod calls;
+mod consents;
 mod costs;
 mod csv;
 mod cursor;
 mod customers;
 mod diff;
+mod dnd;
 mod documents;
 mod etag;
 mod extract;
@@ -27,9 +28,11 @@ mod me;
 pub mod metrics;
 mod multipart;
 mod openapi;
+mod privacy;
 mod problem;
 mod sessions;
 mod stats;
+mod stream;
 mod tenants;
 mod tokens;
 mod uploads;
@@ -123,6 +126,10 @@ fn records() -> Router<ApiDeps> {
         analytics::routes(),
         stats::routes(),
         live::routes(),
+        audit::routes(),
+        consents::routes(),
+        dnd::routes(),
+        privacy::routes(),
         openapi::routes(),
     ]
     .into_iter()
@@ -136,3 +143,15 @@ fn access(gate: Gate) -> Router {
         .fold(Router::new(), Router::merge)
         .with_state(gate)
 }
+
+/// The same behind the guard, for a box that has nothing else.
+pub fn access_routes(gate: Gate) -> Router {
+    access(gate.clone()).route_layer(middleware::from_fn_with_state(gate, guard::guard))
+}
+
+#[cfg(test)]
+mod access_support;
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keep::{Backup, Objects};
 use super::auth::Auth;
+use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
@@ -26,6 +27,7 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub retention: Retention,
     pub webhooks: Webhooks,
     pub backup: Backup,
     pub objects: Objects,
@@ -181,6 +183,7 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks")),
             backup: Backup::read(fields.section("backup"), place),
             objects: Objects::read(fields.section("objects"), place),

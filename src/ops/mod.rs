@@ -5,4 +5,5 @@ pub mod findings;
 pub mod notice;
 pub mod notify;
 pub mod rhythm;
+pub mod sweep;
 pub mod upkeep;
