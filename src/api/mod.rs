@@ -3,21 +3,26 @@
 //! by `openapi`. Absent on purpose: carriers' webhooks (they are their transport's), SQL.
 
 mod ai;
+mod alerts;
 mod analytics;
+mod audit;
 pub mod backups;
 mod callbacks;
 mod calls;
+mod consents;
 mod costs;
 mod csv;
 mod cursor;
 mod customers;
 mod diff;
+mod dnd;
 mod documents;
 mod etag;
 mod extract;
 mod gauges;
 pub mod guard;
 mod health;
+pub mod http_metrics;
 mod idempotency;
 mod live;
 mod login;
@@ -25,9 +30,11 @@ mod me;
 pub mod metrics;
 mod multipart;
 mod openapi;
+mod privacy;
 mod problem;
 mod sessions;
 mod stats;
+mod stream;
 mod tenants;
 mod tokens;
 mod uploads;
@@ -40,7 +47,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{delete, get, post};
 
-pub use gauges::RouterGauges;
+pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
 pub use health::{Component, Health, HealthSource};
 pub use live::Live;
 pub use metrics::Metrics;
@@ -109,6 +116,7 @@ fn calls_and_engines() -> Router<ApiDeps> {
         .route("/api/ai/costs", get(costs::costs))
         .route("/api/ai/quality", get(costs::quality))
         .route("/ai/process", post(ai::process))
+        .merge(alerts::routes())
 }
 
 /// Records and what is made of them.
@@ -121,6 +129,10 @@ fn records() -> Router<ApiDeps> {
         analytics::routes(),
         stats::routes(),
         live::routes(),
+        audit::routes(),
+        consents::routes(),
+        dnd::routes(),
+        privacy::routes(),
         openapi::routes(),
     ]
     .into_iter()
@@ -142,3 +154,7 @@ pub fn access_routes(gate: Gate) -> Router {
 
 #[cfg(test)]
 mod access_support;
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;

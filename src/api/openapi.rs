@@ -30,6 +30,7 @@ struct Frame;
 fn whole() -> utoipa::openapi::OpenApi {
     let mut all = Frame::openapi();
     for part in [
+        super::alerts::Doc::openapi(),
         super::health::Doc::openapi(),
         super::metrics::Doc::openapi(),
         super::sessions::Doc::openapi(),
@@ -43,6 +44,10 @@ fn whole() -> utoipa::openapi::OpenApi {
         super::analytics::Doc::openapi(),
         super::stats::Doc::openapi(),
         super::live::Doc::openapi(),
+        super::audit::Doc::openapi(),
+        super::consents::Doc::openapi(),
+        super::dnd::Doc::openapi(),
+        super::privacy::Doc::openapi(),
         super::webhooks::Doc::openapi(),
         super::backups::Doc::openapi(),
         super::login::Doc::openapi(),

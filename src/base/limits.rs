@@ -180,52 +180,6 @@ pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub const COST_TURNS_MAX: usize = 256;
 /// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
 pub const ELSEWHERE_ROWS_MAX: usize = 32;
-/// Webhook endpoints of one tenant.
-pub const WEBHOOKS_MAX: usize = 50;
-/// Characters of an endpoint's address.
-pub const WEBHOOK_URL_MAX: usize = 2_000;
-/// Characters of what an endpoint is called.
-pub const WEBHOOK_ABOUT_MAX: usize = 200;
-/// Bytes of one payload; a longer one is refused to whoever wants to publish it.
-pub const WEBHOOK_PAYLOAD_MAX: usize = 256 * 1024;
-/// Characters of one text inside a payload; the rest is cut off.
-pub const WEBHOOK_TEXT_MAX: usize = 4_000;
-/// One attempt, from the name's resolution to the answer's status.
-pub const WEBHOOK_ATTEMPT_MAX: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are read (and thrown away) so that the connection can be used again.
-pub const WEBHOOK_ANSWER_MAX: usize = 16 * 1024;
-/// They must come within this time.
-pub const WEBHOOK_ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// Attempts of one tenant at once, unless configured, and to one endpoint.
-pub const WEBHOOK_PARALLEL: u32 = 16;
-pub const WEBHOOK_PARALLEL_MAX: u32 = 256;
-pub const WEBHOOK_PARALLEL_ONE: usize = 4;
-/// Pause before another attempt: drawn between the first and a bound that doubles up to the second.
-pub const WEBHOOK_BACKOFF_MIN: Duration = Duration::from_secs(1);
-pub const WEBHOOK_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
-/// Attempts after which a webhook becomes a dead letter, however young it is.
-pub const WEBHOOK_ATTEMPTS_MAX: u32 = 500;
-/// So many failures in a row open an endpoint's circuit; its pause doubles between the other two.
-pub const WEBHOOK_CIRCUIT_FAILURES: u32 = 5;
-pub const WEBHOOK_CIRCUIT_MIN: Duration = Duration::from_secs(5);
-pub const WEBHOOK_CIRCUIT_MAX: Duration = Duration::from_secs(900);
-/// Webhooks waiting for one endpoint; when full, the oldest becomes a dead letter (`queue full`).
-pub const OUTBOX_WAITING_MAX: u64 = 100_000;
-/// Dead letters of one endpoint; beyond it the oldest are forgotten, counted.
-pub const OUTBOX_DEAD_MAX: u64 = 200_000;
-/// Rows of one endpoint held in memory to choose the next from.
-pub const OUTBOX_WINDOW: usize = 64;
-/// Rows changed in one transaction by sweeps, replays and the like.
-pub const OUTBOX_BATCH: usize = 500;
-/// How often a courier looks into the outbox without being told, and cleans it.
-pub const OUTBOX_LOOK: Duration = Duration::from_secs(5);
-pub const OUTBOX_SWEEP: Duration = Duration::from_secs(600);
-/// Attempts under way may end within this time after the daemon was told to stop.
-pub const OUTBOX_STOP_MAX: Duration = Duration::from_secs(3);
-/// A result that could not be written is written again after this time.
-pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
-/// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
-pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 
 /// Backups that may be kept, and the longest time between two, hours (four weeks).
 pub const BACKUPS_KEPT_MAX: u32 = 1_000;
@@ -272,6 +226,53 @@ pub const VACUUM_PAGES: u32 = 512;
 pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
 /// Faults of one database that are told.
 pub const CHECK_FAULTS_MAX: usize = 20;
+
+/// Webhook endpoints of one tenant.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Characters of an endpoint's address.
+pub const WEBHOOK_URL_MAX: usize = 2_000;
+/// Characters of what an endpoint is called.
+pub const WEBHOOK_ABOUT_MAX: usize = 200;
+/// Bytes of one payload; a longer one is refused to whoever wants to publish it.
+pub const WEBHOOK_PAYLOAD_MAX: usize = 256 * 1024;
+/// Characters of one text inside a payload; the rest is cut off.
+pub const WEBHOOK_TEXT_MAX: usize = 4_000;
+/// One attempt, from the name's resolution to the answer's status.
+pub const WEBHOOK_ATTEMPT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read (and thrown away) so that the connection can be used again.
+pub const WEBHOOK_ANSWER_MAX: usize = 16 * 1024;
+/// They must come within this time.
+pub const WEBHOOK_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// Attempts of one tenant at once, unless configured, and to one endpoint.
+pub const WEBHOOK_PARALLEL: u32 = 16;
+pub const WEBHOOK_PARALLEL_MAX: u32 = 256;
+pub const WEBHOOK_PARALLEL_ONE: usize = 4;
+/// Pause before another attempt: drawn between the first and a bound that doubles up to the second.
+pub const WEBHOOK_BACKOFF_MIN: Duration = Duration::from_secs(1);
+pub const WEBHOOK_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+/// Attempts after which a webhook becomes a dead letter, however young it is.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 500;
+/// So many failures in a row open an endpoint's circuit; its pause doubles between the other two.
+pub const WEBHOOK_CIRCUIT_FAILURES: u32 = 5;
+pub const WEBHOOK_CIRCUIT_MIN: Duration = Duration::from_secs(5);
+pub const WEBHOOK_CIRCUIT_MAX: Duration = Duration::from_secs(900);
+/// Webhooks waiting for one endpoint; when full, the oldest becomes a dead letter (`queue full`).
+pub const OUTBOX_WAITING_MAX: u64 = 100_000;
+/// Dead letters of one endpoint; beyond it the oldest are forgotten, counted.
+pub const OUTBOX_DEAD_MAX: u64 = 200_000;
+/// Rows of one endpoint held in memory to choose the next from.
+pub const OUTBOX_WINDOW: usize = 64;
+/// Rows changed in one transaction by sweeps, replays and the like.
+pub const OUTBOX_BATCH: usize = 500;
+/// How often a courier looks into the outbox without being told, and cleans it.
+pub const OUTBOX_LOOK: Duration = Duration::from_secs(5);
+pub const OUTBOX_SWEEP: Duration = Duration::from_secs(600);
+/// Attempts under way may end within this time after the daemon was told to stop.
+pub const OUTBOX_STOP_MAX: Duration = Duration::from_secs(3);
+/// A result that could not be written is written again after this time.
+pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
+pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 
 /// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
 pub const ACCESS_BODY_MAX: usize = 16 * 1024;
@@ -337,10 +338,41 @@ pub const AUDIT_TEXT_MAX: usize = 256;
 pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
 /// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
 pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
-/// Entries of the audit log in one answer.
-pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Signed heads in one answer.
+pub const AUDIT_HEADS_SHOWN: usize = 100;
+/// Pieces of a large body on their way between a socket and a thread.
+pub const STREAM_PIECES: usize = 8;
 /// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
 pub const SWEEP_BATCH: u64 = 500;
+/// Between two of them others' writes are done.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Whether a sweep is due is looked at this often.
+pub const SWEEP_LOOK: Duration = Duration::from_secs(300);
+/// Objects outside the databases that are removed between two looks at the list of them.
+pub const SWEEP_OBJECTS: usize = 100;
+/// A reason, a notice's version or another short text of the data-protection records, bytes.
+pub const PROTECTION_TEXT_MAX: usize = 1_000;
+/// Legal holds in force at once in one tenant.
+pub const HOLDS_MAX: usize = 10_000;
+/// Entries of one number that the consent ledger shows.
+pub const CONSENT_HISTORY_MAX: usize = 10_000;
+/// Clocks of those who note consents may be ahead of the box's by this much, milliseconds.
+pub const CONSENT_AHEAD_MAX_MS: u64 = 10 * 60 * 1_000;
+/// After an opt-out nobody is asked for consent again for 90 days, milliseconds.
+pub const OPT_OUT_QUIET_MS: u64 = 90 * 86_400_000;
+/// Who was connected with whom and when stays for a year after the call although the person is erased
+/// (DPDP Rules 2025 r. 8), milliseconds.
+pub const CALL_FACTS_KEPT_MS: u64 = 365 * 86_400_000;
+/// Lines of one do-not-disturb file; a longer one is refused whole.
+pub const DND_LINES_MAX: u64 = 10_000_000;
+/// One line of it, bytes; a longer one is rejected, the others are not.
+pub const DND_LINE_MAX: usize = 4 * 1024;
+/// Lines of it written in one transaction.
+pub const DND_BATCH: usize = 2_000;
+/// One do-not-disturb file, bytes.
+pub const DND_FILE_MAX: u64 = 1024 * 1024 * 1024;
+/// An import that wrote nothing for this long is given up, milliseconds.
+pub const DND_STALE_MS: u64 = 10 * 60 * 1_000;
 /// An uploaded list of customers: bytes of the file, bytes of a workbook once unpacked, rows, columns,
 /// characters of one cell. Larger lists are refused whole and told so.
 pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -396,3 +428,35 @@ pub const LIVE_TICKETS_MAX: usize = 1_000;
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
 /// How often sessions, codes and tokens that are over are forgotten.
 pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
+
+/// How often the box looks at itself, and at what changes slowly (files, disk, clock).
+pub const HEALTH_LOOK: Duration = Duration::from_secs(5);
+pub const HEALTH_LOOK_SLOW: Duration = Duration::from_secs(60);
+/// How often a certificate is fetched; it changes every few weeks.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(6 * 3_600);
+/// One look at one part must end within this time; then the part counts as stuck.
+pub const HEALTH_LOOK_MAX: Duration = Duration::from_secs(10);
+/// Alerts remembered at once; further ones are counted and not told.
+pub const ALERTS_MAX: usize = 128;
+/// Alerts that were cleared and are still shown.
+pub const ALERTS_PAST_MAX: usize = 100;
+/// Values of one label of a metric; further ones are counted as `other`.
+pub const LABEL_VALUES_MAX: usize = 64;
+/// Log entries on their way to the journal; when full they are dropped and counted: a call never
+/// waits for a log.
+pub const LOG_QUEUE: usize = 4_096;
+/// Bytes of one field and number of fields of one log entry; the rest is cut off.
+pub const LOG_FIELD_MAX: usize = 4_096;
+pub const LOG_FIELDS_MAX: usize = 48;
+/// What is still queued at the end may take this long to be written.
+pub const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+/// Spans on their way to the collector; when full they are dropped and counted.
+pub const TRACE_QUEUE: usize = 8_192;
+/// Spans of one export, and how long it may take; a collector that is slower loses the batch.
+pub const TRACE_BATCH: usize = 512;
+pub const TRACE_EXPORT_MAX: Duration = Duration::from_secs(5);
+/// Spans wait this long for others to go with them.
+pub const TRACE_GATHER: Duration = Duration::from_secs(1);
+/// Calls whose spans are being gathered, and spans of one call; further ones are counted.
+pub const TRACE_CALLS_MAX: usize = 4_096;
+pub const TRACE_CALL_SPANS_MAX: usize = 2_048;

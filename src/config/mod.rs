@@ -6,9 +6,11 @@ mod auth;
 mod keep;
 mod load;
 mod problem;
+mod retention;
 mod schema;
 mod tree;
 mod validate;
+mod watching;
 
 #[cfg(test)]
 mod auth_tests;
@@ -19,8 +21,10 @@ pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
+pub use retention::{Class, Retention};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
     Twilio, Webhooks,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};
+pub use watching::{Alerts, Telemetry};

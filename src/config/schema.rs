@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::auth::Auth;
 use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
+use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
 use crate::base::network::{Network, NotANetwork};
@@ -26,10 +28,13 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub retention: Retention,
     pub webhooks: Webhooks,
     pub backup: Backup,
     pub objects: Objects,
     pub log: Log,
+    pub alerts: Alerts,
+    pub telemetry: Telemetry,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +155,8 @@ pub struct Webhooks {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// The journal under systemd, text on a terminal, else JSON.
+    Auto,
     Text,
     Json,
 }
@@ -181,10 +188,13 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks")),
             backup: Backup::read(fields.section("backup"), place),
             objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
+            alerts: Alerts::read(fields.section("alerts")),
+            telemetry: Telemetry::read(fields.section("telemetry")),
         };
         fields.finish();
         settings
@@ -459,7 +469,8 @@ impl Webhooks {
 
 impl Log {
     fn read(mut fields: Fields<'_>) -> Self {
-        let format = fields.choice("format", LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let format = fields.choice("format", LogFormat::Auto, &formats);
         let level = fields.optional::<String>("level").map_or_else(
             || "info".to_owned(),
             |(text, at)| {

@@ -22,7 +22,13 @@ pub mod api_keys;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
+pub mod consents;
+pub mod dnd;
+pub mod holds;
 pub mod journal;
+pub mod media;
+pub mod person;
+pub mod retention;
 pub mod outbox;
 pub mod webhooks;
 
