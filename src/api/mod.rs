@@ -147,6 +147,8 @@ fn access(gate: Gate) -> Router {
 }
 
 #[cfg(test)]
+mod privacy_tests;
+#[cfg(test)]
 mod records_tests;
 #[cfg(test)]
 mod testing;
