@@ -119,8 +119,10 @@ async fn admit(gate: &Gate, request: &mut Parts) -> Result<Need, Response> {
     request.extensions.insert(Peer { address, agent, session });
     if let Some(mut principal) = principal {
         principal.address = Some(address);
-        if let Some(tenant) = tenant(gate, request, &principal).await.map_err(IntoResponse::into_response)? {
-            request.extensions.insert(tenant);
+        match tenant(gate, request, &principal).await {
+            Ok(Some(tenant)) => drop(request.extensions.insert(tenant)),
+            Ok(None) => {}
+            Err(problem) => return Err(problem.into_response()),
         }
         request.extensions.insert(principal);
     }
@@ -163,35 +165,48 @@ type Found = (Option<Principal>, Option<Shown>);
 /// Who asks. A header goes before a cookie: no foreign page can make a browser send it.
 async fn identify(gate: &Gate, request: &Parts, need: Need) -> Result<Found, Problem> {
     let headers = &request.headers;
-    let cookie = CookieJar::from_headers(headers).get(gate.cookies().name()).map(|cookie| cookie.value().to_owned());
-    if need == Need::Nobody {
-        // The session that a login replaces; what is shown wrongly does not matter here.
-        let Some(cookie) = cookie else { return Ok((None, None)) };
-        return Ok(match gate.by_cookie(&cookie).await {
-            Ok((_, shown)) => (None, Some(shown)),
-            Err(_) => (None, None),
-        });
-    }
+    let public = need == Need::Nobody;
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         let token = given.to_str().ok().and_then(|given| given.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        let token = token.ok_or_else(|| Problem::of(Refusal::Unknown))?;
-        return Ok((Some(gate.by_bearer(token).await.map_err(Problem::of)?), None));
+        let known = match token {
+            Some(token) => gate.by_bearer(token).await,
+            None => Err(Refusal::Unknown),
+        };
+        return match known {
+            Ok(principal) => Ok((Some(principal), None)),
+            // Where nobody is asked who they are, nothing shown can be wrong.
+            Err(_) if public => Ok((None, None)),
+            Err(refusal) => Err(refusal.into()),
+        };
     }
+    let cookie = CookieJar::from_headers(headers).get(gate.cookies().name()).map(|cookie| cookie.value().to_owned());
     let Some(cookie) = cookie else { return Ok((None, None)) };
-    let (principal, shown) = gate.by_cookie(&cookie).await.map_err(Problem::of)?;
-    if is_foreign(gate, headers) {
+    let (principal, shown) = match gate.by_cookie(&cookie).await {
+        Ok(known) => known,
+        Err(_) if public => return Ok((None, None)),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    match own_page(gate, request, &shown) {
+        Ok(()) => Ok((Some(principal), Some(shown))),
+        // A login ends the session that was there; it is nobody who asks for it.
+        Err(_) if public => Ok((None, Some(shown))),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// A cookie comes with whatever a browser sends; that our own page made it do so shows otherwise.
+fn own_page(gate: &Gate, request: &Parts, shown: &Shown) -> Result<(), Problem> {
+    if is_foreign(gate, &request.headers) {
         return Err(Problem::forbidden("the request comes from another site's page"));
     }
-    if !is_safe(&request.method) {
-        let given = text(headers, CSRF_HEADER).unwrap_or_default();
-        let right: bool = given.as_bytes().ct_eq(shown.csrf.as_bytes()).into();
-        if !right {
-            let what = format!("send the header {CSRF_HEADER} with the value that GET /api/me gives as csrf");
-            return Err(Problem::forbidden(&what));
-        }
+    let given = text(&request.headers, CSRF_HEADER).unwrap_or_default();
+    let right: bool = given.as_bytes().ct_eq(shown.csrf.as_bytes()).into();
+    if right || is_safe(&request.method) {
+        return Ok(());
     }
-    Ok((Some(principal), Some(shown)))
+    let what = format!("send the header {CSRF_HEADER} with the value that GET /api/me gives as csrf");
+    Err(Problem::forbidden(&what))
 }
 
 fn is_safe(method: &Method) -> bool {

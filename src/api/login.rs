@@ -1,8 +1,7 @@
 //! `/api/login`, `/api/setup`, `/api/logout`, `/api/oidc/…`: coming in and going out.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
+use super::extract::{Body, Params};
 use super::guard::Peer;
 use super::me::Me;
 use crate::auth::login::Attempt;
@@ -24,7 +24,8 @@ use crate::store::users::User;
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(ways, enter, reset, set_up, leave, oidc_login, oidc_callback),
-    components(schemas(Ways, Login, Reset, SetUp, Problem))
+    components(schemas(Ways, Login, Reset, SetUp)),
+    tags((name = "access", description = "Logins, people, keys and tenants"))
 )]
 pub(super) struct Doc;
 
@@ -43,14 +44,6 @@ where
         .layer(DefaultBodyLimit::max(limits::ACCESS_BODY_MAX))
 }
 
-/// The body as `T`, or what is wrong with it.
-pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(body)| body).map_err(|error| {
-        let title = if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too long" } else { "request not understood" };
-        Problem::new(error.status(), title, error.body_text())
-    })
-}
-
 /// How people come in.
 #[derive(Debug, Serialize, ToSchema)]
 struct Ways {
@@ -61,7 +54,8 @@ struct Ways {
 }
 
 /// What a login page asks before it shows itself.
-#[utoipa::path(get, path = "/api/login", tag = "access", responses((status = 200, body = Ways)))]
+#[utoipa::path(get, path = "/api/login", tag = "access", responses(
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),(status = 200, body = Ways)))]
 async fn ways(State(gate): State<Gate>) -> Result<Json<Ways>, Problem> {
     Ok(Json(Ways { setup: gate.needs_setup().await?, password: true, oidc: gate.has_oidc() }))
 }
@@ -79,17 +73,12 @@ struct Login {
 /// Password, and the second factor if there is one: without it the answer is 401 with the reason
 /// `code_needed`, and the same request is sent again with `code`.
 #[utoipa::path(post, path = "/api/login", tag = "access", request_body = Login, responses(
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not let in."),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),
     (status = 200, body = Me, description = "a session; its cookie comes along"),
-    (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem),
-    (status = 401, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem),
 ))]
-async fn enter(
-    State(gate): State<Gate>,
-    peer: Peer,
-    login: Result<Json<Login>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let Login { login, password, code } = body(login)?;
+async fn enter(State(gate): State<Gate>, peer: Peer, Body(login): Body<Login>) -> Result<Response, Problem> {
+    let Login { login, password, code } = login;
     let (user, fresh) = gate.enter(Attempt { login, password, code, from: peer.from() }).await?;
     arrived(&gate, &user, &fresh)
 }
@@ -120,17 +109,12 @@ struct Reset {
 
 /// Sets a password with a one-time code; log in with it afterwards.
 #[utoipa::path(post, path = "/api/login/reset", tag = "access", request_body = Reset, responses(
+    (status = 403, body = Problem, content_type = "application/problem+json", description = "Not let in."),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),
     (status = 204, description = "the password is set"),
-    (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
-    (status = 503, body = Problem),
 ))]
-async fn reset(
-    State(gate): State<Gate>,
-    peer: Peer,
-    reset: Result<Json<Reset>, JsonRejection>,
-) -> Result<StatusCode, Problem> {
-    let Reset { login, code, password } = body(reset)?;
+async fn reset(State(gate): State<Gate>, peer: Peer, Body(reset): Body<Reset>) -> Result<StatusCode, Problem> {
+    let Reset { login, code, password } = reset;
     gate.set_with_code(&login, &code, password, peer.from()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -149,23 +133,19 @@ struct SetUp {
 
 /// The first start: makes the first admin of the whole box.
 #[utoipa::path(post, path = "/api/setup", tag = "access", request_body = SetUp, responses(
-    (status = 200, body = Me), (status = 400, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem),
-    (status = 429, body = Problem), (status = 503, body = Problem),
+    (status = 403, body = Problem, content_type = "application/problem+json", description = "Not let in."),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),
+    (status = 200, body = Me),
 ))]
-async fn set_up(
-    State(gate): State<Gate>,
-    peer: Peer,
-    wanted: Result<Json<SetUp>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let SetUp { code, login, name, password } = body(wanted)?;
+async fn set_up(State(gate): State<Gate>, peer: Peer, Body(wanted): Body<SetUp>) -> Result<Response, Problem> {
+    let SetUp { code, login, name, password } = wanted;
     let wanted = Wanted { login, name, role: Role::Admin, tenant: None };
     let (user, fresh) = gate.set_up(&code, wanted, password, peer.from()).await?;
     arrived(&gate, &user, &fresh)
 }
 
 /// Ends the session.
-#[utoipa::path(post, path = "/api/logout", tag = "access", responses((status = 204), (status = 401, body = Problem)))]
+#[utoipa::path(post, path = "/api/logout", tag = "access", responses((status = 204),))]
 async fn leave(State(gate): State<Gate>, who: Principal, peer: Peer) -> Result<Response, Problem> {
     if let Some(session) = &peer.session {
         gate.leave(&who, &session.hash).await?;
@@ -182,14 +162,11 @@ struct Begin {
 
 /// Sends the browser to the provider of single sign-on.
 #[utoipa::path(get, path = "/api/oidc/login", tag = "access", params(Begin), responses(
-    (status = 303, description = "to the provider"), (status = 400, body = Problem),
-    (status = 404, body = Problem), (status = 502, body = Problem), (status = 429, body = Problem),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),
+    (status = 502, body = Problem, content_type = "application/problem+json", description = "The provider does not answer."),
+    (status = 303, description = "to the provider"),
 ))]
-async fn oidc_login(
-    State(gate): State<Gate>,
-    begin: Result<Query<Begin>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(begin) = begin.map_err(|error| Problem::bad_request(error.body_text()))?;
+async fn oidc_login(State(gate): State<Gate>, Params(begin): Params<Begin>) -> Result<Response, Problem> {
     let (url, state) = gate.oidc_leave(begin.back.as_deref()).await?;
     Ok(with_cookie(to(&url)?, &gate.cookies().set_oidc(&state)))
 }
@@ -210,17 +187,19 @@ struct Came {
 
 /// The provider sends the browser here.
 #[utoipa::path(get, path = "/api/oidc/callback", tag = "access", params(Came), responses(
-    (status = 303, description = "logged in; to the page of the box"), (status = 400, body = Problem),
-    (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-    (status = 409, body = Problem), (status = 502, body = Problem), (status = 429, body = Problem),
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not let in."),
+    (status = 403, body = Problem, content_type = "application/problem+json", description = "Not let in."),
+    (status = 409, body = Problem, content_type = "application/problem+json", description = "The login is taken."),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many tries; wait."),
+    (status = 502, body = Problem, content_type = "application/problem+json", description = "The provider does not answer."),
+    (status = 303, description = "logged in; to the page of the box"),
 ))]
 async fn oidc_callback(
     State(gate): State<Gate>,
     peer: Peer,
     headers: HeaderMap,
-    came: Result<Query<Came>, axum::extract::rejection::QueryRejection>,
+    Params(came): Params<Came>,
 ) -> Result<Response, Problem> {
-    let Query(came) = came.map_err(|error| Problem::bad_request(error.body_text()))?;
     let cookies = gate.cookies();
     let kept = CookieJar::from_headers(&headers).get(cookies.oidc_name()).map(|cookie| cookie.value().to_owned());
     let returned =

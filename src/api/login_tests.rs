@@ -305,7 +305,7 @@ async fn somebody_is_invited_and_comes_in() {
         json!("x"),
     ] {
         let answer = house.owner("POST", "/api/users", Some(body.clone())).await;
-        assert!(matches!(answer.status.as_u16(), 409 | 422), "{body}: {:?}", answer.json);
+        assert!(matches!(answer.status.as_u16(), 400 | 409 | 422), "{body}: {:?}", answer.json);
         answer.is(answer.status.as_u16());
     }
     let headers = [("authorization", &*format!("Bearer {BOX_TOKEN}")), ("content-type", "text/plain")];
@@ -334,14 +334,15 @@ async fn the_last_admin_of_the_box_stays_and_old_versions_are_refused() {
     }
     house.owner("DELETE", &path, None).await.is(409);
     put(None, json!({ "name": "Boss" })).await.is(428);
-    for stale in ["\"7\"", "W/\"1\"", "*", "1", ""] {
+    for stale in ["\"v7\"", "W/\"v1\"", "\"\""] {
         put(Some(stale), json!({ "name": "Boss" })).await.is(412);
     }
+    put(Some("v1"), json!({ "name": "Boss" })).await.is(400);
     let changed = put(Some(&now), json!({ "name": "The Boss" })).await;
     changed.is(200);
     assert_eq!(changed.json["name"], "The Boss");
     put(Some(&now), json!({ "name": "Again" })).await.is(412);
-    put(Some(&changed.headers["etag"]), json!({ "nmae": "typo" })).await.is(422);
+    put(Some(&changed.headers["etag"]), json!({ "nmae": "typo" })).await.is(400);
     // With a second one the first may go, and only one of both at the same time.
     let second = house.person("second", Role::Admin, None).await;
     let other = format!("/api/users/{second}");
@@ -371,7 +372,7 @@ async fn nobody_reaches_beyond_their_tenant_or_their_rights() {
         house.browse(&admin, "GET", &path, None).await.is(404);
         house.browse(&admin, "DELETE", &path, None).await.is(404);
         house.browse(&admin, "POST", &format!("{path}/reset"), Some(json!({}))).await.is(404);
-        let headers = [("cookie", &*admin.cookie), ("x-csrf-token", &*admin.csrf), ("if-match", "\"1\"")];
+        let headers = [("cookie", &*admin.cookie), ("x-csrf-token", &*admin.csrf), ("if-match", "\"v1\"")];
         house.send("PUT", &path, &headers, Some(json!({ "disabled": true }))).await.is(404);
     }
     // People of the own tenant, also where nothing is said; nobody above and nobody elsewhere.
@@ -442,8 +443,10 @@ async fn keys_hold_until_their_end_and_tokens_no_longer_than_their_key() {
     assert_eq!((&me["tenant"], &me["permissions"]), (&json!("asha"), &json!(["calls_read", "ask_ai"])));
     issue(json!({ "name": "p", "role": "admin" })).await.is(403);
     issue(json!({ "name": "p", "scopes": ["users_manage"], "role": "admin" })).await.is(403);
-    for seconds in [json!(0), json!(3_601), json!(-1), json!("60"), json!(1e300)] {
-        issue(json!({ "name": "p", "seconds": seconds })).await.is(422);
+    for (seconds, status) in
+        [(json!(0), 422), (json!(3_601), 422), (json!(-1), 400), (json!("60"), 400), (json!(1e300), 400)]
+    {
+        issue(json!({ "name": "p", "seconds": seconds })).await.is(status);
     }
     house.by(token, "POST", "/api/tokens", Some(json!({ "name": "p", "scopes": ["ask_ai"] }))).await.is(403);
     // Somebody else's token is not theirs to revoke.
@@ -491,8 +494,13 @@ async fn a_token_of_a_restored_or_shredded_box_holds_no_more() {
     house.person("clerk", Role::HumanAgent, Some("asha")).await;
     let (clerk, key) = (house.login("clerk").await, house.key(Role::Viewer, Some("asha")).await);
 
-    for confirm in [json!({}), json!({ "confirm": "" }), json!({ "confirm": "bina" }), json!({ "confirm": true })] {
-        house.owner("DELETE", "/api/tenants/asha", Some(confirm)).await.is(422);
+    for (confirm, status) in [
+        (json!({}), 400),
+        (json!({ "confirm": "" }), 422),
+        (json!({ "confirm": "bina" }), 422),
+        (json!({ "confirm": true }), 400),
+    ] {
+        house.owner("DELETE", "/api/tenants/asha", Some(confirm)).await.is(status);
     }
     house.owner("DELETE", "/api/tenants/nobody", Some(json!({ "confirm": "nobody" }))).await.is(404);
     house.owner("DELETE", "/api/tenants/default", Some(json!({ "confirm": "default" }))).await.is(409);
@@ -521,7 +529,7 @@ async fn tenants_are_made_and_renamed() {
         let headers = [("authorization", bearer.as_str()), ("if-match", tag)];
         house.send("PUT", "/api/tenants/asha", &headers, Some(json!({ "name": name }))).await
     };
-    rename("\"9\"", "New").await.is(412);
+    rename("\"v9\"", "New").await.is(412);
     assert_eq!(rename(&made.headers["etag"], "New").await.json["name"], "New");
     rename(&made.headers["etag"], "Newer").await.is(412);
     let all = house.owner("GET", "/api/tenants", None).await.json;
@@ -587,24 +595,4 @@ async fn the_command_line_may_make_somebody_while_the_box_runs() {
     house.browse(&browser, "GET", "/api/me", None).await.is(401);
     assert_eq!(house.try_login("asha", "a cat on the roof", None).await.status, 200);
     other.vault().close();
-}
-
-#[test]
-fn the_description_of_the_api_names_every_row_of_the_table() {
-    let document = super::super::access_document();
-    let text = serde_json::to_value(&document).unwrap();
-    let rows = crate::auth::access::TABLE.iter().filter(|row| {
-        ["/api/setup", "/api/log", "/api/me", "/api/users", "/api/keys", "/api/tokens", "/api/tenants", "/api/oidc"]
-            .iter()
-            .any(|start| row.path.starts_with(start))
-    });
-    let mut count = 0;
-    for row in rows {
-        let described = &text["paths"][row.path][row.method.to_lowercase()];
-        assert!(described.is_object(), "{} {} is not described", row.method, row.path);
-        count += 1;
-    }
-    let paths = text["paths"].as_object().unwrap();
-    let described: usize = paths.values().map(|path| path.as_object().unwrap().len()).sum();
-    assert_eq!(count, described);
 }

@@ -1,8 +1,7 @@
 //! `/api/me`: one's own account, password, second factor and sessions.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -11,9 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Problem;
+use super::extract::{Body, Key};
 use super::guard::Peer;
-use super::login::{arrived, body, with_cookie};
-use crate::auth::{Gate, Kind, Permission, Principal, Refusal, Role};
+use super::login::{arrived, with_cookie};
+use crate::auth::{Gate, Kind, Permission, Principal, Role};
 use crate::base::limits;
 use crate::base::secret::Secret;
 use crate::store::sessions::Session;
@@ -112,7 +112,7 @@ impl Me {
 }
 
 /// Also for keys and tokens: what do I hold?
-#[utoipa::path(get, path = "/api/me", tag = "access", responses((status = 200, body = Me), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/me", tag = "access", responses((status = 200, body = Me),))]
 async fn show(State(gate): State<Gate>, who: Principal, peer: Peer) -> Result<Json<Me>, Problem> {
     let user = match who.kind {
         Kind::User { id } => gate.user(id).await?,
@@ -137,18 +137,15 @@ struct NewPassword {
 
 /// Every other session ends, and this one goes on under a new token.
 #[utoipa::path(post, path = "/api/me/password", tag = "access", request_body = NewPassword, responses(
-    (status = 200, body = Me), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
-    (status = 503, body = Problem),
+    (status = 200, body = Me),
 ))]
 async fn password(
     State(gate): State<Gate>,
     who: Principal,
     peer: Peer,
-    change: Result<Json<NewPassword>, JsonRejection>,
+    Body(change): Body<NewPassword>,
 ) -> Result<Response, Problem> {
-    let NewPassword { old, new } = body(change)?;
+    let NewPassword { old, new } = change;
     let (user, fresh) = gate.change_password(&who, old, new, peer.from()).await?;
     arrived(&gate, &user, &fresh)
 }
@@ -170,18 +167,15 @@ struct Enrolled {
 
 /// A secret for an authenticator. It is asked for once a first code has confirmed it.
 #[utoipa::path(post, path = "/api/me/totp", tag = "access", request_body = Confirm, responses(
-    (status = 200, body = Enrolled), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
-    (status = 503, body = Problem),
+    (status = 200, body = Enrolled),
 ))]
 async fn totp_enrol(
     State(gate): State<Gate>,
     who: Principal,
     peer: Peer,
-    confirm: Result<Json<Confirm>, JsonRejection>,
+    Body(confirm): Body<Confirm>,
 ) -> Result<Json<Enrolled>, Problem> {
-    let enrolment = gate.enrol(&who, body(confirm)?.password, &peer.from()).await?;
+    let enrolment = gate.enrol(&who, confirm.password, &peer.from()).await?;
     Ok(Json(Enrolled { secret: enrolment.secret, uri: enrolment.uri }))
 }
 
@@ -201,17 +195,15 @@ struct Recovery {
 
 /// Confirms the second factor; every other session ends, and this one goes on under a new token.
 #[utoipa::path(post, path = "/api/me/totp/confirm", tag = "access", request_body = FirstCode, responses(
-    (status = 200, body = Recovery), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
+    (status = 200, body = Recovery),
 ))]
 async fn totp_confirm(
     State(gate): State<Gate>,
     who: Principal,
     peer: Peer,
-    first: Result<Json<FirstCode>, JsonRejection>,
+    Body(first): Body<FirstCode>,
 ) -> Result<Response, Problem> {
-    let (recovery_codes, user, fresh) = gate.confirm_totp(&who, &body(first)?.code, peer.from()).await?;
+    let (recovery_codes, user, fresh) = gate.confirm_totp(&who, &first.code, peer.from()).await?;
     let me = Me::of(&gate, &user, &fresh.session.how, &fresh.session.csrf)?;
     let response = Json(Recovery { recovery_codes, me }).into_response();
     Ok(with_cookie(response, &gate.cookies().set(&fresh.token)))
@@ -219,17 +211,15 @@ async fn totp_confirm(
 
 /// Removes the second factor, or one that waits to be confirmed.
 #[utoipa::path(delete, path = "/api/me/totp", tag = "access", request_body = Confirm, responses(
-    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem),
+    (status = 204),
 ))]
 async fn totp_remove(
     State(gate): State<Gate>,
     who: Principal,
     peer: Peer,
-    confirm: Result<Json<Confirm>, JsonRejection>,
+    Body(confirm): Body<Confirm>,
 ) -> Result<StatusCode, Problem> {
-    gate.remove_totp(&who, body(confirm)?.password, &peer.from()).await?;
+    gate.remove_totp(&who, confirm.password, &peer.from()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -248,7 +238,7 @@ struct OwnSession {
 
 /// Where I am logged in.
 #[utoipa::path(get, path = "/api/me/sessions", tag = "access", responses(
-    (status = 200, body = [OwnSession]), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 200, body = [OwnSession]),
 ))]
 async fn sessions(State(gate): State<Gate>, who: Principal, peer: Peer) -> Result<Json<Vec<OwnSession>>, Problem> {
     let shown = peer.session.map(|session| session.id);
@@ -267,22 +257,21 @@ async fn sessions(State(gate): State<Gate>, who: Principal, peer: Peer) -> Resul
 
 /// Ends one of my sessions.
 #[utoipa::path(delete, path = "/api/me/sessions/{id}", tag = "access", params(("id" = Uuid, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 204),
 ))]
 async fn end_session(
     State(gate): State<Gate>,
     who: Principal,
     peer: Peer,
-    Path(id): Path<String>,
+    Key(id): Key,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Refusal::NotFound("the session"))?;
     gate.end_sessions(&who, Some(id), peer.session.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends all my sessions but this one.
 #[utoipa::path(delete, path = "/api/me/sessions", tag = "access", responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 204),
 ))]
 async fn end_sessions(State(gate): State<Gate>, who: Principal, peer: Peer) -> Result<StatusCode, Problem> {
     gate.end_sessions(&who, None, peer.session.as_ref()).await?;

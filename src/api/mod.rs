@@ -2,8 +2,6 @@
 //! that they may (`auth::access`); errors are `application/problem+json`; what is served is described
 //! by `openapi`. Absent on purpose: carriers' webhooks (they are their transport's), SQL.
 
-#[cfg(test)]
-mod access_support;
 mod ai;
 mod analytics;
 mod audit;
@@ -146,6 +144,13 @@ fn access(gate: Gate) -> Router {
         .with_state(gate)
 }
 
+/// The same behind the guard, for a box that has nothing else.
+pub fn access_routes(gate: Gate) -> Router {
+    access(gate.clone()).route_layer(middleware::from_fn_with_state(gate, guard::guard))
+}
+
+#[cfg(test)]
+mod access_support;
 #[cfg(test)]
 mod privacy_tests;
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn complete(document: &mut Value) {
     let schemes = &mut document["components"]["securitySchemes"];
     *schemes = json!({
         "bearer": { "type": "http", "scheme": "bearer", "description": "The box's token, an API key or a short-lived token." },
-        "session": { "type": "apiKey", "in": "cookie", "name": "vaani_session", "description": "Of a person who has logged in; changes also need the header x-csrf-token." },
+        "session": { "type": "apiKey", "in": "cookie", "name": "__Host-vaani", "description": "Of a person who has logged in (`vaani` where the box is reached over plain http); changes also need the header x-csrf-token." },
     });
 }
 

@@ -1,17 +1,17 @@
 //! `/api/tenants`: the customers of the box, for whoever owns it.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
-use super::login::body;
-use super::users::{etag, tenant_of, version_of};
+use super::etag::{self, IfMatch};
+use super::extract::{Body, Segments};
+use super::users::tenant_of;
 use crate::auth::people::plain_name;
 use crate::auth::{Gate, Principal, Refusal};
 use crate::base::limits;
@@ -65,7 +65,7 @@ struct Customers {
 
 /// All of them: a box has few.
 #[utoipa::path(get, path = "/api/tenants", tag = "access", responses(
-    (status = 200, body = Customers), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 200, body = Customers),
 ))]
 async fn list(State(gate): State<Gate>) -> Result<Json<Customers>, Problem> {
     let rows = gate.vault().system().read(vault::all).await?;
@@ -83,16 +83,9 @@ struct NewTenant {
 
 /// A new tenant with a database and a key of its own.
 #[utoipa::path(post, path = "/api/tenants", tag = "access", request_body = NewTenant, responses(
-    (status = 201, body = Customer), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = Customer),
 ))]
-async fn make(
-    State(gate): State<Gate>,
-    who: Principal,
-    wanted: Result<Json<NewTenant>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let wanted = body(wanted)?;
+async fn make(State(gate): State<Gate>, who: Principal, Body(wanted): Body<NewTenant>) -> Result<Response, Problem> {
     let id = tenant_of(&wanted.id)?;
     gate.make_tenant(&who, &id, &wanted.name).await?;
     let row = gate.vault().system().read(move |db| vault::find(db, &id)).await?;
@@ -100,15 +93,15 @@ async fn make(
     Ok((StatusCode::CREATED, tag(&row), Json(Customer::from(row))).into_response())
 }
 
-fn tag(row: &TenantRow) -> impl axum::response::IntoResponseParts + use<> {
-    etag(i64::try_from(row.version).unwrap_or(0))
+fn tag(row: &TenantRow) -> [(HeaderName, HeaderValue); 1] {
+    [etag::header_of(i64::try_from(row.version).unwrap_or(0))]
 }
 
+/// One tenant.
 #[utoipa::path(get, path = "/api/tenants/{id}", tag = "access", params(("id" = String, Path)), responses(
-    (status = 200, body = Customer), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem),
+    (status = 200, body = Customer),
 ))]
-async fn show(State(gate): State<Gate>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn show(State(gate): State<Gate>, Segments(id): Segments<String>) -> Result<Response, Problem> {
     let id = id.parse().map_err(|_| Refusal::NotFound("the tenant"))?;
     let row = gate.vault().system().read(move |db| vault::find(db, &id)).await?;
     let row = row.ok_or(Refusal::NotFound("the tenant"))?;
@@ -121,25 +114,25 @@ struct TenantName {
     name: String,
 }
 
+/// Changes the name that people read.
 #[utoipa::path(put, path = "/api/tenants/{id}", tag = "access", request_body = TenantName,
     params(("id" = String, Path), ("if-match" = String, Header, description = "the ETag that was read")),
     responses(
-        (status = 200, body = Customer), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem),
-        (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
-        (status = 428, body = Problem),
+        (status = 200, body = Customer),
     )
 )]
 async fn rename(
     State(gate): State<Gate>,
     who: Principal,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    wanted: Result<Json<TenantName>, JsonRejection>,
+    Segments(id): Segments<String>,
+    read: IfMatch,
+    Body(wanted): Body<TenantName>,
 ) -> Result<Response, Problem> {
     let id: crate::base::TenantId = id.parse().map_err(|_| Refusal::NotFound("the tenant"))?;
-    let (name, version) = (plain_name(&body(wanted)?.name)?, version_of(&headers)?);
-    let version = u64::try_from(version).map_err(|_| Refusal::Stale)?;
+    let (name, looked) = (plain_name(&wanted.name)?, id.clone());
+    let kept = gate.vault().system().read(move |db| vault::find(db, &looked)).await?;
+    let version = kept.ok_or(Refusal::NotFound("the tenant"))?.version;
+    read.check(i64::try_from(version).unwrap_or(0))?;
     let row = gate.rename_tenant(&who, &id, name, version).await?;
     Ok((tag(&row), Json(Customer::from(row))).into_response())
 }
@@ -155,19 +148,17 @@ struct Shredding {
 #[utoipa::path(delete, path = "/api/tenants/{id}", tag = "access", params(("id" = String, Path)),
     request_body = Shredding,
     responses(
-        (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 415, body = Problem), (status = 422, body = Problem),
+        (status = 204),
     )
 )]
 async fn shred(
     State(gate): State<Gate>,
     who: Principal,
-    Path(id): Path<String>,
-    confirm: Result<Json<Shredding>, JsonRejection>,
+    Segments(id): Segments<String>,
+    Body(confirm): Body<Shredding>,
 ) -> Result<StatusCode, Problem> {
     let id: crate::base::TenantId = id.parse().map_err(|_| Refusal::NotFound("the tenant"))?;
-    if body(confirm)?.confirm != id.as_str() {
+    if confirm.confirm != id.as_str() {
         return Err(Refusal::Invalid(format!(
             "everything of this tenant would be destroyed: write its id {id} as confirm"
         ))

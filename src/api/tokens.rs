@@ -1,8 +1,7 @@
 //! `/api/keys` and `/api/tokens`: what programs come in with.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -10,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::extract::{Body, Params, Segments};
 use super::guard::Tenant;
-use super::login::body;
 use super::users::{Page, tenant_of};
 use crate::auth::{Gate, Permission, Principal, Role, WantedKey, WantedToken, shown_key};
 use crate::base::limits;
@@ -87,15 +86,10 @@ struct Keys {
 
 /// Keys, the revoked ones too.
 #[utoipa::path(get, path = "/api/keys", tag = "access", params(Page), responses(
-    (status = 200, body = Keys), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem),
+    (status = 200, body = Keys),
 ))]
-async fn list(
-    State(gate): State<Gate>,
-    who: Principal,
-    page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Keys>, Problem> {
-    let (after, limit) = Page::of(page)?;
+async fn list(State(gate): State<Gate>, who: Principal, Params(page): Params<Page>) -> Result<Json<Keys>, Problem> {
+    let (after, limit) = page.checked()?;
     let keys = gate.keys(&who, &after, limit).await?;
     let next = Page::next(&keys, limit, |key| key.id.clone());
     Ok(Json(Keys { keys: keys.into_iter().map(Key::from).collect(), next }))
@@ -124,35 +118,33 @@ struct MadeKey {
 
 /// Makes a key. Nobody gives what they do not have.
 #[utoipa::path(post, path = "/api/keys", tag = "access", request_body = NewKey, responses(
-    (status = 201, body = MadeKey), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem),
+    (status = 201, body = MadeKey),
 ))]
-async fn make(
-    State(gate): State<Gate>,
-    who: Principal,
-    wanted: Result<Json<NewKey>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let NewKey { name, role, scopes, tenant, until_ms } = body(wanted)?;
+async fn make(State(gate): State<Gate>, who: Principal, Body(wanted): Body<NewKey>) -> Result<Response, Problem> {
+    let NewKey { name, role, scopes, tenant, until_ms } = wanted;
     let tenant = tenant.as_deref().map(tenant_of).transpose()?;
     let (about, key) = gate.make_key(&who, WantedKey { name, role, tenant, scopes, until_ms }).await?;
     let made = MadeKey { about: about.into(), key: key.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
+/// A key, without its secret.
 #[utoipa::path(get, path = "/api/keys/{id}", tag = "access", params(("id" = String, Path)), responses(
-    (status = 200, body = Key), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem),
+    (status = 200, body = Key),
 ))]
-async fn show(State(gate): State<Gate>, who: Principal, Path(id): Path<String>) -> Result<Json<Key>, Problem> {
+async fn show(State(gate): State<Gate>, who: Principal, Segments(id): Segments<String>) -> Result<Json<Key>, Problem> {
     Ok(Json(gate.key(&who, &id).await?.into()))
 }
 
 /// Makes a key void, and every token that it issued.
 #[utoipa::path(delete, path = "/api/keys/{id}", tag = "access", params(("id" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 204),
 ))]
-async fn revoke(State(gate): State<Gate>, who: Principal, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke(
+    State(gate): State<Gate>,
+    who: Principal,
+    Segments(id): Segments<String>,
+) -> Result<StatusCode, Problem> {
     gate.revoke_key(&who, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -190,17 +182,15 @@ struct Issued {
 
 /// A short-lived token (JWT) of the tenant the request is about, with one's own rights or less.
 #[utoipa::path(post, path = "/api/tokens", tag = "access", request_body = NewToken, responses(
-    (status = 201, body = Issued), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = Issued),
 ))]
 async fn issue(
     State(gate): State<Gate>,
     who: Principal,
     tenant: Tenant,
-    wanted: Result<Json<NewToken>, JsonRejection>,
+    Body(wanted): Body<NewToken>,
 ) -> Result<Response, Problem> {
-    let NewToken { name, role, scopes, seconds } = body(wanted)?;
+    let NewToken { name, role, scopes, seconds } = wanted;
     let wanted = WantedToken { name, role, tenant: tenant.id, scopes, seconds };
     let (token, signed) = gate.make_token(&who, wanted).await?;
     let issued = Issued {
@@ -216,9 +206,13 @@ async fn issue(
 
 /// Makes a token void before its end.
 #[utoipa::path(delete, path = "/api/tokens/{jti}", tag = "access", params(("jti" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 204),
 ))]
-async fn take_back(State(gate): State<Gate>, who: Principal, Path(jti): Path<String>) -> Result<StatusCode, Problem> {
+async fn take_back(
+    State(gate): State<Gate>,
+    who: Principal,
+    Segments(jti): Segments<String>,
+) -> Result<StatusCode, Problem> {
     gate.revoke_token(&who, &jti).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,9 +1,8 @@
 //! `/api/users`: people, as admins keep them.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Problem;
-use super::login::body;
+use super::etag::{self, IfMatch};
+use super::extract::{Body, Key, Params};
 use crate::auth::people::{Change, Wanted};
 use crate::auth::{Gate, Principal, Refusal, Role};
 use crate::base::limits;
@@ -39,6 +39,7 @@ where
 
 /// One page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// What the page before gave as `next`.
@@ -50,34 +51,18 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn of(query: Result<Query<Self>, QueryRejection>) -> Result<(String, u32), Problem> {
-        let Query(page) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-        let limit = page.limit.unwrap_or(50);
-        if !(1..=ACCESS_PAGE_MAX).contains(&limit) || page.after.len() > 64 {
+    pub(super) fn checked(self) -> Result<(String, u32), Problem> {
+        let limit = self.limit.unwrap_or(50);
+        if !(1..=ACCESS_PAGE_MAX).contains(&limit) || self.after.len() > 64 {
             return Err(Problem::bad_request(format!("limit is 1 to {ACCESS_PAGE_MAX}; after is what `next` said")));
         }
-        Ok((page.after, limit))
+        Ok((self.after, limit))
     }
 
     /// The cursor of the next page: the last id of a full one.
     pub(super) fn next<T>(rows: &[T], limit: u32, id: impl Fn(&T) -> String) -> Option<String> {
         rows.last().filter(|_| rows.len() >= limit as usize).map(id)
     }
-}
-
-/// The version that a change was made from.
-pub(super) fn version_of(headers: &HeaderMap) -> Result<i64, Problem> {
-    let given = headers.get(header::IF_MATCH).ok_or_else(|| {
-        let what = "send the header If-Match with the ETag that was read";
-        Problem::new(StatusCode::PRECONDITION_REQUIRED, "version needed", what)
-    })?;
-    let version = given.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    version.ok_or_else(|| Problem::of(Refusal::Stale))
-}
-
-pub(super) fn etag(version: i64) -> [(HeaderName, HeaderValue); 1] {
-    let tag = HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""));
-    [(header::ETAG, tag)]
 }
 
 /// A tenant's id as it is written in requests.
@@ -136,15 +121,10 @@ struct People {
 
 /// A tenant's admin sees that tenant's people.
 #[utoipa::path(get, path = "/api/users", tag = "access", params(Page), responses(
-    (status = 200, body = People), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem),
+    (status = 200, body = People),
 ))]
-async fn list(
-    State(gate): State<Gate>,
-    who: Principal,
-    page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<People>, Problem> {
-    let (after, limit) = Page::of(page)?;
+async fn list(State(gate): State<Gate>, who: Principal, Params(page): Params<Page>) -> Result<Json<People>, Problem> {
+    let (after, limit) = page.checked()?;
     let users = gate.users(&who, &after, limit).await?;
     let next = Page::next(&users, limit, |user| user.id.to_string());
     Ok(Json(People { users: users.into_iter().map(Person::from).collect(), next }))
@@ -170,33 +150,23 @@ struct Invited {
 
 /// Makes somebody. Nobody gives a role with more than their own rights.
 #[utoipa::path(post, path = "/api/users", tag = "access", request_body = NewUser, responses(
-    (status = 201, body = Invited), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = Invited),
 ))]
-async fn make(
-    State(gate): State<Gate>,
-    who: Principal,
-    wanted: Result<Json<NewUser>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let NewUser { login, name, role, tenant } = body(wanted)?;
+async fn make(State(gate): State<Gate>, who: Principal, Body(wanted): Body<NewUser>) -> Result<Response, Problem> {
+    let NewUser { login, name, role, tenant } = wanted;
     let tenant = tenant.as_deref().map(tenant_of).transpose()?;
     let (user, code) = gate.make_user(&who, Wanted { login, name, role, tenant }).await?;
-    let tag = etag(user.version);
+    let tag = [etag::header_of(user.version)];
     Ok((StatusCode::CREATED, tag, Json(Invited { user: user.into(), code })).into_response())
 }
 
-fn id_of(text: &str) -> Result<Uuid, Problem> {
-    text.parse().map_err(|_| Problem::of(Refusal::NotFound("the user")))
-}
-
+/// Somebody.
 #[utoipa::path(get, path = "/api/users/{id}", tag = "access", params(("id" = Uuid, Path)), responses(
-    (status = 200, body = Person), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 404, body = Problem),
+    (status = 200, body = Person),
 ))]
-async fn show(State(gate): State<Gate>, who: Principal, Path(id): Path<String>) -> Result<Response, Problem> {
-    let user = gate.one_user(&who, id_of(&id)?).await?;
-    Ok((etag(user.version), Json(Person::from(user))).into_response())
+async fn show(State(gate): State<Gate>, who: Principal, Key(id): Key) -> Result<Response, Problem> {
+    let user = gate.one_user(&who, id).await?;
+    Ok(([etag::header_of(user.version)], Json(Person::from(user))).into_response())
 }
 
 /// What is absent stays as it is.
@@ -214,37 +184,34 @@ struct UserChange {
 #[utoipa::path(put, path = "/api/users/{id}", tag = "access", request_body = UserChange,
     params(("id" = Uuid, Path), ("if-match" = String, Header, description = "the ETag that was read")),
     responses(
-        (status = 200, body = Person), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-        (status = 422, body = Problem), (status = 428, body = Problem),
+        (status = 200, body = Person),
     )
 )]
 async fn change(
     State(gate): State<Gate>,
     who: Principal,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    wanted: Result<Json<UserChange>, JsonRejection>,
+    Key(id): Key,
+    read: IfMatch,
+    Body(wanted): Body<UserChange>,
 ) -> Result<Response, Problem> {
-    let (id, wanted, version) = (id_of(&id)?, body(wanted)?, version_of(&headers)?);
+    let kept = gate.one_user(&who, id).await?.version;
+    read.check(kept)?;
     let tenant = match wanted.tenant.as_deref() {
         None => None,
         Some("*") => Some(None),
         Some(text) => Some(Some(tenant_of(text)?)),
     };
     let change = Change { name: wanted.name, role: wanted.role, tenant, disabled: wanted.disabled };
-    let user = gate.change_user(&who, id, version, change).await?;
-    Ok((etag(user.version), Json(Person::from(user))).into_response())
+    let user = gate.change_user(&who, id, kept, change).await?;
+    Ok(([etag::header_of(user.version)], Json(Person::from(user))).into_response())
 }
 
 /// Removes somebody; what they did stays in the audit log.
 #[utoipa::path(delete, path = "/api/users/{id}", tag = "access", params(("id" = Uuid, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-    (status = 409, body = Problem),
+    (status = 204),
 ))]
-async fn remove(State(gate): State<Gate>, who: Principal, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    gate.remove_user(&who, id_of(&id)?).await?;
+async fn remove(State(gate): State<Gate>, who: Principal, Key(id): Key) -> Result<StatusCode, Problem> {
+    gate.remove_user(&who, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -266,17 +233,14 @@ struct OneTimeCode {
 #[utoipa::path(post, path = "/api/users/{id}/reset", tag = "access", params(("id" = Uuid, Path)),
     request_body = ResetUser,
     responses(
-        (status = 200, body = OneTimeCode), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+        (status = 200, body = OneTimeCode),
     )
 )]
 async fn reset(
     State(gate): State<Gate>,
     who: Principal,
-    Path(id): Path<String>,
-    wanted: Result<Json<ResetUser>, JsonRejection>,
+    Key(id): Key,
+    Body(wanted): Body<ResetUser>,
 ) -> Result<Json<OneTimeCode>, Problem> {
-    let (id, wanted) = (id_of(&id)?, body(wanted)?);
     Ok(Json(OneTimeCode { code: gate.reset_user(&who, id, wanted.second_factor).await? }))
 }

@@ -198,6 +198,11 @@ impl Gate {
     }
 
     async fn by_jwt(&self, text: &str) -> Result<Principal, Refusal> {
+        // Another process may have made the tenant a moment ago.
+        let tenant = jwt::tenant_of(text).ok_or(Refusal::Unknown)?;
+        if self.tenant(&tenant).await?.is_none() {
+            return Err(Refusal::Unknown);
+        }
         let vault = &self.0.vault;
         let claims = jwt::verify(text, |tenant| vault.tenant_secret(tenant, jwt::PURPOSE), self.now_seconds())
             .map_err(|_| Refusal::Unknown)?;

@@ -107,7 +107,9 @@ impl Gate {
         let now = (self.throttle(|_, now| now), self.now_seconds());
         let known = oidc.back(&code, &begun.nonce, begun.verifier, now).await?;
         let mapped = mapped(&oidc.settings, &known)?;
-        if mapped.tenant.as_ref().is_some_and(|tenant| self.0.vault.tenant(tenant).is_none()) {
+        if let Some(tenant) = &mapped.tenant
+            && self.tenant(tenant).await?.is_none()
+        {
             return Err(OidcError::NoTenant.into());
         }
         let user = self.keep_in_step(known, mapped).await?;

@@ -128,13 +128,12 @@ fn shut_out(db: &Connection, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
 }
 
 impl Gate {
-    fn check_tenant(&self, tenant: Option<&TenantId>) -> Result<(), Refusal> {
-        match tenant {
-            Some(id) if self.0.vault.tenant(id).is_none() => {
-                Err(Refusal::Invalid(format!("there is no tenant {id}; make it first")))
-            }
-            _ => Ok(()),
+    pub(super) async fn check_tenant(&self, tenant: Option<&TenantId>) -> Result<(), Refusal> {
+        let Some(id) = tenant else { return Ok(()) };
+        if self.tenant(id).await?.is_none() {
+            return Err(Refusal::Invalid(format!("there is no tenant {id}; make it first")));
         }
+        Ok(())
     }
 
     /// Makes somebody, with a one-time code to set a password with.
@@ -143,7 +142,7 @@ impl Gate {
         if wanted.tenant.is_none() {
             wanted.tenant.clone_from(&who.tenant);
         }
-        self.check_tenant(wanted.tenant.as_ref())?;
+        self.check_tenant(wanted.tenant.as_ref()).await?;
         let (role, tenant) = (wanted.role, wanted.tenant.clone());
         let user = fresh_user(wanted, self.now_ms())?;
         if !who.may_give(role, None, tenant.as_ref()) {
@@ -195,7 +194,7 @@ impl Gate {
     /// `version`: the one that was read.
     pub async fn change_user(&self, who: &Principal, id: Uuid, version: i64, change: Change) -> Result<User, Refusal> {
         if let Some(Some(tenant)) = &change.tenant {
-            self.check_tenant(Some(tenant))?;
+            self.check_tenant(Some(tenant)).await?;
         }
         let name = change.name.as_deref().map(plain_name).transpose()?;
         if change.role == Some(Role::Service) {

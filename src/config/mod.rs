@@ -2,8 +2,8 @@
 //! fault with its file, its line and what to write instead. Absent on purpose: what the settings
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
-mod keep;
 mod auth;
+mod keep;
 mod load;
 mod problem;
 mod retention;
@@ -12,10 +12,12 @@ mod tree;
 mod validate;
 
 #[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
 mod tests;
 
-pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
+pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use retention::{Class, Retention};

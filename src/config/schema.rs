@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keep::{Backup, Objects};
 use super::auth::Auth;
+use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
