@@ -1,6 +1,8 @@
 //! `/metrics`: Prometheus, fed by the calls' facts. Counts and times only, nobody's words or numbers.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::http::header;
@@ -14,8 +16,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::ApiDeps;
+use super::http_metrics::HttpMeter;
 use crate::base::event::{Event, Record, Waterfall};
 use crate::base::money::Money;
+use crate::base::{Clock, limits, meter};
+use crate::ops::process::ProcessMetrics;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -25,6 +30,7 @@ struct StageLabel {
 }
 
 const TURN_BUCKETS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];
+const COST_BUCKETS: [f64; 9] = [0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 const CALL_BUCKETS: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
 
 #[derive(utoipa::OpenApi)]
@@ -52,6 +58,12 @@ pub struct Metrics {
     lost_media_ms: Counter<u64, AtomicU64>,
     attempts: Family<Labels, Counter>,
     cost_paise: Family<Labels, Counter<f64, AtomicU64>>,
+    asked: Family<Labels, Histogram>,
+    call_cost: Histogram,
+    detected: Family<Labels, Counter>,
+    http: HttpMeter,
+    /// Values seen of labels whose values come from files or from carriers.
+    values: Mutex<HashMap<&'static str, HashSet<String>>>,
 }
 
 impl Metrics {
@@ -77,6 +89,11 @@ impl Metrics {
             lost_media_ms: Counter::default(),
             attempts: Family::default(),
             cost_paise: Family::default(),
+            asked: Family::new_with_constructor(|| Histogram::new(TURN_BUCKETS)),
+            call_cost: Histogram::new(COST_BUCKETS),
+            detected: Family::default(),
+            http: HttpMeter::default(),
+            values: Mutex::default(),
         };
         let r = &mut metrics.registry;
         r.register("calls_started", "Calls announced by a carrier", metrics.started.clone());
@@ -109,8 +126,42 @@ impl Metrics {
             "What providers charge for calls by their price lists, by provider and stage",
             metrics.cost_paise.clone(),
         );
+        r.register(
+            "engine_request_seconds",
+            "Requests to engines from asking to the last piece, by stage and candidate",
+            metrics.asked.clone(),
+        );
+        r.register("call_cost_paise", "What a call cost", metrics.call_cost.clone());
+        r.register(
+            "language_detections",
+            "Languages found out, by language and by what told them",
+            metrics.detected.clone(),
+        );
+        metrics.http.register(r);
+        meter::store().register(r);
+        r.register_collector(Box::new(ProcessMetrics::new(Clock::system())));
         more(r);
         metrics
+    }
+
+    /// Of the HTTP server; for `http_metrics::watch`.
+    pub const fn http(&self) -> &HttpMeter {
+        &self.http
+    }
+
+    /// A value of a label that somebody else chose: beyond so many it is `other`.
+    fn bounded(&self, label: &'static str, value: &str) -> String {
+        let value = plain(value);
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = values.entry(label).or_default();
+        if known.contains(&value) {
+            return value;
+        }
+        if known.len() >= limits::LABEL_VALUES_MAX || value.len() > 100 {
+            return "other".to_owned();
+        }
+        known.insert(value.clone());
+        value
     }
 
     /// The box went offline, or came back.
@@ -122,7 +173,7 @@ impl Metrics {
     pub fn observe(&self, record: &Record) {
         match &record.event {
             Event::CallInitiated { transport, .. } => {
-                self.started.get_or_create(&vec![("transport", transport.clone())]).inc();
+                self.started.get_or_create(&vec![("transport", self.bounded("transport", transport))]).inc();
                 self.active.inc();
             }
             Event::CallEnded { outcome, cause, duration_ms, .. } => {
@@ -145,14 +196,18 @@ impl Metrics {
                 for tried in &routed.tried {
                     let labels = vec![
                         ("stage", name(&routed.stage)),
-                        ("candidate", tried.candidate.clone()),
-                        ("outcome", tried.outcome.clone()),
+                        ("candidate", self.bounded("candidate", &tried.candidate)),
+                        ("outcome", self.bounded("outcome", &tried.outcome)),
                     ];
                     self.attempts.get_or_create(&labels).inc();
+                    if routed.answered_by.as_ref() == Some(&tried.candidate) {
+                        let labels = labels[..2].to_vec();
+                        self.asked.get_or_create(&labels).observe(f64::from(tried.took_ms) / 1_000.0);
+                    }
                 }
                 for charge in routed.charges.iter().filter(|charge| charge.paise != Money::ZERO) {
-                    let provider = charge.candidate.split('/').next().unwrap_or_default().to_owned();
-                    let labels = vec![("provider", provider), ("stage", name(&routed.stage))];
+                    let provider = charge.candidate.split('/').next().unwrap_or_default();
+                    let labels = vec![("provider", self.bounded("provider", provider)), ("stage", name(&routed.stage))];
                     self.cost_paise.get_or_create(&labels).inc_by(charge.paise.paise());
                 }
             }
@@ -169,9 +224,14 @@ impl Metrics {
                 self.switches.inc();
             }
             Event::Action { action, .. } => {
-                let kind = action.split([' ', '[', ']']).find(|w| !w.is_empty()).unwrap_or("unknown").to_owned();
-                self.actions.get_or_create(&vec![("kind", kind)]).inc();
+                let kind = action.split([' ', '[', ']']).find(|w| !w.is_empty()).unwrap_or("unknown");
+                self.actions.get_or_create(&vec![("kind", self.bounded("action", kind))]).inc();
             }
+            Event::LanguageDetected { language, source, .. } => {
+                let labels = vec![("language", language.tag().to_owned()), ("source", self.bounded("source", source))];
+                self.detected.get_or_create(&labels).inc();
+            }
+            Event::CallCost(cost) => self.call_cost.observe(cost.paise.paise()),
             Event::PolicyRefused { .. } => {
                 self.refused_words.inc();
             }
@@ -206,15 +266,28 @@ impl Metrics {
     }
 }
 
+/// A label's value without what would end it: the encoder writes values as they are.
+pub(super) fn plain(value: &str) -> String {
+    value.chars().map(|c| if matches!(c, '"' | '\\') || c.is_control() { '_' } else { c }).collect()
+}
+
 /// The name serde gives a unit variant.
 fn name(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Counters for Prometheus.
+/// Everything that is counted, as OpenMetrics text.
 #[utoipa::path(get, path = "/metrics", tag = "system", responses(
-    (status = 200, body = String, content_type = "application/openmetrics-text"),
+    (status = 200, description = "Counters, gauges and histograms", content_type = "application/openmetrics-text", body = String)
 ))]
 pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
 }
+
+#[cfg(test)]
+#[path = "metrics_strict.rs"]
+pub(super) mod strict;
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! by `openapi`. Absent on purpose: carriers' webhooks (they are their transport's), SQL.
 
 mod ai;
+mod alerts;
 mod analytics;
 mod audit;
 pub mod backups;
@@ -21,6 +22,7 @@ mod extract;
 mod gauges;
 pub mod guard;
 mod health;
+pub mod http_metrics;
 mod idempotency;
 mod live;
 mod login;
@@ -45,7 +47,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{delete, get, post};
 
-pub use gauges::RouterGauges;
+pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
 pub use health::{Component, Health, HealthSource};
 pub use live::Live;
 pub use metrics::Metrics;
@@ -114,6 +116,7 @@ fn calls_and_engines() -> Router<ApiDeps> {
         .route("/api/ai/costs", get(costs::costs))
         .route("/api/ai/quality", get(costs::quality))
         .route("/ai/process", post(ai::process))
+        .merge(alerts::routes())
 }
 
 /// Records and what is made of them.

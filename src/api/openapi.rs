@@ -30,6 +30,7 @@ struct Frame;
 fn whole() -> utoipa::openapi::OpenApi {
     let mut all = Frame::openapi();
     for part in [
+        super::alerts::Doc::openapi(),
         super::health::Doc::openapi(),
         super::metrics::Doc::openapi(),
         super::sessions::Doc::openapi(),

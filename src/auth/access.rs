@@ -38,6 +38,7 @@ pub const TABLE: &[Row] = &[
     // The box.
     row("GET",    "/health",                      Nobody),
     row("GET",    "/metrics",                     Nobody),
+    row("GET",    "/api/alerts",                  May(P::SystemRead)),
     // Live calls.
     row("GET",    "/sessions",                    May(P::CallsRead)),
     row("GET",    "/sessions/{id}",               May(P::CallsRead)),

@@ -274,7 +274,6 @@ pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
 pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 
-
 /// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
 pub const ACCESS_BODY_MAX: usize = 16 * 1024;
 /// Characters of a password. Less is guessed; more only costs time to hash.
@@ -429,3 +428,35 @@ pub const LIVE_TICKETS_MAX: usize = 1_000;
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
 /// How often sessions, codes and tokens that are over are forgotten.
 pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
+
+/// How often the box looks at itself, and at what changes slowly (files, disk, clock).
+pub const HEALTH_LOOK: Duration = Duration::from_secs(5);
+pub const HEALTH_LOOK_SLOW: Duration = Duration::from_secs(60);
+/// How often a certificate is fetched; it changes every few weeks.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(6 * 3_600);
+/// One look at one part must end within this time; then the part counts as stuck.
+pub const HEALTH_LOOK_MAX: Duration = Duration::from_secs(10);
+/// Alerts remembered at once; further ones are counted and not told.
+pub const ALERTS_MAX: usize = 128;
+/// Alerts that were cleared and are still shown.
+pub const ALERTS_PAST_MAX: usize = 100;
+/// Values of one label of a metric; further ones are counted as `other`.
+pub const LABEL_VALUES_MAX: usize = 64;
+/// Log entries on their way to the journal; when full they are dropped and counted: a call never
+/// waits for a log.
+pub const LOG_QUEUE: usize = 4_096;
+/// Bytes of one field and number of fields of one log entry; the rest is cut off.
+pub const LOG_FIELD_MAX: usize = 4_096;
+pub const LOG_FIELDS_MAX: usize = 48;
+/// What is still queued at the end may take this long to be written.
+pub const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+/// Spans on their way to the collector; when full they are dropped and counted.
+pub const TRACE_QUEUE: usize = 8_192;
+/// Spans of one export, and how long it may take; a collector that is slower loses the batch.
+pub const TRACE_BATCH: usize = 512;
+pub const TRACE_EXPORT_MAX: Duration = Duration::from_secs(5);
+/// Spans wait this long for others to go with them.
+pub const TRACE_GATHER: Duration = Duration::from_secs(1);
+/// Calls whose spans are being gathered, and spans of one call; further ones are counted.
+pub const TRACE_CALLS_MAX: usize = 4_096;
+pub const TRACE_CALL_SPANS_MAX: usize = 2_048;

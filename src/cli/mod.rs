@@ -36,7 +36,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{LogFormat, Settings};
+use crate::config::Settings;
+use crate::ops::log;
 
 /// A voice exchange for the customer's rack.
 #[derive(Debug, Parser)]
@@ -102,10 +103,13 @@ pub fn main() -> ExitCode {
     };
     // Some commands need no settings, or are there to say what is wrong with them.
     let result = match cli.command {
-        Command::Explain(args) => with_logs(None, || explain::run(args, cli.config.as_deref())),
-        Command::Config(args) => with_logs(None, || config::run(args, cli.config.as_deref())),
+        Command::Explain(args) => with_logs(None, false, || explain::run(args, cli.config.as_deref())),
+        Command::Config(args) => with_logs(None, false, || config::run(args, cli.config.as_deref())),
         command => match Settings::load(cli.config.as_deref()) {
-            Ok(settings) => with_logs(Some(&settings), || dispatch(command, settings.clone())),
+            Ok(settings) => {
+                let is_daemon = matches!(command, Command::Serve(_));
+                with_logs(Some(&settings), is_daemon, || dispatch(command, settings.clone()))
+            }
             Err(error) => {
                 eprintln!("{error}");
                 return ExitCode::from(2);
@@ -150,18 +154,8 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     done
 }
 
-/// Logs go to stderr, where systemd and people find them.
-fn with_logs<T>(settings: Option<&Settings>, run: impl FnOnce() -> T) -> T {
-    use std::io::IsTerminal;
-    use tracing_subscriber::EnvFilter;
-    let level = settings.map_or("warn", |s| s.log.level.as_str());
-    let filter = EnvFilter::try_from_env("RUST_LOG").or_else(|_| EnvFilter::try_new(level));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if settings.is_some_and(|s| s.log.format == LogFormat::Json) {
-        log.json().init();
-    } else {
-        log.with_ansi(std::io::stderr().is_terminal()).init();
-    }
+/// Logs go to stderr or to the journal, where people find them.
+fn with_logs<T>(settings: Option<&Settings>, is_daemon: bool, run: impl FnOnce() -> T) -> T {
+    let _logs = log::start(settings.map(|settings| &settings.log), is_daemon);
     run()
 }

@@ -10,6 +10,7 @@ mod retention;
 mod schema;
 mod tree;
 mod validate;
+mod watching;
 
 #[cfg(test)]
 mod auth_tests;
@@ -26,3 +27,4 @@ pub use schema::{
     Twilio, Webhooks,
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};
+pub use watching::{Alerts, Telemetry};

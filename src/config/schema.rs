@@ -11,6 +11,7 @@ use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
+use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
 use crate::base::network::{Network, NotANetwork};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub backup: Backup,
     pub objects: Objects,
     pub log: Log,
+    pub alerts: Alerts,
+    pub telemetry: Telemetry,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +155,8 @@ pub struct Webhooks {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// The journal under systemd, text on a terminal, else JSON.
+    Auto,
     Text,
     Json,
 }
@@ -188,6 +193,8 @@ impl Settings {
             backup: Backup::read(fields.section("backup"), place),
             objects: Objects::read(fields.section("objects"), place),
             log: Log::read(fields.section("log")),
+            alerts: Alerts::read(fields.section("alerts")),
+            telemetry: Telemetry::read(fields.section("telemetry")),
         };
         fields.finish();
         settings
@@ -462,7 +469,8 @@ impl Webhooks {
 
 impl Log {
     fn read(mut fields: Fields<'_>) -> Self {
-        let format = fields.choice("format", LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let format = fields.choice("format", LogFormat::Auto, &formats);
         let level = fields.optional::<String>("level").map_or_else(
             || "info".to_owned(),
             |(text, at)| {

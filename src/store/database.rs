@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::StoreError;
 use super::crypt::DataKey;
 use super::migrations::{self, Schema};
-use crate::base::limits;
+use crate::base::{Clock, limits, meter};
 
 /// Tells whoever asked for the write how it went; called after the commit.
 type Ack = Box<dyn FnOnce(Option<StoreError>) + Send>;
@@ -83,6 +83,8 @@ struct Inner {
     reading: Semaphore,
     closed: AtomicBool,
     counts: Arc<Counts>,
+    /// For measuring only.
+    clock: Clock,
     /// Removed with the database: tests.
     _dir: Option<Box<dyn Send + Sync>>,
 }
@@ -162,6 +164,7 @@ impl Database {
             reading: Semaphore::new(limits::STORE_READERS),
             closed: AtomicBool::new(false),
             counts,
+            clock: Clock::system(),
             _dir: dir,
         })))
     }
@@ -232,9 +235,11 @@ impl Database {
             Some(connection) => connection,
             None => connect(&self.0.path, &self.0.key, false)?,
         };
+        let began = self.0.clock.now();
         let transaction = connection.transaction()?;
         let result = job(&transaction);
         drop(transaction);
+        meter::store().read(self.0.clock.now().since(began));
         let mut readers = lock(&self.0.readers);
         if readers.len() < limits::STORE_READERS && !self.0.closed.load(Ordering::Acquire) {
             readers.push(connection);
@@ -330,7 +335,9 @@ pub(super) fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connec
 }
 
 fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &Counts) {
+    let clock = Clock::system();
     while let Some(first) = inbox.blocking_recv() {
+        let began = clock.now();
         let mut next = Some(first);
         let mut acks = Vec::new();
         let mut stop = false;
@@ -362,10 +369,12 @@ fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &C
                 drop(connection.execute_batch("ROLLBACK"));
             }
             counts.failed.fetch_add(acks.len() as u64, Ordering::Relaxed);
+            meter::store().failed(if error.is_full() { "full" } else { "other" });
             counts.full.fetch_add(u64::from(error.is_full()), Ordering::Relaxed);
             tracing::error!(%error, writes = acks.len(), "a transaction was lost; whoever waits for it is told");
         } else {
             counts.writes.fetch_add(acks.len() as u64, Ordering::Relaxed);
+            meter::store().committed(acks.len(), clock.now().since(began));
         }
         for ack in acks {
             ack(lost.as_ref().map(StoreError::shared));

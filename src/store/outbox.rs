@@ -431,6 +431,13 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
         .query_row([], |row| Ok(Counts { waiting: row.get(0)?, dead: row.get(1)? }))?)
 }
 
+/// When the oldest webhook that waits was made, of all endpoints.
+pub fn oldest_waiting_ms(db: &Connection) -> Result<Option<u64>, StoreError> {
+    // Ids are in the order of time.
+    let sql = "SELECT created_ms FROM outbox WHERE state = 'waiting' ORDER BY id LIMIT 1";
+    Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+}
+
 #[cfg(test)]
 #[path = "outbox_tests.rs"]
 mod tests;

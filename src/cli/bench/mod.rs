@@ -3,6 +3,7 @@
 mod legs;
 mod load;
 mod route;
+mod store;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum What {
     Stt(bench_stt::Args),
     /// A decision of the router.
     Route(route::Args),
+    /// Calls, webhooks and facts on their way to the disk, and dashboards over many calls.
+    Store(store::Args),
     /// First tokens with a kept prefix, and calls decoded together.
     Llm(bench_llm::Args),
 }
@@ -32,6 +35,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Legs(args) => legs::run(args, settings).await,
         What::Route(args) => route::run(&args),
+        What::Store(args) => Box::pin(store::run(args, settings)).await,
         What::Stt(args) => Box::pin(bench_stt::run(args, settings)).await,
         What::Llm(args) => Box::pin(bench_llm::run(args, settings)).await,
     }
