@@ -43,7 +43,8 @@ async fn post(api: &Api, path: &str, body: Value, status: u16) -> Value {
 
 fn audited(api: &Api) -> Vec<String> {
     let read = |db: &rusqlite::Connection| {
-        let mut all = db.prepare("SELECT what || ' ' || who_name || ' ' || about || ' ' || detail FROM audit ORDER BY seq")?;
+        let mut all =
+            db.prepare("SELECT what || ' ' || who_name || ' ' || about || ' ' || detail FROM audit ORDER BY seq")?;
         let rows = all.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(rows)
     };
@@ -174,7 +175,8 @@ async fn a_file_of_numbers_is_read_as_body_or_form_and_bad_ones_change_nothing()
     let bring = |query: &str, body: Vec<u8>| {
         told(api.ask(Method::POST, &format!("/api/dnd/lists?{query}")).header("content-type", "text/csv").body(body))
     };
-    let (status, done) = bring("name=ncpr&kind=register", b"phone,category\n9876543210,1\nx,1\n9876543211,0\n".to_vec()).await;
+    let (status, done) =
+        bring("name=ncpr&kind=register", b"phone,category\n9876543210,1\nx,1\n9876543211,0\n".to_vec()).await;
     assert_eq!((status, &done["accepted"], &done["rejected"]), (201, &json!(2), &json!(1)), "{done}");
     assert!(is_blocked(&api, "9876543210").await);
     let list = done["list"].as_i64().unwrap();
@@ -195,7 +197,8 @@ async fn a_file_of_numbers_is_read_as_body_or_form_and_bad_ones_change_nothing()
         assert!(is_blocked(&api, "9876543210").await && !is_blocked(&api, "9876543219").await);
     }
 
-    let form = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n9876543215\r\n--x--\r\n";
+    let form =
+        "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n9876543215\r\n--x--\r\n";
     let sent = api.ask(Method::POST, "/api/dnd/lists?name=ncpr&kind=register");
     let (status, done) = told(sent.header("content-type", "multipart/form-data; boundary=x").body(form)).await;
     assert_eq!((status, &done["accepted"]), (201, &json!(1)), "{done}");
@@ -243,7 +246,10 @@ async fn a_number_is_listed_by_hand_and_taken_off_with_a_reason() {
     let api = Api::start().await;
     let entry = |reason: &str| json!({ "phone_number": "9876543210", "categories": [1, 3], "reason": reason });
     assert_eq!(api.post("/api/dnd", &entry(" ")).await.0, 400);
-    assert_eq!(api.post("/api/dnd", &json!({ "phone_number": "9876543210", "categories": [12], "reason": "x" })).await.0, 400);
+    assert_eq!(
+        api.post("/api/dnd", &json!({ "phone_number": "9876543210", "categories": [12], "reason": "x" })).await.0,
+        400
+    );
     post(&api, "/api/dnd", entry("asked at the branch"), 201).await;
     assert!(is_blocked(&api, "9876543210").await);
     assert_eq!(api.post("/api/dnd/remove", &json!({ "phone_number": "9876543210", "reason": "" })).await.0, 422);
@@ -275,9 +281,18 @@ async fn the_audit_log_is_listed_signed_and_checked() {
     let report = post(&api, "/api/audit/verify", json!({}), 200).await;
     assert_eq!((&report["wrong"], &report["entries"], &report["heads"]), (&Value::Null, &json!(5), &json!(1)));
     // Somebody takes the last entries away, with the heads of both databases; an auditor kept one.
-    let all = "DROP TRIGGER audit_is_never_deleted; DROP TRIGGER audit_heads_are_never_deleted; DELETE FROM audit_heads;";
-    api.db("bank").write_blocking(move |db| Ok(db.execute_batch(&format!("{all} DELETE FROM audit WHERE seq > 3"))?)).unwrap();
-    api.deps.vault.system().write_blocking(|db| Ok(db.execute_batch("DROP TRIGGER audit_heads_are_never_deleted; DELETE FROM audit_heads")?)).unwrap();
+    let all =
+        "DROP TRIGGER audit_is_never_deleted; DROP TRIGGER audit_heads_are_never_deleted; DELETE FROM audit_heads;";
+    api.db("bank")
+        .write_blocking(move |db| Ok(db.execute_batch(&format!("{all} DELETE FROM audit WHERE seq > 3"))?))
+        .unwrap();
+    api.deps
+        .vault
+        .system()
+        .write_blocking(|db| {
+            Ok(db.execute_batch("DROP TRIGGER audit_heads_are_never_deleted; DELETE FROM audit_heads")?)
+        })
+        .unwrap();
     let against = json!({ "heads": heads["heads"] });
     let report = post(&api, "/api/audit/verify", against, 200).await;
     assert_eq!((&report["wrong"]["seq"], &report["wrong"]["fault"]), (&json!(4), &json!("missing")));
