@@ -155,6 +155,8 @@ pub fn access_routes(gate: Gate) -> Router {
 #[cfg(test)]
 mod access_support;
 #[cfg(test)]
+mod privacy_tests;
+#[cfg(test)]
 mod records_tests;
 #[cfg(test)]
 mod testing;
