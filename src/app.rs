@@ -3,6 +3,7 @@
 
 mod connect;
 mod health;
+mod keepers;
 mod keeping;
 mod lines;
 mod probe;
@@ -25,6 +26,7 @@ use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
 use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
+use crate::auth::{Gate, GateDeps, setup};
 use crate::base::event::{Event, Record};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
@@ -44,6 +46,7 @@ use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 
 use health::Parts;
+use keepers::Keepers;
 use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
 use lines::{Prompts, render_ahead};
 
@@ -54,6 +57,7 @@ pub struct App {
     engine_scope: Scope,
     registry: Registry,
     vault: Vault,
+    audit: Audit,
     ledger: ledger::Writer,
     address: SocketAddr,
     signals: Signals,
@@ -129,8 +133,8 @@ impl App {
         };
         let vault = open_vault(state, &scripts, clock)?;
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
-        let journal = Journal::new(vault.clone(), Vec::new());
-        let audit = Audit::new(vault.clone(), clock);
+        let keepers = Keepers::new(&settings, &vault, clock, &scope)?;
+        let journal = Journal::new(vault.clone(), keepers.derive(&settings));
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
         let live = Live::new(Vec::new());
@@ -172,6 +176,7 @@ impl App {
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Arc::new(Metrics::new(|registry| {
             twilio_metrics.register(registry);
+            keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
         }));
         let observing = Arc::clone(&metrics);
@@ -222,6 +227,8 @@ impl App {
         tokio::task::spawn_blocking(move || wordings.all().for_each(|script| script.warm()));
         scope.spawn("fixed lines", render_ahead(Arc::clone(&scripts), Arc::clone(&tts), scope.clone()));
 
+        keepers.start(&vault, &scope);
+
         let public = settings.http.public_base_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let mut twilio = TwilioSettings::new(
             Keys { auth_token: settings.twilio.auth_token.clone(), shared: Vec::new() },
@@ -240,6 +247,17 @@ impl App {
         };
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts { local, planner: Arc::clone(&planner), journal, twilio_ready });
+        let gate = GateDeps {
+            vault: vault.clone(),
+            audit: keepers.audit.clone(),
+            clock,
+            settings: settings.auth.clone(),
+            base_url: public,
+            token: api_token,
+        };
+        let gate = tokio::task::spawn_blocking(move || Gate::new(gate)).await??;
+        invite_first_admin(&gate)?;
+        scope.spawn("access sweep", sweep_access(gate.clone(), scope.clone()));
         let api = ApiDeps {
             registry: registry.clone(),
             metrics,
@@ -249,10 +267,16 @@ impl App {
             scripts,
             vault: vault.clone(),
             clock,
-            token: api_token,
-            audit,
+            audit: keepers.audit.clone(),
             lists,
             live,
+            gate,
+            delivery: keepers.delivery.clone(),
+            keeping: api::backups::Keeping {
+                backups: keepers.backups.clone(),
+                upkeep: keepers.upkeep.clone(),
+                audit: keepers.audit.clone(),
+            },
             tasks: scope.clone(),
         };
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
@@ -263,6 +287,7 @@ impl App {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
         });
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         scope.spawn("http", async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stopped().await });
             if let Err(error) = served.await {
@@ -270,7 +295,7 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, vault, ledger, address, signals, _lock: lock })
+        Ok(Self { settings, scope, engine_scope, registry, vault, audit: keepers.audit, ledger, address, signals, _lock: lock })
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -302,6 +327,10 @@ impl App {
         }
         self.engine_scope.stop();
         self.engine_scope.join(Duration::from_secs(5)).await;
+        // What nobody can cut off unseen any more.
+        if let Err(error) = self.audit.sign_now().await {
+            tracing::error!(%error, "the heads of the audit log could not be signed");
+        }
         let close = move || {
             self.vault.close();
             self.ledger.close();
@@ -310,6 +339,29 @@ impl App {
             tracing::error!("the databases and the ledger did not close");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// While nobody exists: a code for the first admin, on the console and in the log.
+fn invite_first_admin(gate: &Gate) -> anyhow::Result<()> {
+    if let Some(code) = setup::code(gate.vault().system(), gate.now_ms())? {
+        let banner = setup::banner(&code, gate.base_url());
+        // Not through the log: it may be set to say nothing.
+        std::io::Write::write_all(&mut std::io::stderr(), banner.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Forgets sessions, codes and tokens that are over.
+async fn sweep_access(gate: Gate, scope: Scope) {
+    loop {
+        tokio::select! {
+            () = scope.stopped() => return,
+            () = tokio::time::sleep(limits::ACCESS_SWEEP) => {}
+        }
+        if let Err(error) = gate.sweep().await {
+            tracing::error!(%error, "sessions that are over could not be forgotten");
+        }
     }
 }
 

@@ -103,10 +103,8 @@ impl From<Refused> for Problem {
 ))]
 async fn list(State(keeping): State<Keeping>) -> Result<Json<Listing>, Problem> {
     let backups = keeping.backups.list().await?;
-    let backups = backups
-        .into_iter()
-        .map(|kept| Listed { name: kept.name, bytes: kept.bytes, put_ms: kept.unix_ms })
-        .collect();
+    let backups =
+        backups.into_iter().map(|kept| Listed { name: kept.name, bytes: kept.bytes, put_ms: kept.unix_ms }).collect();
     Ok(Json(Listing {
         place: keeping.backups.place(),
         scheduled: keeping.backups.is_scheduled(),

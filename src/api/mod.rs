@@ -1,17 +1,21 @@
-//! HTTP resources: types in, types out. Promise: personal data only with the box's API token; errors
-//! are `application/problem+json`. Absent on purpose: carriers' webhooks (they are their transport's).
+//! HTTP resources: types in, types out. Promise: nothing is handled before `guard` knows who asks and
+//! that they may (`auth::access`); errors are `application/problem+json`; what is served is described
+//! by `openapi`. Absent on purpose: carriers' webhooks (they are their transport's), SQL.
 
 mod ai;
 mod alerts;
 mod analytics;
+mod audit;
 pub mod backups;
 mod callbacks;
 mod calls;
+mod consents;
 mod costs;
 mod csv;
 mod cursor;
 mod customers;
 mod diff;
+mod dnd;
 mod documents;
 mod etag;
 mod extract;
@@ -21,21 +25,26 @@ mod health;
 pub mod http_metrics;
 mod idempotency;
 mod live;
+mod login;
+mod me;
 pub mod metrics;
 mod multipart;
 mod openapi;
+mod privacy;
 mod problem;
 mod sessions;
 mod stats;
+mod stream;
+mod tenants;
+mod tokens;
 mod uploads;
+mod users;
 mod webhooks;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
 use axum::routing::{delete, get, post};
 
 pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
@@ -45,15 +54,15 @@ pub use metrics::Metrics;
 pub use problem::Problem;
 
 use crate::ai::router::Planner;
-use crate::auth::Principal;
+use crate::auth::Gate;
 use crate::auth::audit::Audit;
-use crate::base::secret::Secret;
+use crate::base::Clock;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, TenantId};
 use crate::call::driver::Engines;
 use crate::call::registry::Registry;
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
+use crate::delivery::Delivery;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -67,34 +76,46 @@ pub struct ApiDeps {
     pub scripts: Arc<Scripts>,
     pub vault: Vault,
     pub clock: Clock,
-    pub token: Secret,
     pub audit: Audit,
     pub lists: Lists,
     pub live: Live,
+    pub gate: Gate,
+    pub delivery: Delivery,
+    pub keeping: backups::Keeping,
     /// For work that goes on when its client has gone away.
     pub tasks: Scope,
 }
 
+/// Every route of the API, each behind the guard.
 pub fn routes(deps: ApiDeps) -> Router {
-    let private = Router::new()
+    let gate = deps.gate.clone();
+    let desk = webhooks::Desk::new(deps.delivery.clone(), deps.audit.clone(), &deps.vault);
+    let keeping = deps.keeping.clone();
+    let open = Router::new().route("/health", get(health::show)).route("/metrics", get(metrics::show));
+    Router::new()
+        .merge(calls_and_engines())
+        .merge(records())
+        .merge(webhooks::routes(desk))
+        .merge(backups::routes(keeping))
+        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
+        .merge(open)
+        .with_state(deps)
+        // Answers to logins and fresh secrets are kept for nobody who repeats a request.
+        .merge(access(gate.clone()))
+        .route_layer(middleware::from_fn_with_state(gate, guard::guard))
+}
+
+fn calls_and_engines() -> Router<ApiDeps> {
+    Router::new()
         .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/api/callbacks", get(callbacks::list))
         .route("/api/callbacks/{id}", delete(callbacks::done))
         .route("/api/calls/{id}", get(costs::call))
+        .route("/api/calls/{id}/decisions", get(sessions::decisions))
         .route("/api/ai/costs", get(costs::costs))
         .route("/api/ai/quality", get(costs::quality))
-        .route("/api/calls/{id}/decisions", get(sessions::decisions))
-        .route("/sessions/{id}", get(sessions::show).delete(sessions::hang_up))
         .route("/ai/process", post(ai::process))
-        .merge(alerts::routes())
-        .merge(records())
-        .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
-        .route_layer(middleware::from_fn_with_state(deps.clone(), require_token));
-    Router::new()
-        .route("/health", get(health::show))
-        .route("/metrics", get(metrics::show))
-        .merge(private)
-        .with_state(deps)
 }
 
 /// Records and what is made of them.
@@ -106,27 +127,34 @@ fn records() -> Router<ApiDeps> {
         documents::routes(),
         analytics::routes(),
         stats::routes(),
+        alerts::routes(),
         live::routes(),
+        audit::routes(),
+        consents::routes(),
+        dnd::routes(),
+        privacy::routes(),
         openapi::routes(),
     ]
     .into_iter()
     .fold(Router::new(), Router::merge)
 }
 
-async fn require_token(State(deps): State<ApiDeps>, mut request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(axum::http::header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "));
-    if given.is_some_and(|token| deps.token.matches(token.trim())) {
-        let id = TenantId::default_tenant();
-        if let Some(db) = deps.vault.tenant(&id) {
-            request.extensions_mut().insert(guard::Tenant { id, db });
-        }
-        request.extensions_mut().insert(Principal::the_box("api token"));
-        next.run(request).await
-    } else {
-        Problem::unauthorized().into_response()
-    }
+/// Logins, users, keys, tokens and tenants.
+fn access(gate: Gate) -> Router {
+    [login::routes(), me::routes(), users::routes(), tokens::routes(), tenants::routes()]
+        .into_iter()
+        .fold(Router::new(), Router::merge)
+        .with_state(gate)
 }
+
+/// The same behind the guard, for a box that has nothing else.
+pub fn access_routes(gate: Gate) -> Router {
+    access(gate.clone()).route_layer(middleware::from_fn_with_state(gate, guard::guard))
+}
+
+#[cfg(test)]
+mod access_support;
+#[cfg(test)]
+mod records_tests;
+#[cfg(test)]
+mod testing;

@@ -44,6 +44,17 @@ fn whole() -> utoipa::openapi::OpenApi {
         super::analytics::Doc::openapi(),
         super::stats::Doc::openapi(),
         super::live::Doc::openapi(),
+        super::audit::Doc::openapi(),
+        super::consents::Doc::openapi(),
+        super::dnd::Doc::openapi(),
+        super::privacy::Doc::openapi(),
+        super::webhooks::Doc::openapi(),
+        super::backups::Doc::openapi(),
+        super::login::Doc::openapi(),
+        super::me::Doc::openapi(),
+        super::users::Doc::openapi(),
+        super::tokens::Doc::openapi(),
+        super::tenants::Doc::openapi(),
     ] {
         all.merge(part);
     }
@@ -115,7 +126,7 @@ fn complete(document: &mut Value) {
     let schemes = &mut document["components"]["securitySchemes"];
     *schemes = json!({
         "bearer": { "type": "http", "scheme": "bearer", "description": "The box's token, an API key or a short-lived token." },
-        "session": { "type": "apiKey", "in": "cookie", "name": "vaani_session", "description": "Of a person who has logged in; changes also need the header x-csrf-token." },
+        "session": { "type": "apiKey", "in": "cookie", "name": "__Host-vaani", "description": "Of a person who has logged in (`vaani` where the box is reached over plain http); changes also need the header x-csrf-token." },
     });
 }
 
@@ -133,7 +144,7 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let in_path = path.contains('{');
     let has_body = operation.contains_key("requestBody");
     let changes = method != "get";
-    let versioned = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
+    let versioned = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
     let stored = path.starts_with("/api") || path.contains("customers") || path.starts_with("/trigger");
     let fits = |status: &str| match status {
         "400" => true,

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
+use super::Problem;
 use super::cursor::Cursors;
 use super::etag::{self, IfMatch};
 use super::extract::{Body, Params, Segments, page};
 use super::guard::Tenant;
-use super::Problem;
 use crate::auth::Principal;
 use crate::auth::audit::Audit;
 use crate::base::secret::Secret;
@@ -247,8 +247,17 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(desk: Desk) -> Router<S> 
 #[openapi(
     paths(list, create, show, change, remove, rotate, test, deliveries, replay_range, waiting, dead, replay),
     components(schemas(
-        Webhook, Made, Wish, Delivered, DeliveryPage, Tested, Rotation, Again, Queued,
-        delivery::WorkerProfile, delivery::Alert
+        Webhook,
+        Made,
+        Wish,
+        Delivered,
+        DeliveryPage,
+        Tested,
+        Rotation,
+        Again,
+        Queued,
+        delivery::WorkerProfile,
+        delivery::Alert
     ))
 )]
 pub(super) struct Doc;

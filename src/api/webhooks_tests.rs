@@ -96,7 +96,8 @@ async fn a_webhook_lives_from_making_to_removal() {
     assert!(shown.get("secret").is_none(), "shown once");
     assert_eq!(it.ask("GET", "/api/webhooks", None, Value::Null).await.1, json!([shown]));
 
-    let wish = json!({"url": "http://127.0.0.1:9/", "events": ["*", "call.ended"], "numbers": "masked", "about": "लोन"});
+    let wish =
+        json!({"url": "http://127.0.0.1:9/", "events": ["*", "call.ended"], "numbers": "masked", "about": "लोन"});
     assert_eq!(it.ask("PUT", &path, None, wish.clone()).await.0, 428);
     assert_eq!(it.ask("PUT", &path, Some("\"v7\""), wish.clone()).await.0, 412);
     let (status, changed, tag) = it.ask("PUT", &path, Some("\"v1\""), wish.clone()).await;
@@ -116,12 +117,15 @@ async fn a_webhook_lives_from_making_to_removal() {
 
     assert_eq!(it.ask("DELETE", &path, Some("\"v1\""), Value::Null).await.0, 412);
     assert_eq!(it.ask("DELETE", &path, Some("*"), Value::Null).await.0, 204);
-    for (method, path) in [("GET", path.clone()), ("POST", format!("{path}/test")), ("GET", format!("{path}/deliveries"))] {
+    for (method, path) in
+        [("GET", path.clone()), ("POST", format!("{path}/test")), ("GET", format!("{path}/deliveries"))]
+    {
         assert_eq!(it.ask(method, &path, None, Value::Null).await.0, 404, "{method} {path}");
     }
     let report = it.audit.verify(Some(&it.tenant), Vec::new()).await.unwrap();
     assert_eq!(report.entries, 4, "each change is written down once");
-    let kept = it.db.read(|db| Ok(db.query_row("SELECT group_concat(detail) FROM audit", [], |r| r.get::<_, String>(0))?));
+    let kept =
+        it.db.read(|db| Ok(db.query_row("SELECT group_concat(detail) FROM audit", [], |r| r.get::<_, String>(0))?));
     let kept = kept.await.unwrap();
     assert!(!kept.contains("s3cr3t") && !kept.contains("whsec_") && kept.contains("example.in"), "{kept}");
 }
@@ -165,7 +169,9 @@ async fn the_outbox_is_paged_and_replayed() {
     let endpoint: EndpointId = id.parse().unwrap();
     let mut ids = Vec::new();
     for n in 0..5_u64 {
-        let put = move |db: &rusqlite::Connection| outbox::enqueue(db, n, endpoint, "call.ended", "", "{\"words\":\"secret\"}");
+        let put = move |db: &rusqlite::Connection| {
+            outbox::enqueue(db, n, endpoint, "call.ended", "", "{\"words\":\"secret\"}")
+        };
         ids.push(it.db.write(put).await.unwrap());
     }
     let mut seen = Vec::new();
@@ -201,11 +207,19 @@ async fn the_outbox_is_paged_and_replayed() {
     assert_eq!(dead["items"][0]["error"], "HTTP 500");
     assert_eq!(dead["items"][0]["next_ms"], Value::Null);
     let (status, row, _) = it.ask("POST", &replay, None, Value::Null).await;
-    assert_eq!((status, row["state"].as_str(), row["id"].as_str()), (202, Some("waiting"), Some(ids[0].to_string().as_str())));
+    assert_eq!(
+        (status, row["state"].as_str(), row["id"].as_str()),
+        (202, Some("waiting"), Some(ids[0].to_string().as_str()))
+    );
     let range = format!("/api/webhooks/{id}/replay");
     let (status, queued, _) = it.ask("POST", &range, None, json!({"since": "2020-01-01T00:00:00Z"})).await;
     assert_eq!((status, &queued["queued"]), (202, &json!(4)), "{queued}");
-    for bad in [json!({"since": "yesterday"}), json!({"since": "2999-01-01T00:00:00Z"}), json!({}), json!({"since": "2020-01-01T00:00:00Z", "x": 1})] {
+    for bad in [
+        json!({"since": "yesterday"}),
+        json!({"since": "2999-01-01T00:00:00Z"}),
+        json!({}),
+        json!({"since": "2020-01-01T00:00:00Z", "x": 1}),
+    ] {
         assert_eq!(it.ask("POST", &range, None, bad.clone()).await.0, 400, "{bad}");
     }
     let (_, deliveries, _) = it.ask("GET", &format!("/api/webhooks/{id}/deliveries"), None, Value::Null).await;
@@ -219,15 +233,21 @@ async fn a_test_is_signed_and_tells_how_it_was_answered() {
     let keep = Arc::clone(&got);
     let receiver = Router::new().route(
         "/{status}",
-        post(async move |axum::extract::Path(status): axum::extract::Path<u16>, headers: axum::http::HeaderMap, body: String| {
-            keep.lock().unwrap().push((headers, body));
-            StatusCode::from_u16(status).unwrap()
-        }),
+        post(
+            async move |axum::extract::Path(status): axum::extract::Path<u16>,
+                        headers: axum::http::HeaderMap,
+                        body: String| {
+                keep.lock().unwrap().push((headers, body));
+                StatusCode::from_u16(status).unwrap()
+            },
+        ),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     it.scope.spawn("receiver", async move { axum::serve(listener, receiver).await.unwrap() });
-    for (status, delivered, error) in [(204, true, ""), (503, false, "HTTP 503"), (410, false, "HTTP 410: nobody is there any more")] {
+    for (status, delivered, error) in
+        [(204, true, ""), (503, false, "HTTP 503"), (410, false, "HTTP 410: nobody is there any more")]
+    {
         let (id, secret) = it.make(json!({"url": format!("http://{address}/{status}")})).await;
         let (code, answer, _) = it.ask("POST", &format!("/api/webhooks/{id}/test"), None, Value::Null).await;
         assert_eq!(code, 200);
@@ -255,7 +275,10 @@ async fn a_test_is_signed_and_tells_how_it_was_answered() {
 fn every_route_has_its_row_and_its_document() {
     let documented = serde_json::to_value(Doc::openapi()).unwrap();
     let mut rows = 0;
-    for row in crate::auth::access::TABLE.iter().filter(|r| r.path.starts_with("/api/webhooks") || r.path.starts_with("/api/outbox")) {
+    for row in crate::auth::access::TABLE
+        .iter()
+        .filter(|r| r.path.starts_with("/api/webhooks") || r.path.starts_with("/api/outbox"))
+    {
         rows += 1;
         let path = &documented["paths"][row.path][row.method.to_lowercase()];
         assert!(path.is_object(), "{} {}", row.method, row.path);

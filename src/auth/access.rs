@@ -51,6 +51,26 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/api/calls/{id}/decisions",    May(P::AiRead)),
     row("GET",    "/api/callbacks",               May(P::CallbacksWork)),
     row("DELETE", "/api/callbacks/{id}",          May(P::CallbacksWork)),
+    // Protection.
+    row("GET",    "/api/audit",                   May(P::AuditRead)),
+    row("GET",    "/api/audit/head",              May(P::AuditRead)),
+    row("POST",   "/api/audit/verify",            May(P::AuditRead)),
+    row("GET",    "/api/consents",                May(P::CustomersRead)),
+    row("POST",   "/api/consents",                May(P::ConsentsWrite)),
+    row("POST",   "/api/consents/history",        May(P::CustomersRead)),
+    row("POST",   "/api/consents/check",          May(P::CustomersRead)),
+    row("POST",   "/api/dnd",                     May(P::ConsentsWrite)),
+    row("POST",   "/api/dnd/remove",              May(P::ConsentsWrite)),
+    row("POST",   "/api/dnd/check",               May(P::CustomersRead)),
+    row("GET",    "/api/dnd/lists",               May(P::CustomersRead)),
+    row("POST",   "/api/dnd/lists",               May(P::ConsentsWrite)),
+    row("GET",    "/api/dnd/lists/{number}/numbers", May(P::CustomersRead)),
+    row("GET",    "/api/dnd/lists/{number}/rejects", May(P::CustomersRead)),
+    row("POST",   "/api/privacy/export",          May(P::DataExport)),
+    row("POST",   "/api/privacy/erase",           May(P::DataErase)),
+    row("GET",    "/api/holds",                   May(P::HoldsManage)),
+    row("POST",   "/api/holds",                   May(P::HoldsManage)),
+    row("DELETE", "/api/holds/{id}",              May(P::HoldsManage)),
     // Access.
     row("POST",   "/api/setup",                   Nobody),
     row("GET",    "/api/login",                   Nobody),
@@ -152,6 +172,15 @@ pub const TABLE: &[Row] = &[
 pub fn needs(method: &str, path: &str) -> Option<Need> {
     let method = if method == "HEAD" { "GET" } else { method };
     TABLE.iter().find(|row| row.path == path && row.method == method).map(|row| row.needs)
+}
+
+/// The methods that have a row at `path`, for `Allow`.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    let mut methods: Vec<&str> = TABLE.iter().filter(|row| row.path == path).map(|row| row.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods
 }
 
 impl Need {

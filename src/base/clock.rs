@@ -112,7 +112,8 @@ impl Clock {
         day_of(&self.local())
     }
 
-    fn local(&self) -> jiff::Zoned {
+    /// Now, on the site's calendar.
+    pub fn local(&self) -> jiff::Zoned {
         let ms = i64::try_from(self.unix_ms(self.now())).unwrap_or(0);
         jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(jiff::tz::TimeZone::system())
     }

@@ -180,6 +180,53 @@ pub const QUALITY_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub const COST_TURNS_MAX: usize = 256;
 /// Rows a stage of what a call would have cost elsewhere, and providers that could have done it all.
 pub const ELSEWHERE_ROWS_MAX: usize = 32;
+
+/// Backups that may be kept, and the longest time between two, hours (four weeks).
+pub const BACKUPS_KEPT_MAX: u32 = 1_000;
+pub const BACKUP_EVERY_MAX_HOURS: u32 = 672;
+/// Pages copied of a database before it is asked whether to stop (1 MiB).
+pub const BACKUP_STEP_PAGES: i32 = 256;
+/// Members of a backup beside objects: databases, keys, documents. More is no state of ours.
+pub const BACKUP_MEMBERS_MAX: usize = 100_000;
+/// Bytes of a backup's manifest.
+pub const BACKUP_MANIFEST_MAX: u64 = 32 * 1024 * 1024;
+/// Room left on the state's disk beside what a copy needs, bytes.
+pub const BACKUP_ROOM_SPARE: u64 = 64 * 1024 * 1024;
+/// Backups whose last verification is remembered.
+pub const BACKUP_VERDICTS_MAX: usize = 64;
+/// Bytes of a part of an upload: above it a file goes up in parts. S3 takes 10 000 of them, so a
+/// file may have 160 GB; it wants at least 5 MiB.
+pub const DEPOT_PART: usize = 16 * 1024 * 1024;
+/// One request to a bucket, its body included; failed ones are tried again for so long.
+pub const DEPOT_REQUEST_MAX: Duration = Duration::from_secs(120);
+pub const DEPOT_CONNECT_MAX: Duration = Duration::from_secs(5);
+pub const DEPOT_RETRY_FOR: Duration = Duration::from_secs(60);
+pub const DEPOT_RETRIES_MAX: usize = 6;
+/// Names of one listing; who wants more goes on after the last.
+pub const DEPOT_LISTED_MAX: usize = 10_000;
+/// Characters of a name in a folder or bucket, and its parts between slashes.
+pub const DEPOT_NAME_MAX: usize = 512;
+pub const DEPOT_NAME_PARTS_MAX: usize = 16;
+/// An object that is read into memory, bytes (an hour of stereo sound at 8 kHz has 115 MB).
+pub const OBJECT_MAX: u64 = 256 * 1024 * 1024;
+/// Free on the disk of the state, bytes: below the first no new campaign starts, below the second
+/// it counts as full; a tenth more must be free before it counts as better.
+pub const DISK_LOW: u64 = 1024 * 1024 * 1024;
+pub const DISK_FULL: u64 = 200 * 1024 * 1024;
+/// How often it is looked at, and what is written to see whether writing works again, bytes.
+pub const DISK_LOOK: Duration = Duration::from_secs(5);
+pub const DISK_PROBE: usize = 64 * 1024;
+/// A write-ahead log longer than this is worked off, bytes; how often it is looked at.
+pub const WAL_LONG: u64 = 64 * 1024 * 1024;
+pub const UPKEEP_LOOK: Duration = Duration::from_secs(60);
+/// The hour of the site's clock at which databases are checked and tidied.
+pub const UPKEEP_HOUR: u8 = 4;
+/// Free pages given back to the disk in one write, and pages left for what comes next.
+pub const VACUUM_PAGES: u32 = 512;
+pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
+/// Faults of one database that are told.
+pub const CHECK_FAULTS_MAX: usize = 20;
+
 /// Webhook endpoints of one tenant.
 pub const WEBHOOKS_MAX: usize = 50;
 /// Characters of an endpoint's address.
@@ -272,16 +319,106 @@ pub const VACUUM_PAGES: u32 = 512;
 pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
 /// Faults of one database that are told.
 pub const CHECK_FAULTS_MAX: usize = 20;
+
+/// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
+pub const ACCESS_BODY_MAX: usize = 16 * 1024;
+/// Characters of a password. Less is guessed; more only costs time to hash.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+pub const PASSWORD_CHARS_MAX: usize = 256;
+/// Argon2id (OWASP's second choice of 2023): KiB of memory and passes of one hash.
+pub const PASSWORD_KIB: u32 = 19 * 1024;
+pub const PASSWORD_PASSES: u32 = 2;
+/// Passwords waiting for a core; when full further logins are told to come again.
+pub const PASSWORD_QUEUE: usize = 16;
+/// Characters of a login, and of a name that people read.
+pub const LOGIN_CHARS_MAX: usize = 128;
+pub const NAME_CHARS_MAX: usize = 120;
+/// Bytes of a browser's name that are kept with a session.
+pub const AGENT_BYTES_MAX: usize = 200;
+/// Sessions of one person; a further login ends the oldest.
+pub const SESSIONS_OF_ONE_MAX: usize = 16;
+/// A session's `last seen` is written this often at most.
+pub const SEEN_EVERY: Duration = Duration::from_secs(60);
+/// The same of an API key's `last used`.
+pub const USED_EVERY: Duration = Duration::from_secs(60);
+/// A token lives this long at most.
+pub const TOKEN_MAX: Duration = Duration::from_secs(3_600);
+/// Tokens alive at once that one key or person has issued.
+pub const TOKENS_OF_ONE_MAX: usize = 1_000;
+/// The code of the first start.
+pub const SETUP_CODE_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// The code with which somebody sets a password.
+pub const RESET_CODE_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// From the leave to the provider until the return.
+pub const OIDC_LOGIN_TTL: Duration = Duration::from_secs(600);
+/// Logins under way at the provider; when full the oldest is forgotten.
+pub const OIDC_LOGINS_MAX: usize = 1_000;
+/// One request to the provider, and how long what it says of itself is believed.
+pub const OIDC_REQUEST_MAX: Duration = Duration::from_secs(10);
+pub const OIDC_DISCOVERY_TTL: Duration = Duration::from_secs(3_600);
+/// Discovery is asked again this often at most, where a key is unknown or it failed.
+pub const OIDC_DISCOVERY_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of one answer of the provider.
+pub const OIDC_ANSWER_MAX: usize = 512 * 1024;
+/// Clocks of provider and box may differ by this.
+pub const OIDC_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Accounts and addresses whose failed logins are remembered, and keys and addresses whose requests
+/// are counted; when full the one that was quiet longest is forgotten.
+pub const THROTTLED_MAX: usize = 20_000;
+/// Failed logins before the next one has to wait: of one account from one address, of one account from
+/// anywhere, of one address for any account.
+pub const LOGIN_TRIES_HERE: u32 = 5;
+pub const LOGIN_TRIES_ACCOUNT: u32 = 20;
+pub const LOGIN_TRIES_ADDRESS: u32 = 30;
+/// The wait doubles with each further failure up to this. An account is never closed from everywhere
+/// for longer than the second, so that a stranger cannot lock somebody out.
+pub const LOGIN_WAIT_MAX: Duration = Duration::from_secs(900);
+pub const LOGIN_WAIT_ACCOUNT_MAX: Duration = Duration::from_secs(30);
+/// Failures are forgotten after this long without one.
+pub const LOGIN_FORGOTTEN: Duration = Duration::from_secs(3_600);
+/// Rows of one page of users, keys, tokens or tenants.
+pub const ACCESS_PAGE_MAX: u32 = 200;
 /// One text of an audit entry (a name, an id), bytes; the rest is cut with a mark.
 pub const AUDIT_TEXT_MAX: usize = 256;
 /// The detail of an audit entry, bytes of JSON; a longer one is replaced by its length.
 pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
 /// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
 pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
-/// Entries of the audit log in one answer.
-pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Signed heads in one answer.
+pub const AUDIT_HEADS_SHOWN: usize = 100;
+/// Pieces of a large body on their way between a socket and a thread.
+pub const STREAM_PIECES: usize = 8;
 /// Rows deleted in one transaction of a sweep: calls wait for the writer no longer than that takes.
 pub const SWEEP_BATCH: u64 = 500;
+/// Between two of them others' writes are done.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Whether a sweep is due is looked at this often.
+pub const SWEEP_LOOK: Duration = Duration::from_secs(300);
+/// Objects outside the databases that are removed between two looks at the list of them.
+pub const SWEEP_OBJECTS: usize = 100;
+/// A reason, a notice's version or another short text of the data-protection records, bytes.
+pub const PROTECTION_TEXT_MAX: usize = 1_000;
+/// Legal holds in force at once in one tenant.
+pub const HOLDS_MAX: usize = 10_000;
+/// Entries of one number that the consent ledger shows.
+pub const CONSENT_HISTORY_MAX: usize = 10_000;
+/// Clocks of those who note consents may be ahead of the box's by this much, milliseconds.
+pub const CONSENT_AHEAD_MAX_MS: u64 = 10 * 60 * 1_000;
+/// After an opt-out nobody is asked for consent again for 90 days, milliseconds.
+pub const OPT_OUT_QUIET_MS: u64 = 90 * 86_400_000;
+/// Who was connected with whom and when stays for a year after the call although the person is erased
+/// (DPDP Rules 2025 r. 8), milliseconds.
+pub const CALL_FACTS_KEPT_MS: u64 = 365 * 86_400_000;
+/// Lines of one do-not-disturb file; a longer one is refused whole.
+pub const DND_LINES_MAX: u64 = 10_000_000;
+/// One line of it, bytes; a longer one is rejected, the others are not.
+pub const DND_LINE_MAX: usize = 4 * 1024;
+/// Lines of it written in one transaction.
+pub const DND_BATCH: usize = 2_000;
+/// One do-not-disturb file, bytes.
+pub const DND_FILE_MAX: u64 = 1024 * 1024 * 1024;
+/// An import that wrote nothing for this long is given up, milliseconds.
+pub const DND_STALE_MS: u64 = 10 * 60 * 1_000;
 /// An uploaded list of customers: bytes of the file, bytes of a workbook once unpacked, rows, columns,
 /// characters of one cell. Larger lists are refused whole and told so.
 pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -336,6 +473,8 @@ pub const LIVE_TICKETS_MAX: usize = 1_000;
 /// Days of analytics in one answer.
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
 
+/// Every audit trail is verified to its last entry this often.
+pub const AUDIT_CHECK_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// How often the box looks at itself, and at what changes slowly (files, disk, clock).
 pub const HEALTH_LOOK: Duration = Duration::from_secs(5);
 pub const HEALTH_LOOK_SLOW: Duration = Duration::from_secs(60);
@@ -367,3 +506,5 @@ pub const TRACE_GATHER: Duration = Duration::from_secs(1);
 /// Calls whose spans are being gathered, and spans of one call; further ones are counted.
 pub const TRACE_CALLS_MAX: usize = 4_096;
 pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
+/// How often sessions, codes and tokens that are over are forgotten.
+pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);

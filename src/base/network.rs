@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn slips_are_refused() {
-        for odd in ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.1.2.3/8", "fd00::1/8", "::/129", "a.b.c.d/8", "10.0.0.0/8/8"] {
+        for odd in
+            ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.1.2.3/8", "fd00::1/8", "::/129", "a.b.c.d/8", "10.0.0.0/8/8"]
+        {
             let error = odd.parse::<Network>().unwrap_err().to_string();
             assert!(error.contains("10.0.0.0/8"), "{error}");
         }

@@ -265,6 +265,11 @@ impl Registry {
         recorder.over(outcome, EndCause::NeverConnected);
     }
 
+    /// Forgets ended calls whose person was erased.
+    pub fn forget(&self, calls: &[CallId]) {
+        lock(&self.0.ended).retain(|(_, view)| !calls.contains(&view.id));
+    }
+
     /// Every minute, while the daemon lives.
     pub async fn sweep(self) {
         let scope = self.0.deps.scope.clone();

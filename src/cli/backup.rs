@@ -227,7 +227,10 @@ mod tests {
     fn a_place_and_the_subcommands_are_told_apart() {
         assert!(parse("").unwrap().what.is_none());
         assert_eq!(parse("s3://bucket/x --json").unwrap().to.as_deref(), Some("s3://bucket/x"));
-        assert!(matches!(parse("list --json").unwrap(), Args { json: true, what: Some(What::List { from: None }), .. }));
+        assert!(matches!(
+            parse("list --json").unwrap(),
+            Args { json: true, what: Some(What::List { from: None }), .. }
+        ));
         assert!(matches!(parse("verify a.vbk").unwrap().what, Some(What::Verify { file }) if file == "a.vbk"));
         assert!(parse("verify").is_err());
         assert!(parse("a b").is_err());

@@ -3,7 +3,9 @@
 //! wrong usage or configuration.
 #![expect(clippy::print_stdout, reason = "results of commands go to stdout")]
 
+mod access;
 pub mod ask;
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod bench_llm;
@@ -16,6 +18,7 @@ pub mod explain;
 mod local;
 pub mod models;
 mod output;
+pub mod privacy;
 pub mod rehearse;
 pub mod restore;
 pub mod route;
@@ -23,7 +26,10 @@ pub mod say;
 pub mod serve;
 pub mod simulate;
 mod storms;
+pub mod tenant;
+pub mod token;
 pub mod transcribe;
+pub mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +80,16 @@ enum Command {
     Config(config::Args),
     /// The models this box knows and has.
     Models(models::Args),
+    /// People who log in.
+    User(user::Args),
+    /// API keys and short-lived tokens of programs.
+    Token(token::Args),
+    /// The customers of the box, each with a database of its own.
+    Tenant(tenant::Args),
+    /// Who did what, and the proof that nobody has changed it.
+    Audit(audit::Args),
+    /// Everything about one person: told or erased.
+    Privacy(privacy::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -125,6 +141,11 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Restore(args) => Box::pin(restore::run(args, &settings)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &settings)).await,
             Command::Models(args) => Box::pin(models::run(args, &settings)).await,
+            Command::User(args) => Box::pin(user::run(args, &settings)).await,
+            Command::Token(args) => Box::pin(token::run(args, &settings)).await,
+            Command::Tenant(args) => Box::pin(tenant::run(args, &settings)).await,
+            Command::Audit(args) => Box::pin(audit::run(args, &settings)).await,
+            Command::Privacy(args) => Box::pin(privacy::run(args, &settings)).await,
             // Handled before the settings are loaded.
             Command::Explain(_) | Command::Config(_) => Ok(ExitCode::from(2)),
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::load::Place;
 use super::schema::secret;
 use super::tree::Fields;
-use crate::base::limits::{BACKUPS_KEPT_MAX, BACKUP_EVERY_MAX_HOURS};
+use crate::base::limits::{BACKUP_EVERY_MAX_HOURS, BACKUPS_KEPT_MAX};
 use crate::base::secret::Secret;
 
 /// A folder of this machine, or a bucket of an S3-compatible store.
@@ -186,17 +186,14 @@ impl Objects {
 
 impl Backup {
     pub(super) fn read(mut fields: Fields<'_>, place: &Place) -> Self {
-        let (every_at, hour_at) = (fields.place("every_hours"), fields.place("at_hour"));
+        let by_hours = fields.place("every_hours").is_some();
         let every = fields.whole("every_hours", 0, 0, BACKUP_EVERY_MAX_HOURS);
-        let hour = fields.whole("at_hour", 2, 0, 23);
-        let rhythm = match (every_at, hour_at) {
-            (Some(at), Some(_)) if every > 0 => {
-                fields.refuse(&at, "`backup.every_hours` and `backup.at_hour` are both given; remove one of them");
-                Rhythm::EveryHours(every)
-            }
-            (Some(_), None) if every == 0 => Rhythm::Never,
-            (Some(_), None) => Rhythm::EveryHours(every),
-            _ => Rhythm::AtHour(u8::try_from(hour).unwrap_or(2)),
+        let hour = u8::try_from(fields.whole("at_hour", 2, 0, 23)).unwrap_or(2);
+        // Later layers add `every_hours` while the shipped file's `at_hour` still stands.
+        let rhythm = match (by_hours, every) {
+            (true, 0) => Rhythm::Never,
+            (true, hours) => Rhythm::EveryHours(hours),
+            (false, _) => Rhythm::AtHour(hour),
         };
         let to = address(&mut fields, "to", place);
         let keep = fields.whole("keep", 7, 1, BACKUPS_KEPT_MAX) as usize;
@@ -229,5 +226,55 @@ mod tests {
         {
             assert!(Address::parse(wrong, base).is_err(), "{wrong}");
         }
+    }
+
+    fn read(text: &str) -> Result<super::super::Settings, super::super::ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("vaani.toml"), text).unwrap();
+        let environment = super::super::Environment {
+            working: dir.path().to_owned(),
+            program: "/usr/bin/vaani".into(),
+            ..Default::default()
+        };
+        super::super::Settings::load_from(Some(dir.path()), &environment)
+    }
+
+    #[test]
+    fn when_and_where_backups_are_made() {
+        for (text, rhythm) in [
+            ("", Rhythm::AtHour(2)),
+            ("at_hour = 5", Rhythm::AtHour(5)),
+            ("every_hours = 6", Rhythm::EveryHours(6)),
+            ("every_hours = 0\nat_hour = 3", Rhythm::Never),
+            ("every_hours = 6\nat_hour = 3", Rhythm::EveryHours(6)),
+        ] {
+            assert_eq!(read(&format!("[backup]\n{text}\n")).unwrap().backup.rhythm, rhythm, "{text}");
+        }
+        let settings = read("[backup]\nto = \"s3://copies/box\"\n[backup.s3]\nregion = \"eu-west-1\"\n").unwrap();
+        assert_eq!(settings.backup.to.unwrap().to_string(), "s3://copies/box");
+        assert_eq!(settings.backup.s3.unwrap().region, "eu-west-1");
+        assert!(read("").unwrap().backup.s3.is_none(), "as the objects'");
+    }
+
+    #[test]
+    fn an_open_line_half_a_key_and_odd_places_are_refused() {
+        for (text, why) in [
+            ("[objects.s3]\nendpoint = \"http://s3.local\"\n", "allow_http"),
+            ("[objects.s3]\nendpoint = \"s3.local\"\n", "https://"),
+            ("[objects.s3]\naccess_key_id = \"AK\"\n", "belong together"),
+            ("[objects.s3]\nregion = \"a b\"\n", "ap-south-1"),
+            ("[objects]\nto = \"ftp://x\"\n", "s3://bucket/prefix"),
+            ("[backup]\nat_hour = 24\n", "0 to 23"),
+            ("[backup]\nkeep = 0\n", "from 1"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.problems.len() == 1 && error.to_string().contains(why), "{text}: {error}");
+        }
+        let plain = "[objects.s3]\nendpoint = \"http://s3.local/\"\nallow_http = true\n";
+        let s3 = read(plain).unwrap().objects.s3;
+        assert_eq!((s3.endpoint.as_deref(), s3.path_style), (Some("http://s3.local"), true));
+        let secret = "[objects.s3]\naccess_key_id = \"AKID\"\nsecret_access_key = \"very secret\"\n";
+        let error = read(secret).unwrap_err().to_string();
+        assert!(!error.contains("very secret"), "{error}");
     }
 }

@@ -2,20 +2,26 @@
 //! fault with its file, its line and what to write instead. Absent on purpose: what the settings
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
+mod auth;
 mod keep;
 mod load;
 mod problem;
+mod retention;
 mod schema;
 mod tree;
 mod validate;
 mod watching;
 
 #[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
 mod tests;
 
+pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
+pub use retention::{Class, Retention};
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
     Twilio, Webhooks,

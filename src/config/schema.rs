@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::Auth;
 use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
 use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
@@ -20,11 +22,13 @@ pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
     pub api: Api,
+    pub auth: Auth,
     pub state: State,
     pub data: Data,
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub retention: Retention,
     pub webhooks: Webhooks,
     pub backup: Backup,
     pub objects: Objects,
@@ -172,15 +176,19 @@ impl Settings {
 
     pub(super) fn read(root: Node, place: &Place, problems: &mut Vec<super::Problem>) -> Self {
         let mut fields = Fields::new(root, problems);
+        let http = Http::read(fields.section("http"));
+        let https = http.public_base_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let settings = Self {
-            http: Http::read(fields.section("http")),
+            http,
             twilio: Twilio::read(fields.section("twilio")),
             api: Api::read(fields.section("api")),
+            auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),
             data: Data::read(fields.section("data"), place),
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks")),
             backup: Backup::read(fields.section("backup"), place),
             objects: Objects::read(fields.section("objects"), place),

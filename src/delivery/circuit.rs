@@ -25,10 +25,11 @@ impl Circuit {
         self.open_until.unwrap_or(Moment::ZERO)
     }
 
-    /// True: it had been given up on, and is well again.
-    pub(super) fn succeeded(&mut self) -> bool {
+    /// True: it had been given up on, and is well again. A pause that is not over stands: what was
+    /// taken now was sent before it began, or the endpoint itself named it.
+    pub(super) fn succeeded(&mut self, now: Moment) -> bool {
         let was = self.is_probing();
-        *self = Self::default();
+        *self = Self { open_until: self.open_until.filter(|until| *until > now), ..Self::default() };
         was
     }
 
@@ -80,9 +81,10 @@ mod tests {
         }
         assert!(longest > limits::WEBHOOK_CIRCUIT_MAX / 2);
         assert_eq!(circuit.failing_since, Some(at));
-        assert!(circuit.succeeded());
+        let later = circuit.closed_from();
+        assert!(circuit.succeeded(later));
         assert_eq!(circuit, Circuit::default());
-        assert!(!circuit.succeeded());
+        assert!(!circuit.succeeded(later));
     }
 
     #[test]
@@ -94,6 +96,9 @@ mod tests {
         circuit.failed(now, Some(Duration::from_secs(10)), &mut random);
         circuit.failed(now, None, &mut random);
         assert_eq!(circuit.closed_from(), now + Duration::from_secs(60));
+        // What was sent before and is taken now does not end it.
+        assert!(!circuit.succeeded(now + Duration::from_secs(59)));
+        assert_eq!((circuit.failures, circuit.closed_from()), (0, now + Duration::from_secs(60)));
     }
 
     #[test]

@@ -44,8 +44,15 @@ pub(super) struct Courier {
 /// What the courier wakes for.
 enum Wake {
     Loaded(Result<(Vec<View>, Counts), StoreError>),
-    Tried { endpoint: EndpointId, id: DeliveryId, outcome: Outcome },
-    Recorded { endpoint: EndpointId, id: DeliveryId },
+    Tried {
+        endpoint: EndpointId,
+        id: DeliveryId,
+        outcome: Outcome,
+    },
+    Recorded {
+        endpoint: EndpointId,
+        id: DeliveryId,
+    },
     /// Rows were changed in bulk.
     Cleaned,
 }
@@ -104,7 +111,10 @@ impl Courier {
             }
         };
         if tokio::time::timeout(limits::OUTBOX_STOP_MAX, ending).await.is_err() {
-            tracing::info!(tenant = self.tenant, "attempts under way were given up; they are made again after the start");
+            tracing::info!(
+                tenant = self.tenant,
+                "attempts under way were given up; they are made again after the start"
+            );
         }
     }
 
@@ -200,8 +210,7 @@ impl Courier {
     }
 
     fn clean(&self) -> BoxFuture<'static, Wake> {
-        let (db, tools, scope, tenant) =
-            (self.db.clone(), self.tools.clone(), self.scope.clone(), self.tenant.clone());
+        let (db, tools, scope, tenant) = (self.db.clone(), self.tools.clone(), self.scope.clone(), self.tenant.clone());
         Box::pin(async move {
             while !scope.is_stopping() {
                 let now = wall(tools.clock);
@@ -212,7 +221,11 @@ impl Courier {
                     Ok(swept) => {
                         if swept.lost > 0 {
                             tools.metrics.lost.inc_by(swept.lost as u64);
-                            tracing::warn!(tenant, lost = swept.lost, "dead letters were forgotten: too old, or too many");
+                            tracing::warn!(
+                                tenant,
+                                lost = swept.lost,
+                                "dead letters were forgotten: too old, or too many"
+                            );
                         }
                         if swept.total() == 0 {
                             break;

@@ -77,7 +77,12 @@ impl Receiver {
         (receiver, address)
     }
 
-    async fn serve(&self, mut stream: TcpStream, secret: &Secret, manner: &(dyn Fn(usize, usize) -> Manner + Send + Sync)) {
+    async fn serve(
+        &self,
+        mut stream: TcpStream,
+        secret: &Secret,
+        manner: &(dyn Fn(usize, usize) -> Manner + Send + Sync),
+    ) {
         while let Some((headers, body)) = read_request(&mut stream).await {
             let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
             let id = header("webhook-id");
@@ -233,7 +238,8 @@ impl Bench {
     async fn write(&self, n: usize) -> DeliveryId {
         let (endpoint, clock) = (self.endpoint.id, self.delivery.clock());
         let now = clock.unix_ms(clock.now());
-        let put = move |db: &Connection| outbox::enqueue(db, now, endpoint, "call.ended", "", &format!("{{\"n\":{n}}}"));
+        let put =
+            move |db: &Connection| outbox::enqueue(db, now, endpoint, "call.ended", "", &format!("{{\"n\":{n}}}"));
         let id = self.db.write(put).await.unwrap();
         self.delivery.bell().ring();
         id
@@ -310,7 +316,10 @@ async fn a_receiver_that_misbehaves_costs_one_attempt_and_no_more() {
         (Manner::Close, "the connection broke"),
         (Manner::Garbage, "the connection broke"),
         (Manner::Status(404), "HTTP 404"),
-        (Manner::Redirect("http://169.254.169.254/latest/"), "HTTP 302 (redirects are not followed; give the address it leads to)"),
+        (
+            Manner::Redirect("http://169.254.169.254/latest/"),
+            "HTTP 302 (redirects are not followed; give the address it leads to)",
+        ),
         (Manner::Redirect("/elsewhere"), "HTTP 302 (redirects are not followed; give the address it leads to)"),
     ] {
         let bench = Bench::start(false, move |_, before| if before == 0 { manner } else { Manner::Status(200) }).await;
@@ -341,7 +350,9 @@ async fn whatever_follows_a_good_status_it_is_delivered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_named_time_to_wait_holds_for_the_whole_endpoint() {
-    let bench = Bench::start(false, |n, _| if n == 0 { Manner::Later(429, "retry-after: 3") } else { Manner::Status(200) }).await;
+    let bench =
+        Bench::start(false, |n, _| if n == 0 { Manner::Later(429, "retry-after: 3") } else { Manner::Status(200) })
+            .await;
     let first = bench.write(1).await;
     bench.until("told to wait", async |bench| bench.row(first).await.attempts == 1).await;
     let told = bench.receiver.got()[0].at;
@@ -399,21 +410,30 @@ async fn many_go_in_parallel_within_the_bound_and_none_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_does_not_send_what_was_delivered_again_and_again() {
     let bench = Bench::start(false, |_, _| Manner::Slow(200)).await;
-    let pages = |most: i64| {
-        let db = bench.db.clone();
-        async move {
-            db.write(move |db| Ok(db.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?)).await.unwrap();
-        }
-    };
     let id = bench.write(1).await;
     // Nothing can be written: an update that needs a page fails as a disk does.
-    bench.db.write(|db| { db.execute_batch("CREATE TRIGGER no_room BEFORE UPDATE OF state ON outbox BEGIN SELECT RAISE(FAIL, 'no room'); END")?; Ok(()) }).await.unwrap();
+    bench
+        .db
+        .write(|db| {
+            db.execute_batch(
+                "CREATE TRIGGER no_room BEFORE UPDATE OF state ON outbox BEGIN SELECT RAISE(FAIL, 'no room'); END",
+            )?;
+            Ok(())
+        })
+        .await
+        .unwrap();
     bench.until("sent", async |bench| bench.receiver.got().len() == 1).await;
     tokio::time::sleep(limits::OUTBOX_WRITE_AGAIN + limits::OUTBOX_WRITE_AGAIN / 2).await;
     assert_eq!(bench.receiver.got().len(), 1);
     assert_eq!(bench.row(id).await.state, State::Waiting);
-    bench.db.write(|db| { db.execute_batch("DROP TRIGGER no_room")?; Ok(()) }).await.unwrap();
-    pages(1_000_000).await;
+    bench
+        .db
+        .write(|db| {
+            db.execute_batch("DROP TRIGGER no_room")?;
+            Ok(())
+        })
+        .await
+        .unwrap();
     bench.all_are(&[id], State::Delivered).await;
     assert_eq!(bench.receiver.got().len(), 1);
 }
@@ -438,7 +458,8 @@ async fn a_stop_ends_in_time_and_the_next_courier_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happened() {
-    let bench = Bench::start(false, |_, before| if before == 0 { Manner::Status(500) } else { Manner::Status(200) }).await;
+    let bench =
+        Bench::start(false, |_, before| if before == 0 { Manner::Status(500) } else { Manner::Status(200) }).await;
     let id = bench.write(1).await;
     bench.all_are(&[id], State::Delivered).await;
     let dead = bench.db.read(|db| outbox::list(db, Of::State(State::Dead), None, 9)).await.unwrap();
@@ -446,17 +467,18 @@ async fn metrics_count_what_happened() {
     let mut registry = prometheus_client::registry::Registry::default();
     let courier_metrics = bench.delivery.metrics();
     courier_metrics.register(&mut registry);
-    bench.until("counted", async |_| {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        [
-            "webhook_deliveries_total{outcome=\"delivered\"} 1",
-            "webhook_deliveries_total{outcome=\"failed\"} 1",
-            "outbox_queue_size{tenant=\"default\"} 0",
-            "webhook_attempt_seconds_count 2",
-        ]
-        .iter()
-        .all(|line| text.contains(line))
-    })
-    .await;
+    bench
+        .until("counted", async |_| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            [
+                "webhook_deliveries_total{outcome=\"delivered\"} 1",
+                "webhook_deliveries_total{outcome=\"failed\"} 1",
+                "outbox_queue_size{tenant=\"default\"} 0",
+                "webhook_attempt_seconds_count 2",
+            ]
+            .iter()
+            .all(|line| text.contains(line))
+        })
+        .await;
 }

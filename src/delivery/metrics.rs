@@ -43,7 +43,11 @@ impl DeliveryMetrics {
         registry.register("outbox_dead_letters", "Webhooks given up and kept, by tenant", self.dead.clone());
         registry.register("webhook_attempt_seconds", "Time of one attempt", self.attempts.clone());
         registry.register("outbox_dead_letters_lost", "Dead letters forgotten unread", self.lost.clone());
-        registry.register("webhook_endpoints_switched_off", "Endpoints that answered 410 Gone", self.switched_off.clone());
+        registry.register(
+            "webhook_endpoints_switched_off",
+            "Endpoints that answered 410 Gone",
+            self.switched_off.clone(),
+        );
     }
 
     pub(super) fn tried(&self, outcome: &'static str) {

@@ -25,6 +25,6 @@ pub use guard::{Guard, Lookup, Refusal, SystemNames};
 pub use metrics::DeliveryMetrics;
 pub use post::{Outcome, Post};
 pub use shapes::{
-    Alert, EventType, Gap, Job, PAYLOAD_VERSION, Person, Position, Public, ShapeSettings, Told, WorkerProfile,
+    Alert, EventType, Gap, Job, NumberOf, PAYLOAD_VERSION, Person, Position, Public, ShapeSettings, Told, WorkerProfile,
 };
 pub use sign::{BadSecret, Unverified, headers, new_secret, verify};

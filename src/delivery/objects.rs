@@ -15,6 +15,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::base::{CallId, TenantId, limits};
+use crate::config::{Address, Settings};
 use crate::store::Vault;
 use crate::store::depot::{Depot, DepotError, Kept};
 use crate::store::sealed::{Opener, SealError, Sealer};
@@ -94,7 +95,8 @@ impl Key {
 
     /// The key of a name as [`Key`] prints it.
     fn parse(text: &str) -> Option<Self> {
-        let kind = Kind::ALL.into_iter().find(|kind| text.strip_prefix(kind.folder()).is_some_and(|r| r.starts_with('/')))?;
+        let kind =
+            Kind::ALL.into_iter().find(|kind| text.strip_prefix(kind.folder()).is_some_and(|r| r.starts_with('/')))?;
         let mut parts = text.strip_prefix(kind.folder())?.strip_prefix('/')?.split('/');
         let (day, call, file) = (parts.next()?, parts.next()?, parts.next()?);
         (parts.next().is_none() && file == kind.file()).then_some(())?;
@@ -136,6 +138,20 @@ pub struct Objects {
 impl Objects {
     pub fn new(depot: Depot, vault: Vault) -> Self {
         Self { depot, key_of: Arc::new(move |tenant| vault.tenant_secret(tenant, PURPOSE)) }
+    }
+
+    /// Where the settings say: `objects/` in the state directory if they name no place. A bucket needs the
+    /// runtime this is called in.
+    pub fn open(settings: &Settings, vault: Vault) -> Result<Self, ObjectError> {
+        let to = settings.objects.to.clone();
+        let to = to.unwrap_or_else(|| Address::Folder(settings.state.dir.join("objects")));
+        Ok(Self::new(Depot::open(&to, &settings.objects.s3)?, vault))
+    }
+
+    /// Removes what died on its way into a folder. Gives how many parts there were.
+    pub async fn sweep(&self) -> usize {
+        let depot = self.depot.clone();
+        work(move || Ok(depot.sweep())).await.unwrap_or(0)
     }
 
     /// Where objects go, without secrets.
@@ -193,12 +209,7 @@ impl Objects {
 
     /// Objects of a tenant in the order of kind, day and call, those after `after` only; at most
     /// [`limits::DEPOT_LISTED_MAX`].
-    pub async fn list(
-        &self,
-        tenant: &TenantId,
-        kind: Kind,
-        after: Option<&Key>,
-    ) -> Result<Vec<Listed>, ObjectError> {
+    pub async fn list(&self, tenant: &TenantId, kind: Kind, after: Option<&Key>) -> Result<Vec<Listed>, ObjectError> {
         let depot = self.depot.clone();
         let (under, tenant) = (format!("{tenant}/{}", kind.folder()), tenant.clone());
         let after = after.map(|key| name(&tenant, key));

@@ -44,7 +44,9 @@ fn names_are_those_of_the_documents() {
         let key = Key::new(kind, STARTED_MS, call);
         assert_eq!(Key::parse(&key.to_string()), Some(key));
     }
-    for wrong in ["", "calls/audio", "calls/audiox/2026-11-20/a/recording.wav", "calls/audio/2026-13-20/x/recording.wav"] {
+    for wrong in
+        ["", "calls/audio", "calls/audiox/2026-11-20/a/recording.wav", "calls/audio/2026-13-20/x/recording.wav"]
+    {
         assert_eq!(Key::parse(wrong), None, "{wrong}");
     }
 }
@@ -69,7 +71,10 @@ async fn objects_come_back_and_nothing_lies_open() {
         assert!(!raw.windows(seeded.len()).any(|bytes| bytes == seeded.as_bytes()));
     }
     let listed = objects.list(&of, Kind::Transcript, None).await.unwrap();
-    assert_eq!(listed.iter().map(|l| l.key.clone()).collect::<Vec<_>>(), (0..3).map(|n| key(Kind::Transcript, n)).collect::<Vec<_>>());
+    assert_eq!(
+        listed.iter().map(|l| l.key.clone()).collect::<Vec<_>>(),
+        (0..3).map(|n| key(Kind::Transcript, n)).collect::<Vec<_>>()
+    );
     let rest = objects.list(&of, Kind::Transcript, Some(&listed[0].key)).await.unwrap();
     assert_eq!(rest.len(), 2);
     assert!(objects.delete(&of, &key(Kind::Transcript, 1)).await.unwrap());

@@ -59,9 +59,16 @@ pub(super) enum Input {
     Loaded(Vec<View>),
     /// The outbox could not be read.
     NotLoaded,
-    Tried { endpoint: EndpointId, id: DeliveryId, outcome: Outcome },
+    Tried {
+        endpoint: EndpointId,
+        id: DeliveryId,
+        outcome: Outcome,
+    },
     /// The result that was put out is on the disk.
-    Recorded { endpoint: EndpointId, id: DeliveryId },
+    Recorded {
+        endpoint: EndpointId,
+        id: DeliveryId,
+    },
     /// Nothing is begun any more.
     Stop,
 }
@@ -265,7 +272,7 @@ impl Schedule {
                 return;
             }
             Outcome::Delivered { status } => {
-                if lane.circuit.succeeded() {
+                if lane.circuit.succeeded(now) {
                     follow = Some(Follow::Hurry);
                     for row in &mut lane.rows {
                         row.next = row.next.min(now);

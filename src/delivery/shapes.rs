@@ -241,15 +241,30 @@ struct Payload<'a> {
 #[serde(rename_all = "snake_case")]
 enum Member<'a> {
     Call(Call<'a>),
-    Status { from: CallState, to: CallState },
-    Cost { paise: f64, estimated_paise: f64, stages: &'a [StageCost] },
+    Status {
+        from: CallState,
+        to: CallState,
+    },
+    Cost {
+        paise: f64,
+        estimated_paise: f64,
+        stages: &'a [StageCost],
+    },
     Language(Language<'a>),
-    Action { name: &'a str, #[serde(skip_serializing_if = "Option::is_none")] value: Option<&'a str> },
+    Action {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<&'a str>,
+    },
     Turn(Turn<'a>),
     Profile(Profile<'a>),
     Alert(&'a Alert),
-    Transfer { reason: &'a str },
-    Test { message: &'a str },
+    Transfer {
+        reason: &'a str,
+    },
+    Test {
+        message: &'a str,
+    },
 }
 
 #[derive(Default, Serialize)]
@@ -452,12 +467,9 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         }
         Event::GreetingReplayed { language } => Told::GreetingReplayed { language: *language },
         Event::Action { action, done: true } => action_told(action)?,
-        Event::Heard { turn, language, confidence, text } => Told::Heard {
-            turn: *turn,
-            language: *language,
-            confidence: *confidence,
-            text: words(text, settings),
-        },
+        Event::Heard { turn, language, confidence, text } => {
+            Told::Heard { turn: *turn, language: *language, confidence: *confidence, text: words(text, settings) }
+        }
         Event::Said { turn, language, text, heard, cut } => Told::Said {
             turn: *turn,
             language: *language,

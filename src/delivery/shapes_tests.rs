@@ -7,7 +7,10 @@ fn scratch() -> Connection {
 }
 
 fn settings(words: bool) -> ShapeSettings {
-    ShapeSettings { words, number_of: Some(Arc::new(|_, hash| (hash == "ab12").then(|| "+919876543210".parse().unwrap()))) }
+    ShapeSettings {
+        words,
+        number_of: Some(Arc::new(|_, hash| (hash == "ab12").then(|| "+919876543210".parse().unwrap()))),
+    }
 }
 
 fn told(event: Event, words: bool, numbers: Numbers) -> Option<serde_json::Value> {
@@ -126,7 +129,8 @@ fn numbers_are_told_as_the_endpoint_wants_them_and_never_in_full() {
 
 #[test]
 fn words_are_told_only_where_transcripts_are_kept() {
-    let heard = || Event::Heard { turn: 3, language: Lang::Hi, confidence: 0.75, text: "नमस्ते ".repeat(2_000) };
+    let heard =
+        || Event::Heard { turn: 3, language: Lang::Hi, confidence: 0.75, text: "नमस्ते ".repeat(2_000) };
     let said = || Event::Said {
         turn: 3,
         language: Lang::Hi,
@@ -136,7 +140,10 @@ fn words_are_told_only_where_transcripts_are_kept() {
     };
     for words in [false, true] {
         let (heard, said) = (told(heard(), words, Numbers::Hash).unwrap(), told(said(), words, Numbers::Hash).unwrap());
-        assert_eq!((heard["event_type"].as_str(), said["event_type"].as_str()), (Some("turn.heard"), Some("turn.said")));
+        assert_eq!(
+            (heard["event_type"].as_str(), said["event_type"].as_str()),
+            (Some("turn.heard"), Some("turn.said"))
+        );
         assert_eq!(heard["turn"]["text"].is_string(), words);
         assert_eq!(said["turn"]["heard"].is_string(), words);
         if words {
@@ -181,8 +188,17 @@ fn the_profile_is_that_of_the_outbound_document() {
     let public = Public::profile(1_705_314_600_000, CallId::from_seed(1, 2), person, profile);
     let body: serde_json::Value = serde_json::from_str(&public.body(Numbers::Hash).unwrap()).unwrap();
     assert_eq!(body["event_type"], "worker_profile_completed");
-    let documented = ["phone_hash", "name", "current_job", "employment_history", "employment_gaps", "skills",
-        "adversarial_score", "confidence_score", "consent_given"];
+    let documented = [
+        "phone_hash",
+        "name",
+        "current_job",
+        "employment_history",
+        "employment_gaps",
+        "skills",
+        "adversarial_score",
+        "confidence_score",
+        "consent_given",
+    ];
     let mut keys: Vec<_> = body["profile"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut wanted = documented.to_vec();
     keys.sort_unstable();

@@ -68,11 +68,7 @@ pub fn headers(
         signed.push(' ');
         signed.push_str(&signature(old, id, timestamp, body)?);
     }
-    Ok([
-        ("webhook-id", id.to_owned()),
-        ("webhook-timestamp", timestamp.to_string()),
-        ("webhook-signature", signed),
-    ])
+    Ok([("webhook-id", id.to_owned()), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signed)])
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,9 +133,8 @@ mod tests {
     fn what_was_touched_does_not_verify() {
         let (secret, other) = (Secret::new(SECRET), new_secret().unwrap());
         let at = AT.to_string();
-        let check = |secret: &Secret, id, at: &str, signed: &str, body: &[u8], now| {
-            verify(secret, id, at, signed, body, now)
-        };
+        let check =
+            |secret: &Secret, id, at: &str, signed: &str, body: &[u8], now| verify(secret, id, at, signed, body, now);
         let many = format!("v1a,AAAA v2,xx v1,??? v1,AAAA {SIGNED}");
         assert_eq!(check(&secret, ID, &at, &many, BODY, AT + 300), Ok(()));
         let cases: [(&Secret, &str, &str, &str, &[u8], u64, Unverified); 9] = [

@@ -25,11 +25,7 @@ async fn place() -> Place {
 impl Place {
     fn backups(&self, rhythm: Rhythm, keep: usize) -> Backups {
         let plan = Plan {
-            source: Source {
-                state: self.dir.path().join("state"),
-                config: None,
-                master: self.vault.master().clone(),
-            },
+            source: Source { state: self.dir.path().join("state"), config: None, master: self.vault.master().clone() },
             depot: Depot::folder(self.copies()),
             rhythm,
             keep,

@@ -13,6 +13,7 @@ pub mod notice;
 pub mod notify;
 pub mod process;
 pub mod rhythm;
+pub mod sweep;
 pub mod traces;
 pub mod upkeep;
 pub mod watch;

@@ -35,9 +35,7 @@ pub fn is_due(rhythm: Rhythm, now: &Zoned, before: Before) -> bool {
     }
     match rhythm {
         Rhythm::Never => false,
-        Rhythm::EveryHours(hours) => {
-            before.done_ms > now_ms || now_ms - before.done_ms >= u64::from(hours) * 3_600_000
-        }
+        Rhythm::EveryHours(hours) => before.done_ms > now_ms || now_ms - before.done_ms >= u64::from(hours) * 3_600_000,
         Rhythm::AtHour(hour) => last_at(hour, now).is_some_and(|at| before.done_ms > now_ms || before.done_ms < at),
     }
 }

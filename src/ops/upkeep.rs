@@ -166,7 +166,9 @@ impl Upkeep {
         }
         let (raised, text) = match (was, now.room) {
             (_, Room::Enough) => (false, format!("there is room on the disk of {place} again: {free} MiB")),
-            (_, Room::Low) => (true, format!("only {free} MiB are free on the disk of {place}; no new campaign starts")),
+            (_, Room::Low) => {
+                (true, format!("only {free} MiB are free on the disk of {place}; no new campaign starts"))
+            }
             (_, Room::Full) => {
                 (true, format!("the disk of {place} is full ({free} MiB are free); calls go on but leave no record"))
             }
@@ -207,7 +209,9 @@ impl Upkeep {
                 Err(error) => tracing::warn!(database = name, %error, "a database could not be checked"),
             }
             match care::tidy(&db, go_on) {
-                Ok(tidied) => tracing::info!(database = name, pages = tidied.pages, "a database was checked and tidied"),
+                Ok(tidied) => {
+                    tracing::info!(database = name, pages = tidied.pages, "a database was checked and tidied")
+                }
                 Err(error) => tracing::warn!(database = name, %error, "a database could not be tidied"),
             }
         }

@@ -106,9 +106,7 @@ pub struct Kept {
 }
 
 /// Which entries are wanted. Empty fields take all.
-#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Filter {
     /// `customer.edit`, or `customer.` for all that begin so.
     pub what: Option<String>,

@@ -129,10 +129,7 @@ mod tests {
         for batch in 0..rows / 500 {
             db.write_blocking(move |db| {
                 for n in 0..500 {
-                    db.execute(
-                        "INSERT INTO t VALUES (?1, ?2)",
-                        rusqlite::params![batch * 500 + n, "x".repeat(900)],
-                    )?;
+                    db.execute("INSERT INTO t VALUES (?1, ?2)", rusqlite::params![batch * 500 + n, "x".repeat(900)])?;
                 }
                 Ok(())
             })

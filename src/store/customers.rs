@@ -205,6 +205,15 @@ pub fn get(db: &Connection, id: Uuid) -> Result<Option<Customer>, StoreError> {
     Ok(db.prepare_cached(&sql)?.query_row([id.to_string()], read).optional()?)
 }
 
+/// The number behind a hash, if some customer has it.
+pub fn phone_of(db: &Connection, hash: &str) -> Result<Option<Phone>, StoreError> {
+    let found: Option<String> = db
+        .prepare_cached("SELECT phone FROM customers WHERE phone_hash = ?1 LIMIT 1")?
+        .query_row([hash], |row| row.get(0))
+        .optional()?;
+    Ok(found.and_then(|phone| phone.parse().ok()))
+}
+
 /// The customer of this number and external id, whatever list is bringing it.
 pub fn find(db: &Connection, phone: &Phone, external_id: &str) -> Result<Option<Uuid>, StoreError> {
     let mut find = db.prepare_cached("SELECT id FROM customers WHERE phone = ?1 AND external_id = ?2")?;

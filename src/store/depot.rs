@@ -160,11 +160,8 @@ impl Depot {
             Place::Bucket(bucket) => {
                 let got = bucket.wait(name, bucket.store.get(&bucket.name(name)?))?;
                 let bytes = got.meta.size;
-                let source = Source::Stream {
-                    runtime: bucket.runtime.clone(),
-                    stream: got.into_stream(),
-                    piece: Bytes::new(),
-                };
+                let source =
+                    Source::Stream { runtime: bucket.runtime.clone(), stream: got.into_stream(), piece: Bytes::new() };
                 Ok(Download { bytes, source })
             }
         }
@@ -262,11 +259,7 @@ impl Bucket {
         Name::parse(&whole).map_err(|_| DepotError::Name(name.to_owned()))
     }
 
-    fn wait<T>(
-        &self,
-        name: &str,
-        work: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, DepotError> {
+    fn wait<T>(&self, name: &str, work: impl Future<Output = object_store::Result<T>>) -> Result<T, DepotError> {
         self.runtime.block_on(work).map_err(|error| self.told(name, error))
     }
 

@@ -10,6 +10,7 @@ pub(super) type Schema = &'static [&'static str];
 
 pub(super) const SYSTEM: Schema = &[
     include_str!("migrations/system/0001_tenants.sql"),
+    include_str!("migrations/system/0002_access.sql"),
     include_str!("migrations/system/0003_audit.sql"),
 ];
 

@@ -18,10 +18,17 @@ pub mod sealed;
 #[cfg(test)]
 pub(crate) mod tiny_disk;
 
+pub mod api_keys;
 pub mod audit;
 pub mod callbacks;
 pub mod calls;
+pub mod consents;
+pub mod dnd;
+pub mod holds;
 pub mod journal;
+pub mod media;
+pub mod person;
+pub mod retention;
 pub mod outbox;
 pub mod webhooks;
 
@@ -31,6 +38,8 @@ pub mod customers;
 pub mod documents;
 pub mod idempotency;
 pub mod uploads;
+pub mod sessions;
+pub mod users;
 
 pub mod ledger;
 pub mod measures;

@@ -378,12 +378,7 @@ impl Swept {
 /// Forgets what was delivered or died before `keep_after_ms`, and dead letters beyond their bound;
 /// gives up what waits for an endpoint that is switched off since `give_up_before_ms`. A batch of each
 /// at a time; whoever gets anything back asks again.
-pub fn sweep(
-    db: &Connection,
-    keep_after_ms: u64,
-    give_up_before_ms: u64,
-    now_ms: u64,
-) -> Result<Swept, StoreError> {
+pub fn sweep(db: &Connection, keep_after_ms: u64, give_up_before_ms: u64, now_ms: u64) -> Result<Swept, StoreError> {
     let batch = limits::OUTBOX_BATCH as i64;
     let mut swept = Swept::default();
     for (state, count) in [(State::Delivered, &mut swept.forgotten), (State::Dead, &mut swept.lost)] {

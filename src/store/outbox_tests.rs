@@ -27,8 +27,10 @@ fn add(db: &Database, endpoint: &Endpoint) {
 }
 
 fn put(db: &Database, endpoint: EndpointId, n: u64) -> DeliveryId {
-    db.write_blocking(move |db| enqueue(db, NOW + n, endpoint, "call.ended", &format!("call-{n}"), &format!("{{\"n\":{n}}}")))
-        .unwrap()
+    db.write_blocking(move |db| {
+        enqueue(db, NOW + n, endpoint, "call.ended", &format!("call-{n}"), &format!("{{\"n\":{n}}}"))
+    })
+    .unwrap()
 }
 
 fn standing(db: &Database, id: EndpointId) -> (u64, u64) {
@@ -65,15 +67,15 @@ fn settle_now(db: &Database, one: Settled) {
 #[test]
 fn an_event_is_put_into_the_line_of_whoever_wants_it() {
     let db = Database::scratch_tenant();
-    let (all, some, none) = (endpoint(&["*"], true), endpoint(&["call.ended", "alert.raised"], false), endpoint(&["call.started"], false));
+    let (all, some, none) =
+        (endpoint(&["*"], true), endpoint(&["call.ended", "alert.raised"], false), endpoint(&["call.started"], false));
     let mut off = endpoint(&["*"], false);
     off.enabled = false;
     for one in [&all, &some, &none, &off] {
         add(&db, one);
     }
-    let told = db
-        .write_blocking(|db| announce(db, NOW, "call.ended", "c", |numbers| Ok(format!("{numbers:?}"))))
-        .unwrap();
+    let told =
+        db.write_blocking(|db| announce(db, NOW, "call.ended", "c", |numbers| Ok(format!("{numbers:?}")))).unwrap();
     assert_eq!(told, 2);
     assert_eq!([&all, &some, &none, &off].map(|e| standing(&db, e.id).0), [1, 1, 0, 0]);
     // Undone with the transaction that it was part of.
@@ -83,7 +85,8 @@ fn an_event_is_put_into_the_line_of_whoever_wants_it() {
     });
     assert!(undone.is_err());
     assert_eq!(standing(&db, all.id), (1, 0));
-    let too_long = db.write_blocking(move |db| enqueue(db, NOW, all.id, "x", "", &"x".repeat(limits::WEBHOOK_PAYLOAD_MAX + 1)));
+    let too_long =
+        db.write_blocking(move |db| enqueue(db, NOW, all.id, "x", "", &"x".repeat(limits::WEBHOOK_PAYLOAD_MAX + 1)));
     assert!(matches!(too_long, Err(StoreError::Invalid(_))));
     assert_eq!(db.read_blocking(counts).unwrap(), Counts { waiting: 2, dead: 0 });
 }
@@ -191,7 +194,8 @@ fn lists_are_paged_without_gaps() {
     add(&db, &other);
     let mut ids: Vec<_> = (0..7).map(|n| put(&db, if n % 2 == 0 { one.id } else { other.id }, n)).collect();
     ids.reverse();
-    let page = |of, before| db.read_blocking(|db| list(db, of, before, 2)).unwrap().iter().map(|p| p.id).collect::<Vec<_>>();
+    let page =
+        |of, before| db.read_blocking(|db| list(db, of, before, 2)).unwrap().iter().map(|p| p.id).collect::<Vec<_>>();
     let mut seen = Vec::new();
     while let Some(last) = {
         let found = page(Of::State(State::Waiting), seen.last().copied());
@@ -226,7 +230,8 @@ fn sweeps_forget_the_old_and_the_removed_in_batches() {
     assert_eq!(sweep(0, 0), Swept { removed: limits::OUTBOX_BATCH, ..Swept::default() });
     assert_eq!(sweep(0, 0), Swept { removed: 3, ..Swept::default() });
     assert_eq!(sweep(0, 0), Swept::default());
-    let rows = db.read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM webhook_endpoints", [], |r| r.get::<_, i64>(0))?));
+    let rows =
+        db.read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM webhook_endpoints", [], |r| r.get::<_, i64>(0))?));
     assert_eq!(rows.unwrap(), 1, "the removed endpoint went with its last row");
     // Later than any id and any settlement.
     let later = NOW * 2;

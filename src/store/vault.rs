@@ -282,7 +282,8 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TenantRow> {
     Ok(TenantRow { id, name: row.get(1)?, created_ms: row.get(2)?, shredded_ms: row.get(3)?, version: row.get(4)? })
 }
 
-fn all(db: &Connection) -> Result<Vec<TenantRow>, StoreError> {
+/// Every tenant there is or was, by id.
+pub fn all(db: &Connection) -> Result<Vec<TenantRow>, StoreError> {
     Ok(db.prepare(&format!("{COLUMNS} ORDER BY id"))?.query_map([], row)?.collect::<Result<_, _>>()?)
 }
 

@@ -91,9 +91,8 @@ const SHOWN: &str = "id, url, about, events, numbers, ordered, enabled, disabled
      updated_ms, waiting, dead, failures, failing_since_ms, open_until_ms, delivered_ms";
 
 pub(super) fn id_of<T: std::str::FromStr>(text: &str, column: usize) -> rusqlite::Result<T> {
-    text.parse().map_err(|_| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, "not an id".into())
-    })
+    text.parse()
+        .map_err(|_| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, "not an id".into()))
 }
 
 fn shown(row: &Row<'_>) -> rusqlite::Result<(Endpoint, Standing)> {
@@ -261,7 +260,8 @@ pub(super) fn subscribers(db: &Connection) -> Result<Vec<Subscriber>, StoreError
 }
 
 pub fn secrets(db: &Connection, id: EndpointId) -> Result<Option<Secrets>, StoreError> {
-    let sql = "SELECT secret, old_secret, old_secret_until_ms FROM webhook_endpoints WHERE id = ?1 AND removed_ms IS NULL";
+    let sql =
+        "SELECT secret, old_secret, old_secret_until_ms FROM webhook_endpoints WHERE id = ?1 AND removed_ms IS NULL";
     let read = |row: &Row<'_>| {
         let old: Option<String> = row.get(1)?;
         let until: Option<u64> = row.get(2)?;

@@ -45,12 +45,8 @@ pub fn sending(scope: &Scope, db: &Database) -> Delivery {
 }
 
 pub fn ended(call: CallId, number: u64, clock: Clock) -> Record {
-    let event = Event::CallEnded {
-        outcome: CallState::Completed,
-        cause: EndCause::Goodbye,
-        duration_ms: number,
-        turns: 1,
-    };
+    let event =
+        Event::CallEnded { outcome: CallState::Completed, cause: EndCause::Goodbye, duration_ms: number, turns: 1 };
     Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms: number, event }
 }
 
@@ -152,7 +148,10 @@ fn kept(db: &Database, endpoint: EndpointId) -> Kept {
 
 fn calls_in_order(db: &Database) -> Vec<String> {
     db.read_blocking(|db| {
-        Ok(db.prepare("SELECT call FROM events ORDER BY seq")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
+        Ok(db
+            .prepare("SELECT call FROM events ORDER BY seq")?
+            .query_map([], |r| r.get(0))?
+            .collect::<Result<_, _>>()?)
     })
     .unwrap()
 }
@@ -164,7 +163,8 @@ async fn a_box_that_is_killed_fifty_times_loses_no_webhook_and_invents_none() {
     }
     let state = tempfile::tempdir().unwrap();
     let (receiver, address) = Receiver::start(1).await;
-    let (ordered, any) = (endpoint(format!("http://{address}/ordered"), true), endpoint(format!("http://{address}/any"), false));
+    let (ordered, any) =
+        (endpoint(format!("http://{address}/ordered"), true), endpoint(format!("http://{address}/any"), false));
     let (vault, db) = open(state.path());
     let (a, b) = (ordered.clone(), any.clone());
     db.write(move |db| {

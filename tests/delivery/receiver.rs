@@ -47,10 +47,8 @@ async fn arrive(
     body: String,
 ) -> StatusCode {
     let taken = fastrand::u8(0..100) >= fails;
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
-        .collect();
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect();
     let id = headers.iter().find(|(name, _)| name == "webhook-id").map(|(_, id)| id.clone()).unwrap_or_default();
     receiver.0.lock().unwrap().push(Arrived { path, id, body, headers, taken });
     // The box may die before it hears the answer.

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use axum::http::Method;
-use vaani::base::{CallId, Clock, TenantId};
 use vaani::base::secret::Secret;
+use vaani::base::{CallId, Clock, TenantId};
 use vaani::config::{Address, S3 as Settings};
 use vaani::delivery::objects::{Key, Kind, Objects};
 use vaani::store::Vault;
@@ -90,7 +90,11 @@ async fn a_big_file_goes_up_in_parts_and_comes_down_whole_over_a_torn_line() {
         fake.fault(Fault::SlowDown(Method::PUT));
         fake.fault(Fault::SlowDown(Method::POST));
         assert_eq!(put(&depot, "big", &bytes).unwrap(), bytes.len() as u64);
-        let parts = fake.seen().iter().filter(|(m, path, code)| m == "PUT" && path.contains("partNumber") && *code == 200).count();
+        let parts = fake
+            .seen()
+            .iter()
+            .filter(|(m, path, code)| m == "PUT" && path.contains("partNumber") && *code == 200)
+            .count();
         assert_eq!((parts, fake.open_uploads(), fake.faults_left()), (3, 0, 0));
         assert!(fake.object("box/one/big") == bytes);
         fake.fault(Fault::Torn(10 << 20));
@@ -136,7 +140,7 @@ async fn a_wrong_secret_and_a_store_that_is_not_there_are_clear_errors() {
     .await;
     let gone = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        S3 { at: listener.local_addr().unwrap(), ..s3 }
+        s3.at(listener.local_addr().unwrap())
     };
     let depot = depot(&gone, SECRET_KEY);
     wait(move || {

@@ -13,10 +13,10 @@ use axum::response::{IntoResponse, Response};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-pub const ACCESS_KEY: &str = "AKIAVAANITESTS";
-pub const SECRET_KEY: &str = "a secret of the tests, 40 characters long";
-pub const REGION: &str = "ap-south-1";
-pub const BUCKET: &str = "vaani-tests";
+pub(crate) const ACCESS_KEY: &str = "AKIAVAANITESTS";
+pub(crate) const SECRET_KEY: &str = "a secret of the tests, 40 characters long";
+pub(crate) const REGION: &str = "ap-south-1";
+pub(crate) const BUCKET: &str = "vaani-tests";
 /// Of a listing; AWS has 1000.
 const PAGE: usize = 3;
 /// AWS takes no smaller part, but as the last one.
@@ -41,7 +41,7 @@ struct Object {
 
 /// What happens to the next request that fits, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// 503 for the next request of this method.
     SlowDown(Method),
     /// A `GET` breaks off after so many bytes.
@@ -51,14 +51,19 @@ pub enum Fault {
 }
 
 #[derive(Clone)]
-pub struct S3 {
+pub(crate) struct S3 {
     inner: Arc<Mutex<Inner>>,
-    pub at: SocketAddr,
+    at: SocketAddr,
 }
 
 impl S3 {
+    /// The same one as if it were somewhere else.
+    pub(crate) fn at(&self, at: SocketAddr) -> Self {
+        Self { at, ..self.clone() }
+    }
+
     /// On a thread of its own, for clients of any kind.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let inner: Arc<Mutex<Inner>> = Arc::default();
         let (told, at) = std::sync::mpsc::channel();
         let serving = Arc::clone(&inner);
@@ -77,7 +82,7 @@ impl S3 {
         Self { inner, at: at.recv().unwrap() }
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.at)
     }
 
@@ -85,29 +90,29 @@ impl S3 {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.lock().objects.keys().cloned().collect()
     }
 
-    pub fn object(&self, key: &str) -> Vec<u8> {
+    pub(crate) fn object(&self, key: &str) -> Vec<u8> {
         self.lock().objects[key].bytes.clone()
     }
 
     /// Uploads that were neither completed nor given up.
-    pub fn open_uploads(&self) -> usize {
+    pub(crate) fn open_uploads(&self) -> usize {
         self.lock().uploads.len()
     }
 
-    pub fn fault(&self, fault: Fault) {
+    pub(crate) fn fault(&self, fault: Fault) {
         self.lock().faults.push(fault);
     }
 
-    pub fn faults_left(&self) -> usize {
+    pub(crate) fn faults_left(&self) -> usize {
         self.lock().faults.len()
     }
 
     /// Method, path with query, status.
-    pub fn seen(&self) -> Vec<(String, String, u16)> {
+    pub(crate) fn seen(&self) -> Vec<(String, String, u16)> {
         self.lock().seen.clone()
     }
 }
@@ -186,11 +191,8 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result
         .map(|name| format!("{name}:{}\n", header(name).split_whitespace().collect::<Vec<_>>().join(" ")))
         .collect();
     let canonical = format!("{method}\n{}\n{}\n{lines}\n{signed}\n{told}", uri.path(), query.join("&"));
-    let text = format!(
-        "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
-        header("x-amz-date"),
-        hex(&Sha256::digest(canonical.as_bytes()))
-    );
+    let text =
+        format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", header("x-amz-date"), hex(&Sha256::digest(canonical.as_bytes())));
     let key = ["aws4_request", "s3", REGION, date]
         .iter()
         .rev()
@@ -276,7 +278,8 @@ fn complete(inner: &mut Inner, id: &str, body: &Bytes) -> Response {
     for (at, part) in named.iter().enumerate() {
         let number = between(part, "<PartNumber>", "</PartNumber>").and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
         let tag = between(part, "<ETag>", "</ETag>").unwrap_or_default();
-        let Some(bytes) = parts.get(&number).filter(|bytes| etag(bytes).trim_matches('"') == tag.trim_matches('"')) else {
+        let Some(bytes) = parts.get(&number).filter(|bytes| etag(bytes).trim_matches('"') == tag.trim_matches('"'))
+        else {
             return error(StatusCode::BAD_REQUEST, "InvalidPart");
         };
         if number <= last {
@@ -338,7 +341,8 @@ fn list(inner: &Inner, query: &BTreeMap<String, String>) -> Response {
     let found: Vec<_> =
         inner.objects.iter().filter(|(key, _)| key.starts_with(&prefix) && key.as_str() > after.as_str()).collect();
     let more = found.len() > PAGE;
-    let mut text = format!("<ListBucketResult><Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><IsTruncated>{more}</IsTruncated>");
+    let mut text =
+        format!("<ListBucketResult><Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><IsTruncated>{more}</IsTruncated>");
     for (key, object) in found.iter().take(PAGE) {
         text.push_str(&format!(
             "<Contents><Key>{key}</Key><LastModified>2026-11-20T{:02}:{:02}:{:02}.000Z</LastModified><ETag>{}</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",

@@ -264,9 +264,8 @@ fn member(source: &mut dyn Read, sink: &mut dyn Sink, sums: &mut Sums) -> Result
         return Err(BackupError::reading(fault));
     }
     done?;
-    io::copy(&mut limited, &mut io::sink()).map_err(|error| {
-        BackupError::reading(limited.fault.take().unwrap_or(error))
-    })?;
+    io::copy(&mut limited, &mut io::sink())
+        .map_err(|error| BackupError::reading(limited.fault.take().unwrap_or(error)))?;
     let (seen, sum): (u64, [u8; 32]) = (limited.seen, limited.sum.finalize().into());
     if seen != bytes {
         return Err(damaged(format!("{name} ends too early")));

@@ -18,6 +18,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::archive::{FORMAT, Head, Kind, Manifest, Schemas, Writer, is_name};
+use super::restore::UNPACKING;
 use super::{BackupError, PURPOSE, name_at};
 use crate::base::{TenantId, limits};
 use crate::store::StoreError;
@@ -100,7 +101,7 @@ pub fn make(
     let local = to.local().map(Path::to_owned);
     let inside = |below: &str| {
         let first = below.split('/').next().unwrap_or_default();
-        let gone = LEFT_OUT.contains(&first) || ["keys", "objects"].contains(&first);
+        let gone = LEFT_OUT.contains(&first) || ["keys", "objects"].contains(&first) || first.contains(UNPACKING);
         let passing = [".part", ".new", "-wal", "-shm", "-journal"].iter().any(|end| below.ends_with(end));
         let copied = below == "system.db" || (first == "tenants" && below.ends_with(".db"));
         let depot = local.as_deref().is_some_and(|depot| state.join(below).starts_with(depot));
@@ -183,9 +184,9 @@ fn pin(source: &Source, remarks: &mut Vec<String>) -> Result<Vec<Pinned>, Backup
     let mut ids: Vec<TenantId> = match fs::read_dir(&tenants) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(BackupError::disk(&tenants, error)),
-        Ok(entries) => entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".db")?.parse().ok())
-            .collect(),
+        Ok(entries) => {
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".db")?.parse().ok()).collect()
+        }
     };
     ids.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     for id in ids {

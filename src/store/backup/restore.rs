@@ -27,7 +27,7 @@ use crate::store::{care, migrations, vault};
 /// Where a restored configuration is put, for people to compare and copy.
 const CONFIG: &str = "restored-config";
 /// What the name of an unpacked state ends with until it takes effect.
-const UNPACKING: &str = ".restoring-";
+pub(super) const UNPACKING: &str = ".restoring-";
 
 /// What a restore did.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +52,9 @@ pub fn verify(
     scratch: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<Manifest, BackupError> {
-    let dir = Folder::beside(&scratch.join("verify"))?;
+    let place = scratch.join("verify");
+    sweep(&place);
+    let dir = Folder::beside(&place)?;
     let mut unpack = Unpack { to: &dir.path, master, keep: false, stop, remarks: Vec::new() };
     let mut manifest = open(source, master, &mut unpack)?;
     manifest.remarks.append(&mut unpack.remarks);
@@ -153,6 +155,8 @@ fn free(into: &Path, force: bool) -> Result<Option<File>, BackupError> {
 struct Folder {
     path: PathBuf,
     keep: bool,
+    /// Held on the folder itself: one without it was abandoned.
+    _lock: File,
 }
 
 impl Folder {
@@ -161,7 +165,9 @@ impl Folder {
         let tail: String = random::<6>().map_err(at)?.iter().map(|b| format!("{b:02x}")).collect();
         let path = into.with_file_name(format!("{}{tail}", unpacking(into)));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(at)?;
-        Ok(Self { path, keep: false })
+        let lock = File::open(&path).map_err(at)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| at(error.into()))?;
+        Ok(Self { path, keep: false, _lock: lock })
     }
 }
 
@@ -179,12 +185,16 @@ fn unpacking(into: &Path) -> String {
     format!(".{}{UNPACKING}", into.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Removes what a killed restore of the same place left.
+/// Removes what a killed process left of unpacking for the same place.
 fn sweep(into: &Path) {
     let start = unpacking(into);
     let Some(entries) = into.parent().and_then(|parent| fs::read_dir(parent).ok()) else { return };
     for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&start)) {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&start));
+        let abandoned = |path: &Path| {
+            File::open(path).is_ok_and(|dir| flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok())
+        };
+        if ours && abandoned(&entry.path()) {
             drop(fs::remove_dir_all(entry.path()));
         }
     }
@@ -251,7 +261,9 @@ impl Unpack<'_> {
             let connection = connect(path, &key, false)?;
             let steps = migrations::version(&connection)?;
             if steps > known {
-                return Err(StoreError::Conflict(format!("its tables have had {steps} steps, this vaani knows {known}")));
+                return Err(StoreError::Conflict(format!(
+                    "its tables have had {steps} steps, this vaani knows {known}"
+                )));
             }
             care::examine(&connection)
         };

@@ -271,6 +271,7 @@ fn damage_of_any_kind_leaves_the_old_state_and_no_half_of_a_new_one() {
         let verified = verify(bytes.as_slice(), a_box.vault.master(), &a_box.at(""), &nothing_stops);
         assert!(verified.is_err(), "{what}");
     }
+    assert_eq!(a_box.names(), names, "a verification leaves nothing");
 }
 
 #[test]
@@ -293,10 +294,13 @@ fn a_state_that_is_there_is_put_aside_only_when_told_and_never_while_it_is_used(
     let second = a_box.restore(&bytes, "there", true).unwrap().aside.unwrap();
     assert_ne!(second, aside);
     assert!(matches!(a_box.restore(&bytes, "copies/x/../../config/vaani.toml", true), Err(BackupError::Disk { .. })));
-    // What a killed restore left is removed by the next of the same place.
+    // What a killed restore left is removed by the next of the same place; what is being unpacked is not.
     fs::create_dir_all(a_box.at(".there.restoring-0123/keys")).unwrap();
+    fs::create_dir_all(a_box.at(".there.restoring-4567/keys")).unwrap();
+    let unpacking = fs::File::open(a_box.at(".there.restoring-4567")).unwrap();
+    rustix::fs::flock(&unpacking, rustix::fs::FlockOperation::LockExclusive).unwrap();
     a_box.restore(&bytes, "there", true).unwrap();
-    assert!(!a_box.at(".there.restoring-0123").exists());
+    assert!(!a_box.at(".there.restoring-0123").exists() && a_box.at(".there.restoring-4567").exists());
     // Through a link, as systemd has it for /var/lib.
     std::os::unix::fs::symlink(a_box.at("there"), a_box.at("link")).unwrap();
     let restored = a_box.restore(&bytes, "link", true).unwrap();
@@ -393,13 +397,13 @@ fn a_database_that_was_bent_before_it_was_sealed_is_found() {
     let a_box = a_box();
     let bank = a_box.vault.tenant(&tenant("bank")).unwrap();
     bank.write_blocking(|db| {
+        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('d', 5, 9, 'x', '1')", [])?;
         // An index that no longer has what its table has.
         db.execute_batch(
             "PRAGMA writable_schema = ON;
              UPDATE sqlite_master SET sql = replace(sql, 'unix_ms)', 'call_ms)') WHERE name = 'events_time';
              PRAGMA writable_schema = RESET;",
         )?;
-        db.execute("INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES ('d', 5, 9, 'x', '1')", [])?;
         Ok(())
     })
     .unwrap();
@@ -449,16 +453,20 @@ fn victim() {
 #[test]
 fn killed_at_any_time_the_state_works_and_every_backup_under_its_name_is_whole() {
     let a_box = a_box();
-    a_box.vault.tenant(&tenant("bank")).unwrap().write_blocking(|db| {
-        for n in 0..5_000 {
-            db.execute(
-                "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', json_quote(?2))",
-                params![n.to_string(), "y".repeat(700)],
-            )?;
-        }
-        Ok(())
-    })
-    .unwrap();
+    a_box
+        .vault
+        .tenant(&tenant("bank"))
+        .unwrap()
+        .write_blocking(|db| {
+            for n in 0..5_000 {
+                db.execute(
+                    "INSERT INTO events (call, unix_ms, call_ms, kind, body) VALUES (?1, 1, 1, 'x', json_quote(?2))",
+                    params![n.to_string(), "y".repeat(700)],
+                )?;
+            }
+            Ok(())
+        })
+        .unwrap();
     for round in 0..6_u64 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["store::backup::tests::victim", "--exact", "--nocapture"])
@@ -473,11 +481,12 @@ fn killed_at_any_time_the_state_works_and_every_backup_under_its_name_is_whole()
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let made = make(&a_box.source(), &a_box.depot(), None, 999_999, &nothing_stops).expect("the lock went with the process");
+    let made =
+        make(&a_box.source(), &a_box.depot(), None, 999_999, &nothing_stops).expect("the lock went with the process");
     assert!(!a_box.state().join(make::WORK).exists());
-    let left = fs::read_dir(a_box.at("copies")).unwrap().filter(|e| {
-        e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part")
-    });
+    let left = fs::read_dir(a_box.at("copies"))
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part"));
     assert_eq!(left.count(), 0, "parts of killed backups are swept");
     let all = list(&a_box.depot()).unwrap();
     assert!(all.iter().any(|kept| kept.name == made.name));

@@ -86,6 +86,8 @@ SELECT * FROM consents AS c WHERE NOT EXISTS (
 CREATE TABLE dnd_lists (
     number         INTEGER PRIMARY KEY AUTOINCREMENT,
     name           TEXT NOT NULL,
+    -- 'register': of the operators, binds advertising and service calls; 'own': binds every call.
+    kind           TEXT NOT NULL CHECK (kind IN ('register', 'own')),
     state          TEXT NOT NULL CHECK (state IN ('staging', 'active', 'replaced', 'failed')),
     made_ms        INTEGER NOT NULL,
     touched_ms     INTEGER NOT NULL,
@@ -99,9 +101,9 @@ CREATE TABLE dnd_lists (
     why            TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX dnd_active ON dnd_lists (name) WHERE state = 'active';
-INSERT INTO dnd_lists (number, name, state, made_ms, touched_ms, made_by) VALUES
-    (1, 'opt-outs', 'active', 0, 0, 'vaani'),
-    (2, 'by-hand', 'active', 0, 0, 'vaani');
+INSERT INTO dnd_lists (number, name, kind, state, made_ms, touched_ms, made_by) VALUES
+    (1, 'opt-outs', 'own', 'active', 0, 0, 'vaani'),
+    (2, 'by-hand', 'own', 'active', 0, 0, 'vaani');
 
 -- One number of a list. `categories`: bit 0 everything, bits 1 to 8 the categories of the register.
 CREATE TABLE dnd (
@@ -145,14 +147,14 @@ CREATE INDEX holds_placed ON holds (placed_ms, id);
 
 -- Objects outside the database that belong to calls: recordings, transcripts, profiles.
 CREATE TABLE media (
+    name    TEXT PRIMARY KEY,
     call    TEXT NOT NULL,
-    name    TEXT NOT NULL,
-    kind    TEXT NOT NULL,
+    kind    TEXT NOT NULL CHECK (kind IN ('recording', 'transcript', 'profile')),
     bytes   INTEGER NOT NULL,
-    made_ms INTEGER NOT NULL,
-    PRIMARY KEY (call, name)
+    made_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX media_made ON media (kind, made_ms);
+CREATE INDEX media_of_call ON media (call, name);
+CREATE INDEX media_made ON media (made_ms, name);
 -- Objects whose rows are gone and which are still to be removed from where they lie.
 CREATE TABLE media_gone (
     name     TEXT PRIMARY KEY,
