@@ -116,6 +116,7 @@ fn calls_and_engines() -> Router<ApiDeps> {
         .route("/api/ai/costs", get(costs::costs))
         .route("/api/ai/quality", get(costs::quality))
         .route("/ai/process", post(ai::process))
+        .merge(alerts::routes())
 }
 
 /// Records and what is made of them.
@@ -127,7 +128,6 @@ fn records() -> Router<ApiDeps> {
         documents::routes(),
         analytics::routes(),
         stats::routes(),
-        alerts::routes(),
         live::routes(),
         audit::routes(),
         consents::routes(),

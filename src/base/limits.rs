@@ -274,52 +274,6 @@ pub const OUTBOX_WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// The replaced secret of an endpoint goes on signing for this long, unless told otherwise.
 pub const WEBHOOK_OLD_SECRET: Duration = Duration::from_secs(24 * 3_600);
 
-/// Backups that may be kept, and the longest time between two, hours (four weeks).
-pub const BACKUPS_KEPT_MAX: u32 = 1_000;
-pub const BACKUP_EVERY_MAX_HOURS: u32 = 672;
-/// Pages copied of a database before it is asked whether to stop (1 MiB).
-pub const BACKUP_STEP_PAGES: i32 = 256;
-/// Members of a backup beside objects: databases, keys, documents. More is no state of ours.
-pub const BACKUP_MEMBERS_MAX: usize = 100_000;
-/// Bytes of a backup's manifest.
-pub const BACKUP_MANIFEST_MAX: u64 = 32 * 1024 * 1024;
-/// Room left on the state's disk beside what a copy needs, bytes.
-pub const BACKUP_ROOM_SPARE: u64 = 64 * 1024 * 1024;
-/// Backups whose last verification is remembered.
-pub const BACKUP_VERDICTS_MAX: usize = 64;
-/// Bytes of a part of an upload: above it a file goes up in parts. S3 takes 10 000 of them, so a
-/// file may have 160 GB; it wants at least 5 MiB.
-pub const DEPOT_PART: usize = 16 * 1024 * 1024;
-/// One request to a bucket, its body included; failed ones are tried again for so long.
-pub const DEPOT_REQUEST_MAX: Duration = Duration::from_secs(120);
-pub const DEPOT_CONNECT_MAX: Duration = Duration::from_secs(5);
-pub const DEPOT_RETRY_FOR: Duration = Duration::from_secs(60);
-pub const DEPOT_RETRIES_MAX: usize = 6;
-/// Names of one listing; who wants more goes on after the last.
-pub const DEPOT_LISTED_MAX: usize = 10_000;
-/// Characters of a name in a folder or bucket, and its parts between slashes.
-pub const DEPOT_NAME_MAX: usize = 512;
-pub const DEPOT_NAME_PARTS_MAX: usize = 16;
-/// An object that is read into memory, bytes (an hour of stereo sound at 8 kHz has 115 MB).
-pub const OBJECT_MAX: u64 = 256 * 1024 * 1024;
-/// Free on the disk of the state, bytes: below the first no new campaign starts, below the second
-/// it counts as full; a tenth more must be free before it counts as better.
-pub const DISK_LOW: u64 = 1024 * 1024 * 1024;
-pub const DISK_FULL: u64 = 200 * 1024 * 1024;
-/// How often it is looked at, and what is written to see whether writing works again, bytes.
-pub const DISK_LOOK: Duration = Duration::from_secs(5);
-pub const DISK_PROBE: usize = 64 * 1024;
-/// A write-ahead log longer than this is worked off, bytes; how often it is looked at.
-pub const WAL_LONG: u64 = 64 * 1024 * 1024;
-pub const UPKEEP_LOOK: Duration = Duration::from_secs(60);
-/// The hour of the site's clock at which databases are checked and tidied.
-pub const UPKEEP_HOUR: u8 = 4;
-/// Free pages given back to the disk in one write, and pages left for what comes next.
-pub const VACUUM_PAGES: u32 = 512;
-pub const VACUUM_LEAVE_PAGES: u32 = 1_024;
-/// Faults of one database that are told.
-pub const CHECK_FAULTS_MAX: usize = 20;
-
 /// Bytes of a request's body to the access API (logins, users, keys); larger ones get 413.
 pub const ACCESS_BODY_MAX: usize = 16 * 1024;
 /// Characters of a password. Less is guessed; more only costs time to hash.
@@ -472,6 +426,8 @@ pub const LIVE_TICKET_TTL: Duration = Duration::from_secs(30);
 pub const LIVE_TICKETS_MAX: usize = 1_000;
 /// Days of analytics in one answer.
 pub const ANALYTICS_DAYS_MAX: u32 = 366;
+/// How often sessions, codes and tokens that are over are forgotten.
+pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
 
 /// Every audit trail is verified to its last entry this often.
 pub const AUDIT_CHECK_EVERY: Duration = Duration::from_secs(6 * 3_600);
@@ -506,5 +462,3 @@ pub const TRACE_GATHER: Duration = Duration::from_secs(1);
 /// Calls whose spans are being gathered, and spans of one call; further ones are counted.
 pub const TRACE_CALLS_MAX: usize = 4_096;
 pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
-/// How often sessions, codes and tokens that are over are forgotten.
-pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
