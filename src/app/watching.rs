@@ -16,9 +16,9 @@ use crate::base::tasks::Scope;
 use crate::base::{Clock, TenantId, limits};
 use crate::call::registry::Observer;
 use crate::config::Settings;
+use crate::delivery::{self, Public};
 use crate::ops::alerts::{self, Alerts};
 use crate::ops::call_log;
-use crate::delivery::{self, Public};
 use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, OutboxFacts};
 use crate::ops::lately::Lately;
 use crate::ops::traces::{Answered, Traces};
@@ -107,7 +107,10 @@ impl Watching {
     pub(super) fn of_requests(&self) -> Vec<http_metrics::Observer> {
         let (lately, traces) = (Arc::clone(&self.lately), self.traces.clone());
         vec![Arc::new(move |answered: &Answered<'_>| {
-            lately.answered(answered.status);
+            // Its 503 says that something else is down.
+            if answered.route != "/health" {
+                lately.answered(answered.status);
+            }
             if let Some(traces) = &traces {
                 traces.answered(answered);
             }
