@@ -70,9 +70,14 @@ async fn every_row_answers_every_role_as_the_table_says() {
     assert_eq!(cells, TABLE.len() * (2 + 2 * 6));
 }
 
-/// Routes named in the source of this room: path and methods.
+/// Routes named in the source of this room: path and methods. A path may be written out, or begin with
+/// the `base` of a loop over paths that are.
 fn routes_in(source: &str) -> Vec<(String, &'static str)> {
     let code = source.split("#[cfg(test)]").next().unwrap();
+    let bases: Vec<&str> = code
+        .split_once("for base in [")
+        .map(|(_, list)| list.split(']').next().unwrap().split('"').skip(1).step_by(2).collect())
+        .unwrap_or_default();
     let mut found = Vec::new();
     for piece in code.split(".route(").skip(1) {
         let mut depth = 1_usize;
@@ -84,9 +89,19 @@ fn routes_in(source: &str) -> Vec<(String, &'static str)> {
             };
             depth == 0
         });
-        let inside = &piece[..end.expect("a closed bracket")];
-        let mut quotes = inside.splitn(3, '"');
-        let (_, path, handlers) = (quotes.next(), quotes.next().expect("a path"), quotes.next().unwrap_or_default());
+        let inside = piece[..end.expect("a closed bracket")].trim_start();
+        let (paths, handlers): (Vec<String>, &str) = if let Some(rest) = inside.strip_prefix('"') {
+            let (path, handlers) = rest.split_once('"').unwrap();
+            (vec![path.to_owned()], handlers)
+        } else if let Some(handlers) = inside.strip_prefix("base,") {
+            (bases.iter().map(|base| (*base).to_owned()).collect(), handlers)
+        } else {
+            let rest = inside.strip_prefix("&format!(\"{base}").expect("a path that this search can read");
+            let (path, handlers) = rest.split_once('"').unwrap();
+            let path = path.replace("{{", "{").replace("}}", "}");
+            (bases.iter().map(|base| format!("{base}{path}")).collect(), handlers)
+        };
+        assert!(!paths.is_empty(), "no path: {inside}");
         for (word, method) in [
             ("get(", "GET"),
             ("post(", "POST"),
@@ -100,7 +115,7 @@ fn routes_in(source: &str) -> Vec<(String, &'static str)> {
                 .match_indices(word)
                 .any(|(at, _)| !handlers[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_'));
             if named {
-                found.push((path.to_owned(), method));
+                found.extend(paths.iter().map(|path| (path.clone(), method)));
             }
         }
     }
@@ -135,8 +150,19 @@ fn the_search_for_routes_sees_every_spelling() {
         .route(
             "/c",
             delete(gone).put(|| async { budget(1) }),
-        )"#;
-    let expected = [("/a", "GET"), ("/a", "POST"), ("/b/{id}", "*"), ("/c", "PUT"), ("/c", "DELETE")];
+        )
+        for base in ["/d", "/e"] { .route(base, get(x)).route(&format!("{base}/{{id}}"), put(x)) }"#;
+    let expected = [
+        ("/a", "GET"),
+        ("/a", "POST"),
+        ("/b/{id}", "*"),
+        ("/c", "PUT"),
+        ("/c", "DELETE"),
+        ("/d", "GET"),
+        ("/e", "GET"),
+        ("/d/{id}", "PUT"),
+        ("/e/{id}", "PUT"),
+    ];
     assert_eq!(routes_in(source), expected.map(|(path, method)| (path.to_owned(), method)));
 }
 

@@ -168,8 +168,11 @@ impl Gate {
         let phc = self.0.passwords.hash(password).await?;
         let (user, _) = self.make_user(who, wanted).await?;
         let (id, now_ms) = (user.id, self.now_ms());
-        self.system().write(move |db| users::set_password(db, id, &phc, now_ms)).await?;
-        Ok(user)
+        let set = self.system().write(move |db| {
+            users::set_password(db, id, &phc, now_ms)?;
+            users::get(db, id)
+        });
+        set.await?.ok_or(Refusal::NotFound("the user"))
     }
 
     pub async fn users(&self, who: &Principal, after: &str, most: u32) -> Result<Vec<User>, Refusal> {

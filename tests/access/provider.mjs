@@ -6,6 +6,8 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
+// Nobody reads standard output after the first line.
+console.log = console.info = console.warn = console.error;
 const [folder, redirect, claimsIn] = process.argv.slice(2);
 const from = createRequire(`${folder}/package.json`);
 const load = (name) => import(pathToFileURL(from.resolve(name)));
@@ -153,4 +155,4 @@ server.on('request', async (request, response) => {
     response.end();
   }
 });
-console.log(JSON.stringify({ issuer, secret: SECRET }));
+process.stdout.write(`${JSON.stringify({ issuer, secret: SECRET })}\n`);
