@@ -141,7 +141,8 @@ impl App {
         let watching_box = Watching::start(&settings, clock, &scope, &vault, &keepers)?;
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
-        let live = Live::new(Vec::new());
+        let pages = settings.http.public_base_url.iter().map(|url| url.trim_end_matches('/').to_owned());
+        let live = Live::new(pages.collect());
         let watching = live.clone();
         close_lost_calls(&journal, clock).await?;
 
