@@ -7,6 +7,7 @@ mod keepers;
 mod keeping;
 mod lines;
 mod probe;
+mod watching;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -24,6 +25,7 @@ use crate::ai::line_cache::LineCache;
 use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
+use crate::api::http_metrics;
 use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, setup};
@@ -33,7 +35,7 @@ use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
-use crate::call::registry::{Deps, Registry};
+use crate::call::registry::{Deps, Observer, Registry};
 use crate::call::script::{Bounds, Script, Scripts};
 use crate::config::Settings;
 use crate::dialogue::intent::Matcher;
@@ -49,6 +51,7 @@ use health::Parts;
 use keepers::Keepers;
 use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
 use lines::{Prompts, render_ahead};
+use watching::{Sources, Watching};
 
 /// The running daemon.
 pub struct App {
@@ -135,6 +138,7 @@ impl App {
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
         let keepers = Keepers::new(&settings, &vault, clock, &scope)?;
         let journal = Journal::new(vault.clone(), keepers.derive(&settings));
+        let watching_box = Watching::start(&settings, clock, &scope, &vault, &keepers)?;
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
         let pages = settings.http.public_base_url.iter().map(|url| url.trim_end_matches('/').to_owned());
@@ -179,10 +183,24 @@ impl App {
             twilio_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
+            watching_box.register(&vault, registry);
         }));
         let observing = Arc::clone(&metrics);
         let knowing = Arc::clone(&planner);
         let pricing = Arc::clone(&planner);
+        let mut observers: Vec<Observer> = vec![
+            Arc::new(move |record: &Record| observing.observe(record)),
+            Arc::new(move |record: &Record| watching.observe(record)),
+            Arc::new(move |record: &Record| match &record.event {
+                Event::CallInitiated { concerns, .. } => {
+                    knowing.know(record.call, CallFacts::of(concerns));
+                }
+                Event::SpeechStarted { turn } => knowing.turn(record.call, *turn),
+                Event::CallEnded { .. } => knowing.forget(record.call),
+                _ => {}
+            }),
+        ];
+        observers.push(watching_box.of_calls(journal.clone()));
         let registry = Registry::new(Deps {
             clock,
             scope: scope.clone(),
@@ -199,18 +217,7 @@ impl App {
             vault: vault.clone(),
             phone_hash,
             keep_words: settings.privacy.transcripts,
-            observers: vec![
-                Arc::new(move |record: &Record| observing.observe(record)),
-                Arc::new(move |record: &Record| watching.observe(record)),
-                Arc::new(move |record: &Record| match &record.event {
-                    Event::CallInitiated { concerns, .. } => {
-                        knowing.know(record.call, CallFacts::of(concerns));
-                    }
-                    Event::SpeechStarted { turn } => knowing.turn(record.call, *turn),
-                    Event::CallEnded { .. } => knowing.forget(record.call),
-                    _ => {}
-                }),
-            ],
+            observers,
             prices: Arc::new(move |call, bill: &Bill| pricing.cost(call, bill)),
         });
         let (calls, counting) = (registry.clone(), Arc::clone(&metrics));
@@ -247,7 +254,21 @@ impl App {
             metrics: twilio_metrics,
         };
         let twilio_ready = settings.twilio.auth_token.is_some();
-        let health = Arc::new(Parts { local, planner: Arc::clone(&planner), journal, twilio_ready });
+        let health = Arc::new(Parts {
+            local,
+            planner: Arc::clone(&planner),
+            journal: journal.clone(),
+            twilio_ready,
+            alerts: watching_box.alerts.clone(),
+        });
+        let sources = Sources {
+            parts: Arc::clone(&health),
+            planner: Arc::clone(&planner),
+            journal,
+            vault: vault.clone(),
+            keepers: keepers.clone(),
+        };
+        watching_box.run(&settings, setup.clone(), clock, &scope, sources);
         let gate = GateDeps {
             vault: vault.clone(),
             audit: keepers.audit.clone(),
@@ -280,7 +301,9 @@ impl App {
             },
             tasks: scope.clone(),
         };
+        let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let router = http_metrics::watch(router, meter, clock, counted_by);
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.
@@ -296,7 +319,18 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, vault, audit: keepers.audit, ledger, address, signals, _lock: lock })
+        Ok(Self {
+            settings,
+            scope,
+            engine_scope,
+            registry,
+            vault,
+            audit: keepers.audit,
+            ledger,
+            address,
+            signals,
+            _lock: lock,
+        })
     }
 
     pub const fn address(&self) -> SocketAddr {

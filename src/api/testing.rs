@@ -12,9 +12,8 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::guard::Tenant;
-use super::access_support;
 use super::backups::Keeping;
+use super::guard::Tenant;
 use super::{ApiDeps, Component, HealthSource, Live, Metrics, Problem, idempotency, records};
 use crate::ai::fault::{Fault, FaultKind};
 use crate::ai::llm::{Llm, LlmRequest, LlmStream};
@@ -32,7 +31,7 @@ use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
-use crate::config::{Rhythm, Webhooks};
+use crate::config;
 use crate::delivery::{Delivery, DeliveryMetrics, SystemNames};
 use crate::dialogue::states::States;
 use crate::ops::backups::{Backups, Plan};
@@ -134,20 +133,33 @@ impl Api {
         });
         let states = States::load(std::path::Path::new("config/states.toml")).unwrap();
         let audit = Audit::new(vault.clone(), clock);
-        let webhooks = Webhooks { allow_private: Vec::new(), allow_http: false, give_up_hours: 1, parallel: 1, keep_days: 1 };
-        let gate = GateDeps {
+        let gate = Gate::new(GateDeps {
             vault: vault.clone(),
             audit: audit.clone(),
             clock,
-            settings: access_support::settings(),
+            settings: config::Auth::default(),
             base_url: "http://vaani.test".to_owned(),
             token: Secret::random().unwrap(),
+        })
+        .unwrap();
+        let webhooks = config::Webhooks {
+            allow_private: Vec::new(),
+            allow_http: false,
+            give_up_hours: 1,
+            parallel: 1,
+            keep_days: 1,
         };
+        let delivery = Delivery::new(&webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap();
         let plan = Plan {
             source: Source { state: state.path().to_owned(), config: None, master: vault.master().clone() },
-            depot: Depot::folder(state.path().join("backups")),
-            rhythm: Rhythm::Never,
+            depot: Depot::folder(state.path().join("copies")),
+            rhythm: config::Rhythm::Never,
             keep: 1,
+        };
+        let keeping = Keeping {
+            backups: Backups::new(plan, clock, tasks.clone(), Arc::new(|_| ())),
+            upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| ())),
+            audit: audit.clone(),
         };
         let deps = ApiDeps {
             registry,
@@ -156,14 +168,10 @@ impl Api {
             engines,
             planner: Arc::new(Planner::new(Table::local_only(), Default::default(), clock, Arc::new(|_, _| {}))),
             scripts,
-            gate: Gate::new(gate).unwrap(),
-            delivery: Delivery::new(&webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap(),
-            keeping: Keeping {
-                backups: Backups::new(plan, clock, tasks.clone(), Arc::new(|_| {})),
-                upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| {})),
-                audit: audit.clone(),
-            },
             audit,
+            gate,
+            delivery,
+            keeping,
             vault,
             clock,
             lists: Lists::new(states, jiff::tz::TimeZone::UTC),

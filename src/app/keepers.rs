@@ -1,23 +1,25 @@
-//! What works beside the calls: webhooks, backups, the databases' upkeep, the audit log's signed heads.
+//! What works beside the calls: webhooks, backups, the databases' upkeep, the nightly sweep, the audit
+//! log's signed heads.
 
 use std::sync::Arc;
-use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::auth::audit::Audit;
-use crate::base::Clock;
 use crate::base::tasks::Scope;
+use crate::base::{Clock, limits};
 use crate::config::Settings;
+use crate::delivery::objects::{Key, Objects};
 use crate::delivery::{self, Delivery, DeliveryMetrics, ShapeSettings, SystemNames};
 use crate::ops::backups::{self, Backups, Plan};
 use crate::ops::notice::{Notice, Tell};
+use crate::ops::sweep::{Remove, Sweep};
 use crate::ops::upkeep::Upkeep;
 use crate::store::backup::Source;
+use crate::store::depot::Depot;
 use crate::store::disk::DiskState;
 use crate::store::journal::Derive;
-use crate::store::{Vault, customers};
-
-/// How often the box looks for tenants that the command line has made or removed.
-const TENANTS_LOOK: Duration = Duration::from_secs(3);
+use crate::store::{Vault, customers, dnd};
 
 #[derive(Clone)]
 pub(super) struct Keepers {
@@ -25,6 +27,7 @@ pub(super) struct Keepers {
     pub(super) delivery: Delivery,
     pub(super) backups: Backups,
     pub(super) upkeep: Upkeep,
+    sweep: Sweep,
 }
 
 impl Keepers {
@@ -42,11 +45,21 @@ impl Keepers {
             rhythm: settings.backup.rhythm,
             keep: settings.backup.keep,
         };
+        let audit = Audit::new(vault.clone(), clock);
+        let sweep = Sweep {
+            vault: vault.clone(),
+            audit: audit.clone(),
+            clock,
+            retention: settings.retention.clone(),
+            remove: Some(removing(objects(settings, vault)?)),
+            chores: Vec::new(),
+        };
         Ok(Self {
-            audit: Audit::new(vault.clone(), clock),
+            audit,
             delivery,
             backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&tell)),
             upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, tell),
+            sweep,
         })
     }
 
@@ -54,7 +67,8 @@ impl Keepers {
     pub(super) fn derive(&self, settings: &Settings) -> Vec<Derive> {
         let number_of: delivery::NumberOf = Arc::new(|db, hash| customers::phone_of(db, hash).ok().flatten());
         let shapes = ShapeSettings { words: settings.privacy.transcripts, number_of: Some(number_of) };
-        vec![delivery::announce(shapes, &self.delivery)]
+        // Who says "do not call me" is on the list before it is told to anybody.
+        vec![Arc::new(dnd::heard), delivery::announce(shapes, &self.delivery)]
     }
 
     /// Begins the work; it ends with the scope.
@@ -62,6 +76,7 @@ impl Keepers {
         self.backups.run();
         self.upkeep.run(scope);
         scope.spawn("audit heads", self.audit.clone().sign_heads(scope.clone()));
+        scope.spawn("retention", self.sweep.clone().nightly(scope.clone()));
         let (delivery, tasks) = (self.delivery.clone(), scope.clone());
         let runtime = tokio::runtime::Handle::current();
         vault.on_tenants(move |id, db| {
@@ -71,21 +86,43 @@ impl Keepers {
                 None => delivery.close(id),
             }
         });
-        let (vault, stop) = (vault.clone(), scope.clone());
-        scope.spawn("tenants", async move {
-            loop {
-                tokio::select! {
-                    () = stop.stopped() => return,
-                    () = tokio::time::sleep(TENANTS_LOOK) => {}
-                }
-                let looking = vault.clone();
-                match tokio::task::spawn_blocking(move || looking.refresh()).await {
-                    Ok(Err(error)) => tracing::error!(%error, "tenants that were made or removed cannot be taken notice of"),
-                    Ok(Ok(())) | Err(_) => {}
-                }
-            }
-        });
+        scope.spawn("tenants", notice_tenants(vault.clone(), scope.clone()));
     }
+}
+
+/// Looks for tenants that the command line has made or removed.
+async fn notice_tenants(vault: Vault, scope: Scope) {
+    loop {
+        tokio::select! {
+            () = scope.stopped() => return,
+            () = tokio::time::sleep(limits::TENANTS_LOOK) => {}
+        }
+        let looking = vault.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || looking.refresh()).await {
+            tracing::error!(%error, "tenants that were made or removed cannot be taken notice of");
+        }
+    }
+}
+
+/// Where recordings and the like lie.
+fn objects(settings: &Settings, vault: &Vault) -> anyhow::Result<Objects> {
+    let depot = match &settings.objects.to {
+        Some(to) => Depot::open(to, &settings.objects.s3)?,
+        None => Depot::folder(settings.state.dir.join("objects")),
+    };
+    Ok(Objects::new(depot, vault.clone()))
+}
+
+fn removing(objects: Objects) -> Remove {
+    Arc::new(move |tenant, name| {
+        let objects = objects.clone();
+        async move {
+            // A name that is none of ours was never put.
+            let Some(key) = Key::parse(&name) else { return Ok(()) };
+            objects.delete(&tenant, &key).await.map(drop).map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
 }
 
 fn say(notice: Notice) {

@@ -77,6 +77,8 @@ pub(super) struct Oidc {
     asking: tokio::sync::Mutex<()>,
 }
 
+/// How the verifier is told that a token's `iat` is not now.
+const ANOTHER_TIME: &str = "issued at another time";
 /// The route that the provider sends browsers back to.
 pub(super) const CALLBACK: &str = "/api/oidc/callback";
 
@@ -196,11 +198,7 @@ impl Oidc {
                         let skew = limits::OIDC_CLOCK_SKEW.as_secs();
                         let at = u64::try_from(at.timestamp()).unwrap_or(0);
                         let old = unix.saturating_sub(limits::OIDC_LOGIN_TTL.as_secs() + skew);
-                        if (old..=unix + skew).contains(&at) {
-                            Ok(())
-                        } else {
-                            Err("issued at another time".to_owned())
-                        }
+                        if (old..=unix + skew).contains(&at) { Ok(()) } else { Err(ANOTHER_TIME.to_owned()) }
                     });
                 let claims = token.claims(&verifier, nonce)?;
                 if let Some(wanted) = claims.access_token_hash() {
@@ -269,6 +267,7 @@ fn algorithms(metadata: &CoreProviderMetadata) -> Vec<CoreJwsSigningAlgorithm> {
 /// In words that hold nothing of the token.
 fn reason(error: &ClaimsVerificationError) -> &'static str {
     match error {
+        ClaimsVerificationError::Expired(what) if what == ANOTHER_TIME => "it was issued at another time",
         ClaimsVerificationError::Expired(_) => "it has run out",
         ClaimsVerificationError::InvalidAudience(_) => "it is meant for another client (audience)",
         ClaimsVerificationError::InvalidIssuer(_) => "it comes from another issuer",
@@ -276,7 +275,6 @@ fn reason(error: &ClaimsVerificationError) -> &'static str {
         ClaimsVerificationError::InvalidSubject(_) => "it names nobody (subject)",
         ClaimsVerificationError::SignatureVerification(_) => "its signature is not the provider's",
         ClaimsVerificationError::Other(what) if what == "at_hash" => "its access token was exchanged",
-        ClaimsVerificationError::Other(_) => "it was issued at another time",
         _ => "it is of a kind that is not accepted",
     }
 }
