@@ -145,10 +145,9 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let in_path = path.contains('{');
     let has_body = operation.contains_key("requestBody");
     let changes = method != "get";
-    let versioned = operation
-        .get("parameters")
-        .and_then(Value::as_array)
-        .is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
+    let versioned = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| {
+        all.iter().any(|p| p["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("if-match")))
+    });
     let stored = path.starts_with("/api") || path.contains("customers") || path.starts_with("/trigger");
     let fits = |status: &str| match status {
         "400" => true,
@@ -162,11 +161,16 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     };
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        let content = json!({ "application/problem+json": { "schema": schema } });
         for (status, when) in PROBLEMS.into_iter().filter(|(status, _)| fits(status)) {
-            responses.entry(status).or_insert_with(|| {
-                let schema = json!({ "$ref": "#/components/schemas/Problem" });
-                json!({ "description": when, "content": { "application/problem+json": { "schema": schema } } })
-            });
+            responses.entry(status).or_insert_with(|| json!({ "description": when }));
+        }
+        // Health says with the same words that all is well and that it is not.
+        for (status, response) in responses.iter_mut().filter(|_| path != "/health") {
+            if status.starts_with(['4', '5']) {
+                response["content"] = content.clone();
+            }
         }
     }
 }
