@@ -444,7 +444,7 @@ pub(super) async fn create(
         .db
         .write(move |db| {
             customers::insert(db, &row, &hash)?;
-            audit.note_in(db, &by, "customer.add", &row.id.to_string(), Value::Null)?;
+            audit.note_in(db, &by, "customer.add", &row.id.to_string(), json!({}))?;
             Ok(())
         })
         .await?;
@@ -610,7 +610,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     changed(&deps, &tenant, &who, id, &version, "customer.delete", move |db, kept| {
         customers::delete(db, id, kept.version)?;
-        Ok(Ok((kept, Value::Null)))
+        Ok(Ok((kept, json!({}))))
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
