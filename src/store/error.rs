@@ -50,6 +50,10 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
+            // Numbers of requests may be larger than a column's.
+            _ if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) => {
+                Self::Invalid("a number or a time is larger than can be kept; write a smaller one".to_owned())
+            }
             // A full disk also shows as an input/output error of the file system.
             _ if std::error::Error::source(&error).is_some_and(is_no_space) => Self::Full,
             _ => Self::Sqlite(error),

@@ -14,7 +14,7 @@ pub struct Component {
     /// What is wrong and what to do; empty when all is well.
     pub detail: String,
     /// Figures for people.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub facts: Value,
 }
 
