@@ -7,6 +7,7 @@ mod keepers;
 mod keeping;
 mod lines;
 mod probe;
+mod watching;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -24,7 +25,8 @@ use crate::ai::line_cache::LineCache;
 use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
-use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
+use crate::api::http_metrics;
+use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges, StoreGauges, WatchGauges};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, setup};
 use crate::base::event::{Event, Record};
@@ -33,12 +35,13 @@ use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
-use crate::call::registry::{Deps, Registry};
+use crate::call::registry::{Deps, Observer, Registry};
 use crate::call::script::{Bounds, Script, Scripts};
 use crate::config::Settings;
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::shelf::Shelf;
 use crate::ops::notify;
+use crate::ops::watch::Watch;
 use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
@@ -49,6 +52,7 @@ use health::Parts;
 use keepers::Keepers;
 use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
 use lines::{Prompts, render_ahead};
+use watching::Watching;
 
 /// The running daemon.
 pub struct App {
@@ -135,6 +139,7 @@ impl App {
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
         let keepers = Keepers::new(&settings, &vault, clock, &scope)?;
         let journal = Journal::new(vault.clone(), keepers.derive(&settings));
+        let watching_box = Watching::new(&settings, &keepers.delivery, &vault, clock, &scope)?;
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
         let live = Live::new(Vec::new());
@@ -178,10 +183,26 @@ impl App {
             twilio_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
+            registry.register_collector(Box::new(StoreGauges::new(vault.clone())));
+            let (alerts, traces) = (watching_box.alerts.clone(), watching_box.traces.clone());
+            registry.register_collector(Box::new(WatchGauges::new(alerts, traces)));
         }));
         let observing = Arc::clone(&metrics);
         let knowing = Arc::clone(&planner);
         let pricing = Arc::clone(&planner);
+        let mut observers: Vec<Observer> = vec![
+            Arc::new(move |record: &Record| observing.observe(record)),
+            Arc::new(move |record: &Record| watching.observe(record)),
+            Arc::new(move |record: &Record| match &record.event {
+                Event::CallInitiated { concerns, .. } => {
+                    knowing.know(record.call, CallFacts::of(concerns));
+                }
+                Event::SpeechStarted { turn } => knowing.turn(record.call, *turn),
+                Event::CallEnded { .. } => knowing.forget(record.call),
+                _ => {}
+            }),
+        ];
+        observers.extend(watching_box.of_calls(&journal));
         let registry = Registry::new(Deps {
             clock,
             scope: scope.clone(),
@@ -198,18 +219,7 @@ impl App {
             vault: vault.clone(),
             phone_hash,
             keep_words: settings.privacy.transcripts,
-            observers: vec![
-                Arc::new(move |record: &Record| observing.observe(record)),
-                Arc::new(move |record: &Record| watching.observe(record)),
-                Arc::new(move |record: &Record| match &record.event {
-                    Event::CallInitiated { concerns, .. } => {
-                        knowing.know(record.call, CallFacts::of(concerns));
-                    }
-                    Event::SpeechStarted { turn } => knowing.turn(record.call, *turn),
-                    Event::CallEnded { .. } => knowing.forget(record.call),
-                    _ => {}
-                }),
-            ],
+            observers,
             prices: Arc::new(move |call, bill: &Bill| pricing.cost(call, bill)),
         });
         let (calls, counting) = (registry.clone(), Arc::clone(&metrics));
@@ -246,7 +256,22 @@ impl App {
             metrics: twilio_metrics,
         };
         let twilio_ready = settings.twilio.auth_token.is_some();
-        let health = Arc::new(Parts { local, planner: Arc::clone(&planner), journal, twilio_ready });
+        let health = Arc::new(Parts {
+            local,
+            planner: Arc::clone(&planner),
+            journal,
+            twilio_ready,
+            alerts: watching_box.alerts.clone(),
+        });
+        let watch = Watch {
+            settings: settings.clone(),
+            setup: setup.clone(),
+            clock,
+            facts: watching::facts(Arc::clone(&health), Arc::clone(&planner), keepers.clone(), vault.clone()),
+            lately: Arc::clone(&watching_box.lately),
+            alerts: watching_box.alerts.clone(),
+        };
+        scope.spawn("watch", Box::pin(watch.run(scope.clone())));
         let gate = GateDeps {
             vault: vault.clone(),
             audit: keepers.audit.clone(),
@@ -279,7 +304,9 @@ impl App {
             },
             tasks: scope.clone(),
         };
+        let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let router = http_metrics::watch(router, meter, clock, counted_by);
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.
@@ -295,7 +322,18 @@ impl App {
             }
         });
         tracing::info!(%address, "vaani is listening");
-        Ok(Self { settings, scope, engine_scope, registry, vault, audit: keepers.audit, ledger, address, signals, _lock: lock })
+        Ok(Self {
+            settings,
+            scope,
+            engine_scope,
+            registry,
+            vault,
+            audit: keepers.audit,
+            ledger,
+            address,
+            signals,
+            _lock: lock,
+        })
     }
 
     pub const fn address(&self) -> SocketAddr {

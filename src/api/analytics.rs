@@ -11,8 +11,8 @@ use super::customers::now_ms;
 use super::extract::Params;
 use super::guard::Tenant;
 use super::{ApiDeps, Problem};
-use crate::auth::{Permission, Principal};
 use crate::ai::router::report::Did;
+use crate::auth::{Permission, Principal};
 use crate::base::event::CallState;
 use crate::base::limits;
 use crate::base::money::Money;
@@ -141,7 +141,8 @@ pub(super) async fn show(
     let answer = tenant
         .db
         .read(move |db| {
-            let by = |by| Ok::<_, crate::store::StoreError>(analytics::sums(db, &which, by)?.into_iter().map(of).collect());
+            let by =
+                |by| Ok::<_, crate::store::StoreError>(analytics::sums(db, &which, by)?.into_iter().map(of).collect());
             let one = |which: &Which| -> Result<Figures, crate::store::StoreError> {
                 let sums = analytics::sums(db, which, By::Nothing)?.first().map(|(_, sums)| *sums);
                 Ok(Figures::of(sums.unwrap_or_default(), costs))
@@ -162,7 +163,10 @@ pub(super) async fn show(
                 by_language: by(By::Language)?,
                 by_direction: by(By::Direction)?,
                 by_cause: by(By::Cause)?,
-                funnel: customers::by_status(db)?.into_iter().map(|(status, customers)| Standing { status, customers }).collect(),
+                funnel: customers::by_status(db)?
+                    .into_iter()
+                    .map(|(status, customers)| Standing { status, customers })
+                    .collect(),
                 providers: Vec::new(),
             })
         })

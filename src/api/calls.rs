@@ -197,8 +197,21 @@ async fn export(deps: ApiDeps, tenant: Tenant, who: Principal, query: Query) -> 
     let (found, next) = one_page(&deps, &tenant, &query, most).await?;
     deps.audit.note(Some(&tenant.id), &who, "calls.export", "", json!({ "rows": found.len() })).await?;
     let mut table = Table::new(&[
-        "id", "started_at", "direction", "agent", "campaign", "customer", "caller_hash", "language", "state", "cause",
-        "duration_seconds", "turns", "cost_paise", "transport", "carrier_call",
+        "id",
+        "started_at",
+        "direction",
+        "agent",
+        "campaign",
+        "customer",
+        "caller_hash",
+        "language",
+        "state",
+        "cause",
+        "duration_seconds",
+        "turns",
+        "cost_paise",
+        "transport",
+        "carrier_call",
     ]);
     let time = |ms: u64| csv::time(i64::try_from(ms).ok());
     for call in found {
@@ -260,7 +273,8 @@ pub(super) async fn status(tenant: Tenant, Segments(id): Segments<String>) -> Re
         })
         .await?;
     let (call, updates) = found.ok_or_else(none)?;
-    let updates = updates.into_iter().map(|step| Step { unix_ms: step.unix_ms, from: step.from, to: step.to }).collect();
+    let updates =
+        updates.into_iter().map(|step| Step { unix_ms: step.unix_ms, from: step.from, to: step.to }).collect();
     Ok(Json(CallStatus { call_id: call.id, status: call.state, call: call.into(), updates }))
 }
 
@@ -303,7 +317,13 @@ pub(super) struct Turns {
 const TURN_EVENTS_MAX: usize = 10_000;
 
 /// May `who` read what was said on calls? Each reading is written down.
-async fn words_for(deps: &ApiDeps, tenant: &Tenant, who: &Principal, call: CallId, how: &'static str) -> Result<bool, Problem> {
+async fn words_for(
+    deps: &ApiDeps,
+    tenant: &Tenant,
+    who: &Principal,
+    call: CallId,
+    how: &'static str,
+) -> Result<bool, Problem> {
     let may = who.may(Permission::TranscriptsRead);
     if may {
         deps.audit.note(Some(&tenant.id), who, "transcript.view", &call.to_string(), json!({ "as": how })).await?;

@@ -13,7 +13,8 @@ pub(super) struct Table(csv::Writer<Vec<u8>>);
 
 impl Table {
     pub(super) fn new(headers: &[&str]) -> Self {
-        let mut writer = csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        let mut writer =
+            csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         // Writing to memory cannot fail.
         let _ = writer.write_record(headers);
         Self(writer)
@@ -35,7 +36,8 @@ impl Table {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
         let file = HeaderValue::from_str(&format!("attachment; filename=\"{name}.csv\""));
         headers.insert(header::CONTENT_DISPOSITION, file.unwrap_or(HeaderValue::from_static("attachment")));
-        if let Some(next) = next.and_then(|next| HeaderValue::from_str(&format!("<?cursor={next}>; rel=\"next\"")).ok()) {
+        if let Some(next) = next.and_then(|next| HeaderValue::from_str(&format!("<?cursor={next}>; rel=\"next\"")).ok())
+        {
             headers.insert(header::LINK, next);
         }
         Ok(response)
@@ -44,7 +46,9 @@ impl Table {
 
 /// Text that a spreadsheet shows and does not carry out. Plain numbers, with their sign, are left.
 fn harmless(cell: &str) -> Cow<'_, str> {
-    let risky = cell.trim_start_matches([' ', '\u{a0}', '\u{feff}']).starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    let risky = cell
+        .trim_start_matches([' ', '\u{a0}', '\u{feff}'])
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let number = cell.strip_prefix(['+', '-']).is_some_and(|rest| {
         !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.') && rest.matches('.').count() <= 1
     });
@@ -97,7 +101,10 @@ mod tests {
 
     #[test]
     fn money_is_written_in_rupees() {
-        assert_eq!((rupees(Some(1_250_050)), rupees(Some(5)), rupees(None)), ("12500.50".into(), "0.05".into(), "".into()));
+        assert_eq!(
+            (rupees(Some(1_250_050)), rupees(Some(5)), rupees(None)),
+            ("12500.50".into(), "0.05".into(), "".into())
+        );
         assert_eq!(time(Some(0)), "1970-01-01T00:00:00Z");
     }
 }

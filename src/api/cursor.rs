@@ -51,7 +51,11 @@ impl Cursors {
     /// A cursor read as what it was made of.
     pub(super) fn place<T: std::str::FromStr>(&self, cursor: Option<&str>) -> Result<Option<T>, Problem> {
         let place = self.read(cursor)?;
-        place.map(|place| place.parse().map_err(|_| Problem::bad_request("this cursor is of an older version; begin without one"))).transpose()
+        place
+            .map(|place| {
+                place.parse().map_err(|_| Problem::bad_request("this cursor is of an older version; begin without one"))
+            })
+            .transpose()
     }
 
     fn mark(&self, place: &[u8]) -> [u8; MARK] {
@@ -78,7 +82,9 @@ mod tests {
         let cursor = mine.after("0190-x");
         assert_eq!(mine.read(Some(&cursor)).unwrap().as_deref(), Some("0190-x"));
         assert_eq!(mine.read(None).unwrap(), None);
-        for other in [of("other", "customers", "ready"), of("bank", "calls", "ready"), of("bank", "customers", "failed")] {
+        for other in
+            [of("other", "customers", "ready"), of("bank", "calls", "ready"), of("bank", "customers", "failed")]
+        {
             assert!(other.read(Some(&cursor)).is_err());
         }
         let mut forged = URL_SAFE_NO_PAD.decode(&cursor).unwrap();

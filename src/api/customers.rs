@@ -84,8 +84,17 @@ pub(super) struct CustomerView {
 
 impl CustomerView {
     pub(super) fn of(customer: Customer, who: &Principal) -> Self {
-        let Customer { id, fields: f, status, upload_id, last_call_id, last_call_at_ms, created_ms, updated_ms, version } =
-            customer;
+        let Customer {
+            id,
+            fields: f,
+            status,
+            upload_id,
+            last_call_id,
+            last_call_at_ms,
+            created_ms,
+            updated_ms,
+            version,
+        } = customer;
         let masked = !who.may(Permission::PersonalRead);
         let free = |text: Option<String>| text.filter(|_| !masked);
         let numbered = |text: Option<String>| if masked { text.map(|text| mask::number(&text)) } else { text };
@@ -204,7 +213,10 @@ impl CustomerInput {
         let language = self.language_code.map(|text| text.parse::<Lang>()).transpose();
         let state = match self.state {
             Some(state) => Some(deps.lists.state(&state).ok_or_else(|| {
-                no("state:", "this is no state or union territory of India; write its name or code, such as Karnataka or KA")
+                no(
+                    "state:",
+                    "this is no state or union territory of India; write its name or code, such as Karnataka or KA",
+                )
             })?),
             None => None,
         };
@@ -355,9 +367,29 @@ async fn export(deps: ApiDeps, tenant: Tenant, who: Principal, query: Query) -> 
     let (found, next) = one_page(&deps, &tenant, &query, most).await?;
     deps.audit.note(Some(&tenant.id), &who, "customers.export", "", json!({ "rows": found.len() })).await?;
     let mut table = Table::new(&[
-        "id", "name", "phone_number", "external_id", "state", "district", "language_code", "loan_id", "loan_type",
-        "amount", "outstanding", "due_date", "call_status", "owner", "pool", "priority", "callback_at", "next_action",
-        "comments", "last_call_id", "last_call_at", "created_at", "updated_at",
+        "id",
+        "name",
+        "phone_number",
+        "external_id",
+        "state",
+        "district",
+        "language_code",
+        "loan_id",
+        "loan_type",
+        "amount",
+        "outstanding",
+        "due_date",
+        "call_status",
+        "owner",
+        "pool",
+        "priority",
+        "callback_at",
+        "next_action",
+        "comments",
+        "last_call_id",
+        "last_call_at",
+        "created_at",
+        "updated_at",
     ]);
     for customer in found {
         let c = CustomerView::of(customer, &who);
@@ -454,9 +486,7 @@ async fn changed(
     id: Uuid,
     version: &IfMatch,
     what: &'static str,
-    change: impl FnOnce(&Connection, Customer) -> Result<Result<(Customer, Value), Problem>, StoreError>
-    + Send
-    + 'static,
+    change: impl FnOnce(&Connection, Customer) -> Result<Result<(Customer, Value), Problem>, StoreError> + Send + 'static,
 ) -> Result<Customer, Problem> {
     let (audit, who, version) = (deps.audit.clone(), who.clone(), version.clone());
     tenant
@@ -484,7 +514,8 @@ fn differences(before: &Fields, after: &Fields) -> Value {
         _ => Map::new(),
     };
     let (before, after) = (as_map(before), as_map(after));
-    let names: Vec<&String> = after.iter().filter(|(name, value)| before.get(*name) != Some(*value)).map(|(name, _)| name).collect();
+    let names: Vec<&String> =
+        after.iter().filter(|(name, value)| before.get(*name) != Some(*value)).map(|(name, _)| name).collect();
     json!({ "fields": names })
 }
 

@@ -42,9 +42,11 @@ impl From<ImportError> for Problem {
         match error {
             ImportError::Store(error) => error.into(),
             ImportError::Busy => Self::new(StatusCode::CONFLICT, "busy", error.to_string()),
-            ImportError::Read(why) if why.kind() == std::io::ErrorKind::FileTooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", format!("the file is too large: {why}; divide it"))
-            }
+            ImportError::Read(why) if why.kind() == std::io::ErrorKind::FileTooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too large",
+                format!("the file is too large: {why}; divide it"),
+            ),
             ImportError::Read(_) => Self::bad_request(error.to_string()),
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not a list of numbers", error.to_string()),
         }

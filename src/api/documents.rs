@@ -130,7 +130,8 @@ pub(super) async fn list(
     let mut found = tenant.db.read(move |db| documents::list(db, kind, after, most + 1)).await?;
     let more = found.len() > most;
     found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&format!("{} {}", last.kind.as_str(), last.name)));
+    let next =
+        found.last().filter(|_| more).map(|last| cursors.after(&format!("{} {}", last.kind.as_str(), last.name)));
     Ok(Json(DocumentPage { items: found.into_iter().map(Into::into).collect(), next }))
 }
 
@@ -382,7 +383,11 @@ pub(super) async fn difference(
     let (before, after) = tenant
         .db
         .read(move |db| {
-            let before = if from == 0 { Some(String::new()) } else { documents::version(db, kind, &name, from)?.map(|v| v.content) };
+            let before = if from == 0 {
+                Some(String::new())
+            } else {
+                documents::version(db, kind, &name, from)?.map(|v| v.content)
+            };
             Ok((before, documents::version(db, kind, &name, to)?))
         })
         .await?;

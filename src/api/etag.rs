@@ -34,7 +34,9 @@ impl IfMatch {
                 // A tag that is none of ours, or a weak one, is well-formed but matches nothing.
                 let inner = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|t| t.strip_suffix('"'));
                 let inner = inner.ok_or_else(unreadable)?;
-                versions.extend(inner.strip_prefix('v').filter(|_| !tag.starts_with("W/")).and_then(|v| v.parse::<i64>().ok()));
+                versions.extend(
+                    inner.strip_prefix('v').filter(|_| !tag.starts_with("W/")).and_then(|v| v.parse::<i64>().ok()),
+                );
             }
         }
         Ok(given.then_some(Self::Versions(versions)))
@@ -133,7 +135,9 @@ mod tests {
 
     #[test]
     fn what_the_client_has_is_not_sent_again() {
-        for (value, known) in [("\"v3\"", true), ("W/\"v3\"", true), ("\"v1\", \"v3\"", true), ("*", true), ("\"v2\"", false)] {
+        for (value, known) in
+            [("\"v3\"", true), ("W/\"v3\"", true), ("\"v1\", \"v3\"", true), ("*", true), ("\"v2\"", false)]
+        {
             assert_eq!(is_known(&headers(value), 3), known, "{value}");
         }
     }

@@ -40,7 +40,10 @@ pub(super) fn too_large(most: usize) -> Problem {
 }
 
 /// A body of any kind, at most as large as the route's limit.
-pub(super) fn whole(body: Result<axum::body::Bytes, BytesRejection>, most: usize) -> Result<axum::body::Bytes, Problem> {
+pub(super) fn whole(
+    body: Result<axum::body::Bytes, BytesRejection>,
+    most: usize,
+) -> Result<axum::body::Bytes, Problem> {
     body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
         _ => Problem::bad_request("the body broke off; send it again"),
@@ -99,5 +102,7 @@ pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
 /// Does the client ask for a table instead of JSON?
 pub(super) fn wants_csv(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/csv")))
+    accept
+        .split(',')
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/csv")))
 }

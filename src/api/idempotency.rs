@@ -21,7 +21,8 @@ use crate::store::idempotency::{self, Answer, Asked, Seen};
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What an answer is without it.
-const KEPT_HEADERS: [HeaderName; 4] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION];
+const KEPT_HEADERS: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION];
 
 /// Goes around handlers, inside the guard: it must know who asks.
 pub(super) async fn once(State(deps): State<ApiDeps>, request: Request, next: Next) -> Response {
@@ -98,7 +99,8 @@ async fn run_and_keep(request: Request, next: Next, db: Database, asked: Asked) 
         // Nothing was done, or it cannot be said again: the key is free.
         db.write(move |db| idempotency::forget(db, &asked)).await
     } else {
-        let answer = Answer { status: parts.status.as_u16(), headers: kept_headers(&parts.headers), body: bytes.to_vec() };
+        let answer =
+            Answer { status: parts.status.as_u16(), headers: kept_headers(&parts.headers), body: bytes.to_vec() };
         db.write(move |db| idempotency::answer(db, &asked, &answer)).await
     };
     if let Err(error) = kept {
@@ -117,7 +119,8 @@ fn key_of(headers: &HeaderMap) -> Result<String, Problem> {
 }
 
 fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let kept = KEPT_HEADERS.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned())));
+    let kept =
+        KEPT_HEADERS.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned())));
     kept.collect()
 }
 

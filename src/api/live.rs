@@ -160,7 +160,11 @@ pub(super) async fn dashboard(
         _ => return Err(Problem::unauthorized()),
     };
     if !who.may(Permission::LiveWatch) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not allowed", "this needs the permission live_watch; ask an admin"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not allowed",
+            "this needs the permission live_watch; ask an admin",
+        ));
     }
     let upgrade = upgrade.map_err(|error| {
         // What asks for no WebSocket at all is told which way to come.

@@ -95,12 +95,12 @@ pub fn routes(deps: ApiDeps) -> Router {
     Router::new()
         .merge(calls_and_engines())
         .merge(records())
-        .merge(webhooks::routes(desk))
         .merge(backups::routes(keeping))
         .route_layer(middleware::from_fn_with_state(deps.clone(), idempotency::once))
         .merge(open)
         .with_state(deps)
-        // Answers to logins and fresh secrets are kept for nobody who repeats a request.
+        // Answers with fresh secrets in them are kept for nobody who repeats a request.
+        .merge(webhooks::routes(desk))
         .merge(access(gate.clone()))
         .route_layer(middleware::from_fn_with_state(gate, guard::guard))
 }
@@ -154,6 +154,8 @@ pub fn access_routes(gate: Gate) -> Router {
 
 #[cfg(test)]
 mod access_support;
+#[cfg(test)]
+mod privacy_tests;
 #[cfg(test)]
 mod records_tests;
 #[cfg(test)]

@@ -110,7 +110,8 @@ fn complete(document: &mut Value) {
                 }
                 for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
                     operation["summary"] = json!(format!("The same as {path}."));
-                    operation["operationId"] = json!(format!("{}_also", operation["operationId"].as_str().unwrap_or_default()));
+                    operation["operationId"] =
+                        json!(format!("{}_also", operation["operationId"].as_str().unwrap_or_default()));
                 }
                 paths.insert(also.to_owned(), item);
             }
@@ -144,7 +145,10 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let in_path = path.contains('{');
     let has_body = operation.contains_key("requestBody");
     let changes = method != "get";
-    let versioned = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
+    let versioned = operation
+        .get("parameters")
+        .and_then(Value::as_array)
+        .is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
     let stored = path.starts_with("/api") || path.contains("customers") || path.starts_with("/trigger");
     let fits = |status: &str| match status {
         "400" => true,

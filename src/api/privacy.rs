@@ -141,7 +141,9 @@ pub(super) async fn erase(
     let db = tenant.db;
     match tokio::task::spawn_blocking(move || care::checkpoint(&db)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the log of a database could not be emptied; it is tried again every night"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the log of a database could not be emptied; it is tried again every night")
+        }
         Err(_) => tracing::warn!("emptying the log of a database broke; it is tried again every night"),
     }
     Ok(Json(receipt))
@@ -209,7 +211,9 @@ pub(super) async fn place_hold(
         (Some(written), None, None) => (Scope::Person, phone_hash(&deps).of(number(written)?.reveal())),
         (None, Some(customer), None) => (Scope::Customer, customer.to_string()),
         (None, None, Some(call)) => (Scope::Call, call.to_string()),
-        _ => return Err(Problem::bad_request("name one of phone_number, customer_id and call, or none for the tenant")),
+        _ => {
+            return Err(Problem::bad_request("name one of phone_number, customer_id and call, or none for the tenant"));
+        }
     };
     let hold = Hold {
         id: Uuid::now_v7(),

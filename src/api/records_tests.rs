@@ -12,8 +12,8 @@ use super::openapi;
 use super::testing::{Api, told};
 use crate::auth::access;
 use crate::base::CallId;
-use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Way, Waterfall};
 use crate::base::Lang;
+use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Waterfall, Way};
 
 fn asha() -> Value {
     json!({
@@ -37,16 +37,24 @@ async fn a_customer_is_added_read_changed_and_taken_away() {
     let api = Api::start().await;
     let (status, body) = api.post("/customers", &asha()).await;
     assert_eq!(status, 201);
-    assert_eq!((&body["phone_number"], &body["state"], &body["call_status"]), (&json!("+919876543210"), &json!("Karnataka"), &json!("ready")));
+    assert_eq!(
+        (&body["phone_number"], &body["state"], &body["call_status"]),
+        (&json!("+919876543210"), &json!("Karnataka"), &json!("ready"))
+    );
     let path = format!("/api/customers/{}", body["id"].as_str().unwrap());
     let answer = api.ask(Method::GET, &path).send().await.unwrap();
     assert_eq!(answer.headers()["etag"], "\"v1\"");
     assert_eq!(api.ask(Method::GET, &path).header("if-none-match", "\"v1\"").send().await.unwrap().status(), 304);
 
-    let patch = |tag: &'static str, body: Value| told(api.ask(Method::PATCH, &path).header("if-match", tag).json(&body));
+    let patch =
+        |tag: &'static str, body: Value| told(api.ask(Method::PATCH, &path).header("if-match", tag).json(&body));
     assert_eq!(told(api.ask(Method::PATCH, &path).json(&json!({}))).await.0, 428, "a change names its version");
-    let (status, body) = patch("\"v1\"", json!({ "priority": 9, "comments": null, "custom": { "branch": "MG Road" } })).await;
-    assert_eq!((status, &body["version"], &body["priority"], &body["comments"]), (200, &json!(2), &json!(9), &Value::Null));
+    let (status, body) =
+        patch("\"v1\"", json!({ "priority": 9, "comments": null, "custom": { "branch": "MG Road" } })).await;
+    assert_eq!(
+        (status, &body["version"], &body["priority"], &body["comments"]),
+        (200, &json!(2), &json!(9), &Value::Null)
+    );
     assert_eq!(patch("\"v1\"", json!({ "priority": 1 })).await.0, 412, "somebody else was faster");
     assert_eq!(patch("*", json!({ "nonsense": 1 })).await.0, 400);
     assert_eq!(patch("*", json!({ "phone_number": "12" })).await.0, 422);
@@ -66,7 +74,12 @@ async fn a_customer_is_added_read_changed_and_taken_away() {
     assert_eq!(api.get(&path).await.0, 404);
     let audited: Vec<String> = api
         .db("bank")
-        .read_blocking(|db| Ok(db.prepare("SELECT what || ' ' || detail FROM audit ORDER BY seq")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?))
+        .read_blocking(|db| {
+            Ok(db
+                .prepare("SELECT what || ' ' || detail FROM audit ORDER BY seq")?
+                .query_map([], |r| r.get(0))?
+                .collect::<Result<_, _>>()?)
+        })
         .unwrap();
     assert!(audited[0].starts_with("customer.add") && audited[1].contains("priority"), "{audited:?}");
     assert!(audited.iter().all(|entry| !entry.contains("Asha") && !entry.contains("98765")), "{audited:?}");
@@ -133,8 +146,13 @@ async fn of_many_who_change_the_same_version_one_succeeds() {
     for round in 1..=5 {
         let tasks: Vec<_> = (0..8)
             .map(|n| {
-                let request = api.ask(Method::PATCH, &path).header("if-match", format!("\"v{round}\"")).json(&json!({ "priority": n }));
-                tokio::task::spawn_blocking(|| tokio::runtime::Handle::current().block_on(async { told(request).await.0 }))
+                let request = api
+                    .ask(Method::PATCH, &path)
+                    .header("if-match", format!("\"v{round}\""))
+                    .json(&json!({ "priority": n }));
+                tokio::task::spawn_blocking(|| {
+                    tokio::runtime::Handle::current().block_on(async { told(request).await.0 })
+                })
             })
             .collect();
         let mut statuses = Vec::new();
@@ -166,7 +184,8 @@ async fn a_request_with_a_key_is_carried_out_once() {
         })
         .await,
     );
-    let send = |key: &str, body: &Value| api.ask(Method::POST, "/api/customers").header("idempotency-key", key).json(body);
+    let send =
+        |key: &str, body: &Value| api.ask(Method::POST, "/api/customers").header("idempotency-key", key).json(body);
     let first = told(send("k1", &asha())).await;
     assert_eq!(first.0, 201);
     let again = send("k1", &asha()).send().await.unwrap();
@@ -243,7 +262,10 @@ async fn tables_are_masked_by_role_and_hold_no_formulas() {
     assert!(api.ask(Method::GET, "/api/customers.csv").send().await.unwrap().text().await.unwrap().contains("Asha"));
     assert_eq!(told(csv("viewer", "/api/customers")).await.0, 403);
     let seen = told(api.ask_as("bank", "viewer", Method::GET, &format!("/api/customers/{id}"))).await.1;
-    assert_eq!((&seen["masked"], &seen["phone_number"], &seen["comments"]), (&json!(true), &json!("+91••••••3210"), &Value::Null));
+    assert_eq!(
+        (&seen["masked"], &seen["phone_number"], &seen["comments"]),
+        (&json!(true), &json!("+91••••••3210"), &Value::Null)
+    );
     assert!(!seen.to_string().contains("Asha") && !seen.to_string().contains("0012345678"), "{seen}");
     // What was exported can be brought again.
     let text = api.ask(Method::GET, "/api/customers.csv").send().await.unwrap().text().await.unwrap();
@@ -258,10 +280,16 @@ async fn tables_are_masked_by_role_and_hold_no_formulas() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_comes_as_a_form_and_its_rejected_rows_are_told() {
     let api = Api::start().await;
-    let file = || reqwest::multipart::Part::bytes(b"name,phone,town\nA,9876543210,Hubli\nB,12,Hubli\nC,9876543210,\n".to_vec()).file_name("C:\\leads.csv");
+    let file = || {
+        reqwest::multipart::Part::bytes(b"name,phone,town\nA,9876543210,Hubli\nB,12,Hubli\nC,9876543210,\n".to_vec())
+            .file_name("C:\\leads.csv")
+    };
     let form = || reqwest::multipart::Form::new().part("file", file());
     let (status, dry) = told(api.ask(Method::POST, "/api/uploads").multipart(form().text("dry_run", "true"))).await;
-    assert_eq!((status, &dry["status"], &dry["rows_ok"], &dry["rows_rejected"]), (200, &json!("dry_run"), &json!(1), &json!(2)));
+    assert_eq!(
+        (status, &dry["status"], &dry["rows_ok"], &dry["rows_rejected"]),
+        (200, &json!("dry_run"), &json!(1), &json!(2))
+    );
     assert_eq!(api.get("/api/customers").await.1["items"], json!([]));
     let (status, brought) = told(api.ask(Method::POST, "/upload-customers").multipart(form())).await;
     assert_eq!((status, &brought["status"], &brought["file_name"]), (201, &json!("done"), &json!("leads.csv")));
@@ -272,7 +300,8 @@ async fn a_list_comes_as_a_form_and_its_rejected_rows_are_told() {
     assert_eq!((&page["items"][0]["line"], &page["next"]), (&json!(4), &Value::Null));
     let masked = told(api.ask_as("bank", "service", Method::GET, &format!("/api/uploads/{id}/rejects"))).await.1;
     assert_eq!(masked["items"][0]["cells"], json!([]));
-    let table = api.ask(Method::GET, &format!("/api/uploads/{id}/rejects.csv")).send().await.unwrap().text().await.unwrap();
+    let table =
+        api.ask(Method::GET, &format!("/api/uploads/{id}/rejects.csv")).send().await.unwrap().text().await.unwrap();
     assert!(table.contains("3,phone_number,the phone number is too short"), "{table}");
     assert_eq!(api.get("/api/uploads").await.1["items"].as_array().unwrap().len(), 2);
     let (_, page) = api.get(&format!("/api/customers?upload_id={id}")).await;
@@ -294,12 +323,17 @@ async fn documents_keep_every_version() {
     assert_eq!(put("if-match", "\"v1\"", "a = 1\nb = 3\n").await.1["active"], 2);
     assert_eq!(put("if-match", "\"v1\"", "a = 4").await.0, 412);
     let (_, whole) = api.get(path).await;
-    assert_eq!((&whole["shown"]["content"], &whole["shown"]["who"], &whole["version"]), (&json!("a = 1\nb = 3\n"), &json!("asha"), &json!(2)));
+    assert_eq!(
+        (&whole["shown"]["content"], &whole["shown"]["who"], &whole["version"]),
+        (&json!("a = 1\nb = 3\n"), &json!("asha"), &json!(2))
+    );
     let (_, diff) = api.get(&format!("{path}/versions/2/diff")).await;
     assert_eq!(diff["lines"], json!([" a = 1", "-b = 2", "+b = 3"]));
     assert_eq!(api.get(&format!("{path}/versions/1/diff")).await.1["added"], 2);
     assert_eq!(api.get(&format!("{path}/versions/2/diff?against=9")).await.0, 404);
-    let activate = |n: i64, tag: &'static str| told(api.ask(Method::POST, &format!("{path}/versions/{n}/activate")).header("if-match", tag));
+    let activate = |n: i64, tag: &'static str| {
+        told(api.ask(Method::POST, &format!("{path}/versions/{n}/activate")).header("if-match", tag))
+    };
     assert_eq!(activate(1, "\"v1\"").await.0, 412);
     assert_eq!(activate(7, "*").await.0, 404);
     assert_eq!(activate(1, "\"v2\"").await.1["active"], 1);
@@ -326,11 +360,22 @@ async fn a_call(api: &Api, tenant: &str, number: u64, ended: bool) -> CallId {
         },
         Event::StateChanged { from: CallState::Ready, to: CallState::Initiated },
         Event::StateChanged { from: CallState::Initiated, to: CallState::InProgress },
-        Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.9, text: "मेरा नंबर 9876543210".to_owned() },
-        Event::Said { turn: 1, language: Lang::Hi, text: "जी हाँ".to_owned(), heard: "जी".to_owned(), cut: true },
-        Event::TurnAnswered { turn: 1, language: Lang::Hi, intent: None, way: Way::Flow, waterfall: Waterfall::default() },
+        Event::Heard {
+            turn: 1, language: Lang::Hi, confidence: 0.9, text: "मेरा नंबर 9876543210".to_owned()
+        },
+        Event::Said {
+            turn: 1, language: Lang::Hi, text: "जी हाँ".to_owned(), heard: "जी".to_owned(), cut: true
+        },
+        Event::TurnAnswered {
+            turn: 1,
+            language: Lang::Hi,
+            intent: None,
+            way: Way::Flow,
+            waterfall: Waterfall::default(),
+        },
     ];
-    let last = Event::CallEnded { outcome: CallState::Completed, cause: EndCause::Goodbye, duration_ms: 9_000, turns: 1 };
+    let last =
+        Event::CallEnded { outcome: CallState::Completed, cause: EndCause::Goodbye, duration_ms: 9_000, turns: 1 };
     for (ms, event) in facts.into_iter().chain(ended.then_some(last)).enumerate() {
         let record = Record { call, unix_ms: base + ms as u64, call_ms: ms as u64, event };
         api.deps.live.observe(&record);
@@ -353,17 +398,26 @@ async fn calls_are_listed_and_their_words_shown_to_those_who_may_read_them() {
     assert_eq!(api.get("/api/calls?state=completed").await.1["items"].as_array().unwrap().len(), 4);
     assert_eq!(api.get("/api/calls?agent=nobody").await.1["items"], json!([]));
     let (_, status) = api.get("/api/calls/status/CA1bank").await;
-    assert_eq!((&status["call_id"], &status["status"], status["updates"].as_array().unwrap().len()), (&json!(calls[0]), &json!("completed"), 2));
+    assert_eq!(
+        (&status["call_id"], &status["status"], status["updates"].as_array().unwrap().len()),
+        (&json!(calls[0]), &json!("completed"), 2)
+    );
 
-    let turns = |role: &'static str| told(api.ask_as("bank", role, Method::GET, &format!("/api/calls/{}/turns", calls[0])));
+    let turns =
+        |role: &'static str| told(api.ask_as("bank", role, Method::GET, &format!("/api/calls/{}/turns", calls[0])));
     let supervisor = turns("supervisor").await.1;
     assert_eq!(supervisor["items"][0]["caller"], "मेरा नंबर 9876543210");
     assert_eq!(supervisor["items"][0]["agent"][0], json!({ "text": "जी हाँ", "heard": "जी" }));
     let ops = turns("ai_ops").await.1;
     assert!(ops["items"][0]["caller"].as_str().unwrap().ends_with("••••••3210"), "{ops}");
     let viewer = turns("viewer").await.1;
-    assert_eq!((&viewer["words"], &viewer["items"][0]["caller"], &viewer["items"][0]["way"]), (&json!(false), &Value::Null, &json!("flow")));
-    let events = |role: &'static str| told(api.ask_as("bank", role, Method::GET, &format!("/api/calls/{}/events?limit=4", calls[0])));
+    assert_eq!(
+        (&viewer["words"], &viewer["items"][0]["caller"], &viewer["items"][0]["way"]),
+        (&json!(false), &Value::Null, &json!("flow"))
+    );
+    let events = |role: &'static str| {
+        told(api.ask_as("bank", role, Method::GET, &format!("/api/calls/{}/events?limit=4", calls[0])))
+    };
     assert!(!events("viewer").await.1.to_string().contains("नंबर"));
     let (_, first) = events("admin").await;
     assert!(first.to_string().contains("9876543210"));
@@ -371,13 +425,18 @@ async fn calls_are_listed_and_their_words_shown_to_those_who_may_read_them() {
     assert_eq!(rest["items"].as_array().unwrap().len(), 3);
     let views: i64 = api
         .db("bank")
-        .read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM audit WHERE what = 'transcript.view'", [], |r| r.get(0))?))
+        .read_blocking(|db| {
+            Ok(db.query_row("SELECT count(*) FROM audit WHERE what = 'transcript.view'", [], |r| r.get(0))?)
+        })
         .unwrap();
     assert_eq!(views, 4, "whoever read words is written down, whoever did not is not");
 
     let (_, figures) = api.get("/api/analytics?days=366").await;
     assert_eq!((&figures["live_calls"], &figures["total"]["converted"]), (&json!(1), &Value::Null));
-    assert_eq!(told(api.ask_as("bank", "service", Method::GET, "/api/analytics")).await.1["total"]["cost_paise"], Value::Null);
+    assert_eq!(
+        told(api.ask_as("bank", "service", Method::GET, "/api/analytics")).await.1["total"]["cost_paise"],
+        Value::Null
+    );
     let text = api.ask(Method::GET, "/api/calls.csv").send().await.unwrap().text().await.unwrap();
     assert_eq!(text.lines().count(), 6, "{text}");
 }
@@ -414,7 +473,10 @@ async fn two_tenants_see_nothing_of_each_other() {
     let api = Api::start().await;
     let customer = added(&api, &asha()).await;
     let call = a_call(&api, "bank", 1, true).await.to_string();
-    let file = api.ask(Method::POST, "/api/uploads").header("content-type", "text/csv").body("name,phone\nSecret,98\nRavi,9876500001\n");
+    let file = api
+        .ask(Method::POST, "/api/uploads")
+        .header("content-type", "text/csv")
+        .body("name,phone\nSecret,98\nRavi,9876500001\n");
     let upload = told(file).await.1["id"].as_str().unwrap().to_owned();
     let document = api.ask(Method::PUT, "/api/documents/agent/emi").header("if-none-match", "*").body("secret = 1");
     assert_eq!(told(document).await.0, 201);
@@ -430,7 +492,12 @@ async fn two_tenants_see_nothing_of_each_other() {
             continue;
         }
         for id in [&customer, &call, &upload, &"CA1bank".to_owned()] {
-            let path = row.path.replace("{id}", id).replace("{kind}", "agent").replace("{name}", "emi").replace("{number}", "1");
+            let path = row
+                .path
+                .replace("{id}", id)
+                .replace("{kind}", "agent")
+                .replace("{name}", "emi")
+                .replace("{number}", "1");
             let own = api.ask(Method::GET, &path).send().await.unwrap();
             found += usize::from(own.status().is_success());
             let theirs = api.ask_as("hospital", "admin", Method::GET, &path).send().await.unwrap();

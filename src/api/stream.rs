@@ -126,7 +126,8 @@ impl<R: Read> FormFile<R> {
 
     /// Goes to the content of the first part that is a file (or called `file`).
     fn find(&mut self) -> io::Result<()> {
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "the form has no field `file`; put the list into it");
+        let broken =
+            || io::Error::new(io::ErrorKind::InvalidData, "the form has no field `file`; put the list into it");
         loop {
             if !self.next_line()? {
                 return Err(broken());
@@ -232,7 +233,10 @@ mod tests {
              Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\nContent-Type: text/csv\r\n\r\n{content}"
         );
         let mut file = String::new();
-        FormFile::of("multipart/form-data; boundary=\"xx\"", body.as_bytes()).ok().unwrap().read_to_string(&mut file)?;
+        FormFile::of("multipart/form-data; boundary=\"xx\"", body.as_bytes())
+            .ok()
+            .unwrap()
+            .read_to_string(&mut file)?;
         Ok(file)
     }
 

@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::backups::Keeping;
 use super::guard::Tenant;
 use super::{ApiDeps, Component, HealthSource, Live, Metrics, Problem, idempotency, records};
 use crate::ai::fault::{Fault, FaultKind};
@@ -20,7 +21,7 @@ use crate::ai::router::{Planner, Table};
 use crate::ai::stt::{Stt, SttRequest, SttText};
 use crate::ai::tts::{Tts, TtsRequest, TtsStream};
 use crate::auth::audit::Audit;
-use crate::auth::{Kind, Principal, Role};
+use crate::auth::{Gate, GateDeps, Kind, Principal, Role};
 use crate::base::event::CallCost;
 use crate::base::secret::{KeyedHash, Secret};
 use crate::base::tasks::Scope;
@@ -30,8 +31,15 @@ use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
+use crate::config;
+use crate::delivery::{Delivery, DeliveryMetrics, SystemNames};
 use crate::dialogue::states::States;
+use crate::ops::backups::{Backups, Plan};
+use crate::ops::upkeep::Upkeep;
+use crate::store::backup::Source;
 use crate::store::crypt::MasterKey;
+use crate::store::depot::Depot;
+use crate::store::disk::DiskState;
 use crate::store::journal::Journal;
 use crate::store::{Database, Vault};
 
@@ -124,6 +132,35 @@ impl Api {
             prices: Arc::new(|_, _| CallCost::default()),
         });
         let states = States::load(std::path::Path::new("config/states.toml")).unwrap();
+        let audit = Audit::new(vault.clone(), clock);
+        let gate = Gate::new(GateDeps {
+            vault: vault.clone(),
+            audit: audit.clone(),
+            clock,
+            settings: config::Auth::default(),
+            base_url: "http://vaani.test".to_owned(),
+            token: Secret::random().unwrap(),
+        })
+        .unwrap();
+        let webhooks = config::Webhooks {
+            allow_private: Vec::new(),
+            allow_http: false,
+            give_up_hours: 1,
+            parallel: 1,
+            keep_days: 1,
+        };
+        let delivery = Delivery::new(&webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap();
+        let plan = Plan {
+            source: Source { state: state.path().to_owned(), config: None, master: vault.master().clone() },
+            depot: Depot::folder(state.path().join("copies")),
+            rhythm: config::Rhythm::Never,
+            keep: 1,
+        };
+        let keeping = Keeping {
+            backups: Backups::new(plan, clock, tasks.clone(), Arc::new(|_| ())),
+            upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| ())),
+            audit: audit.clone(),
+        };
         let deps = ApiDeps {
             registry,
             metrics: Arc::new(Metrics::new(|_| {})),
@@ -131,10 +168,12 @@ impl Api {
             engines,
             planner: Arc::new(Planner::new(Table::local_only(), Default::default(), clock, Arc::new(|_, _| {}))),
             scripts,
-            audit: Audit::new(vault.clone(), clock),
+            audit,
+            gate,
+            delivery,
+            keeping,
             vault,
             clock,
-            token: Secret::random().unwrap(),
             lists: Lists::new(states, jiff::tz::TimeZone::UTC),
             live,
             tasks: tasks.clone(),

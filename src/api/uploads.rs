@@ -184,7 +184,8 @@ pub(super) async fn bring(
         let parsed = lists.parse(&file)?;
         let sha256 = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
         let ignored = parsed.ignored.clone();
-        let how = Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, now_ms: now, hash: &hash };
+        let how =
+            Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, now_ms: now, hash: &hash };
         Ok::<_, Broken>((import::bring(&db, &how, parsed)?, ignored))
     });
     let (upload, ignored_columns) = match work.await {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{Local, probe};
 use crate::ai::router::Planner;
 use crate::api::{Component, HealthSource};
+use crate::ops::alerts::Alerts;
+use crate::ops::health::Finding;
 use crate::store::journal::Journal;
 
 /// The parts of the box.
@@ -13,6 +15,7 @@ pub(super) struct Parts {
     pub(super) planner: Arc<Planner>,
     pub(super) journal: Journal,
     pub(super) twilio_ready: bool,
+    pub(super) alerts: Alerts,
 }
 
 impl HealthSource for Parts {
@@ -58,5 +61,13 @@ impl HealthSource for Parts {
             facts: serde_json::Value::Null,
         });
         all
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.alerts.findings()
+    }
+
+    fn alerts(&self) -> Option<&Alerts> {
+        Some(&self.alerts)
     }
 }

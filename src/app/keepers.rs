@@ -1,23 +1,26 @@
-//! What works beside the calls: webhooks, backups, the databases' upkeep, the audit log's signed heads.
+//! What works beside the calls: webhooks, backups, the databases' upkeep, the nightly sweep, the audit
+//! log's signed heads.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
 
 use crate::auth::audit::Audit;
-use crate::base::Clock;
 use crate::base::tasks::Scope;
+use crate::base::{Clock, limits};
 use crate::config::Settings;
+use crate::delivery::objects::{Key, Objects};
 use crate::delivery::{self, Delivery, DeliveryMetrics, ShapeSettings, SystemNames};
 use crate::ops::backups::{self, Backups, Plan};
+use crate::ops::health::AuditFacts;
 use crate::ops::notice::{Notice, Tell};
+use crate::ops::sweep::{Remove, Sweep};
 use crate::ops::upkeep::Upkeep;
 use crate::store::backup::Source;
+use crate::store::depot::Depot;
 use crate::store::disk::DiskState;
 use crate::store::journal::Derive;
-use crate::store::{Vault, customers};
-
-/// How often the box looks for tenants that the command line has made or removed.
-const TENANTS_LOOK: Duration = Duration::from_secs(3);
+use crate::store::{Vault, customers, dnd};
 
 #[derive(Clone)]
 pub(super) struct Keepers {
@@ -25,6 +28,9 @@ pub(super) struct Keepers {
     pub(super) delivery: Delivery,
     pub(super) backups: Backups,
     pub(super) upkeep: Upkeep,
+    /// What the last look at the audit chains found.
+    pub(super) chains: Arc<Mutex<Vec<AuditFacts>>>,
+    sweep: Sweep,
 }
 
 impl Keepers {
@@ -42,11 +48,22 @@ impl Keepers {
             rhythm: settings.backup.rhythm,
             keep: settings.backup.keep,
         };
+        let audit = Audit::new(vault.clone(), clock);
+        let sweep = Sweep {
+            vault: vault.clone(),
+            audit: audit.clone(),
+            clock,
+            retention: settings.retention.clone(),
+            remove: Some(removing(objects(settings, vault)?)),
+            chores: Vec::new(),
+        };
         Ok(Self {
-            audit: Audit::new(vault.clone(), clock),
+            audit,
             delivery,
             backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&tell)),
             upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, tell),
+            chains: Arc::default(),
+            sweep,
         })
     }
 
@@ -54,7 +71,8 @@ impl Keepers {
     pub(super) fn derive(&self, settings: &Settings) -> Vec<Derive> {
         let number_of: delivery::NumberOf = Arc::new(|db, hash| customers::phone_of(db, hash).ok().flatten());
         let shapes = ShapeSettings { words: settings.privacy.transcripts, number_of: Some(number_of) };
-        vec![delivery::announce(shapes, &self.delivery)]
+        // Who says "do not call me" is on the list before it is told to anybody.
+        vec![Arc::new(dnd::heard), delivery::announce(shapes, &self.delivery)]
     }
 
     /// Begins the work; it ends with the scope.
@@ -62,6 +80,8 @@ impl Keepers {
         self.backups.run();
         self.upkeep.run(scope);
         scope.spawn("audit heads", self.audit.clone().sign_heads(scope.clone()));
+        scope.spawn("retention", self.sweep.clone().nightly(scope.clone()));
+        scope.spawn("audit chains", watch_chains(self.clone(), vault.clone(), scope.clone()));
         let (delivery, tasks) = (self.delivery.clone(), scope.clone());
         let runtime = tokio::runtime::Handle::current();
         vault.on_tenants(move |id, db| {
@@ -71,21 +91,70 @@ impl Keepers {
                 None => delivery.close(id),
             }
         });
-        let (vault, stop) = (vault.clone(), scope.clone());
-        scope.spawn("tenants", async move {
-            loop {
-                tokio::select! {
-                    () = stop.stopped() => return,
-                    () = tokio::time::sleep(TENANTS_LOOK) => {}
-                }
-                let looking = vault.clone();
-                match tokio::task::spawn_blocking(move || looking.refresh()).await {
-                    Ok(Err(error)) => tracing::error!(%error, "tenants that were made or removed cannot be taken notice of"),
-                    Ok(Ok(())) | Err(_) => {}
-                }
-            }
-        });
+        scope.spawn("tenants", notice_tenants(vault.clone(), scope.clone()));
     }
+}
+
+/// Looks for tenants that the command line has made or removed.
+async fn notice_tenants(vault: Vault, scope: Scope) {
+    loop {
+        tokio::select! {
+            () = scope.stopped() => return,
+            () = tokio::time::sleep(limits::TENANTS_LOOK) => {}
+        }
+        let looking = vault.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || looking.refresh()).await {
+            tracing::error!(%error, "tenants that were made or removed cannot be taken notice of");
+        }
+    }
+}
+
+/// Walks all audit chains now and then: what somebody changed in the files is told, not only found
+/// when an auditor asks.
+async fn watch_chains(keepers: Keepers, vault: Vault, scope: Scope) {
+    loop {
+        let mut found = Vec::new();
+        for tenant in std::iter::once(None).chain(vault.tenants().into_iter().map(Some)) {
+            let report = keepers.audit.verify(tenant.as_ref(), Vec::new()).await;
+            let broken = match &report {
+                Ok(report) => report.wrong.as_ref().map(|wrong| format!("entry {}: {}", wrong.seq, wrong.text)),
+                Err(error) => Some(format!("it could not be read: {error}")),
+            };
+            let name = tenant.map_or_else(|| "system".to_owned(), |id| id.to_string());
+            let verified_ms = report.is_ok().then(|| wall_ms(keepers.sweep.clock));
+            found.push(AuditFacts { name, verified_ms, broken });
+        }
+        *keepers.chains.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        tokio::select! {
+            () = scope.stopped() => return,
+            () = tokio::time::sleep(limits::AUDIT_LOOK) => {}
+        }
+    }
+}
+
+pub(super) fn wall_ms(clock: Clock) -> u64 {
+    u64::try_from(clock.wall().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where recordings and the like lie.
+fn objects(settings: &Settings, vault: &Vault) -> anyhow::Result<Objects> {
+    let depot = match &settings.objects.to {
+        Some(to) => Depot::open(to, &settings.objects.s3)?,
+        None => Depot::folder(settings.state.dir.join("objects")),
+    };
+    Ok(Objects::new(depot, vault.clone()))
+}
+
+fn removing(objects: Objects) -> Remove {
+    Arc::new(move |tenant, name| {
+        let objects = objects.clone();
+        async move {
+            // A name that is none of ours was never put.
+            let Some(key) = Key::parse(&name) else { return Ok(()) };
+            objects.delete(&tenant, &key).await.map(drop).map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
 }
 
 fn say(notice: Notice) {

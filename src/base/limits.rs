@@ -460,3 +460,7 @@ pub const TRACE_GATHER: Duration = Duration::from_secs(1);
 /// Calls whose spans are being gathered, and spans of one call; further ones are counted.
 pub const TRACE_CALLS_MAX: usize = 4_096;
 pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
+/// How often the daemon looks for tenants that the command line has made or removed.
+pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
+/// How often all audit chains are walked from their beginning.
+pub const AUDIT_LOOK: Duration = Duration::from_secs(6 * 3_600);

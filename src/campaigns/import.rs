@@ -94,7 +94,10 @@ pub fn parse(bytes: &[u8], rules: &Rules<'_>) -> Result<Parsed, Unreadable> {
         ("csv", table::read(bytes)?)
     };
     let columns = columns::read(&headers)?;
-    let ignored = columns.iter().zip(&headers).filter(|(column, header)| **column == Column::Ignored && !header.trim().is_empty());
+    let ignored = columns
+        .iter()
+        .zip(&headers)
+        .filter(|(column, header)| **column == Column::Ignored && !header.trim().is_empty());
     let ignored = ignored.map(|(_, header)| clip(header)).collect();
     let mut seen: HashSet<(Phone, String)> = HashSet::with_capacity(rows.len());
     let (mut taken, mut rejects) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -113,7 +116,9 @@ pub fn parse(bytes: &[u8], rules: &Rules<'_>) -> Result<Parsed, Unreadable> {
         });
         match judged {
             Ok(fields) => taken.push((row.line, cells, fields)),
-            Err(Refusal { field, reason, advice }) => rejects.push(Reject { line: row.line, field, reason, advice, cells }),
+            Err(Refusal { field, reason, advice }) => {
+                rejects.push(Reject { line: row.line, field, reason, advice, cells })
+            }
         }
     }
     Ok(Parsed { format, headers: headers.iter().map(|header| clip(header)).collect(), rows: taken, rejects, ignored })

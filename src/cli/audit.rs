@@ -207,7 +207,12 @@ async fn head(chosen: &Chosen, vault: &Vault, clock: Clock) -> anyhow::Result<Ex
                 json_line(&Signed { public_key: public_key.clone(), head })?;
             } else {
                 let (hash, signature) = (audit::hex(&head.hash), audit::hex(&head.signature));
-                line(&format!("{} entry {} hash {hash} at {} signature {signature}", chain.as_str(), head.seq, head.at_ms))?;
+                line(&format!(
+                    "{} entry {} hash {hash} at {} signature {signature}",
+                    chain.as_str(),
+                    head.seq,
+                    head.at_ms
+                ))?;
             }
         }
     }

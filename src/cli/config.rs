@@ -231,7 +231,7 @@ mod tests {
                 "default_agent = \"nightdesk\"",
                 "vaani.toml: `calls.default_agent` is \"nightdesk\", but agents/ has no such file; write one of echo, frontdesk, helpdesk, reminder",
             ),
-            ("vaani.toml", "[http]", "[htpp]", "vaani.toml:6: unknown key `htpp`; write `http`"),
+            ("vaani.toml", "[http]", "[htpp]", "vaani.toml:7: unknown key `htpp`; write `http`"),
             (
                 "agents/echo.toml",
                 "mode = \"echo\"",

@@ -115,7 +115,8 @@ async fn export(args: &Export, vault: &Vault, clock: Clock) -> anyhow::Result<Ex
     let who = Principal::the_box("command line");
     Audit::new(vault.clone(), clock).note(Some(&id), &who, "person.export", &subject.name, detail).await?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.output);
-    let file = file.with_context(|| format!("{} cannot be made; name a file that is not there", args.output.display()))?;
+    let file =
+        file.with_context(|| format!("{} cannot be made; name a file that is not there", args.output.display()))?;
     let mut out = BufWriter::new(file);
     let rows = db.read_blocking(|db| person::export(db, &subject, now_ms, &mut out))?;
     out.flush()?;
@@ -169,6 +170,8 @@ async fn erase(args: &Erase, vault: &Vault, clock: Clock) -> anyhow::Result<Exit
     for kept in &receipt.kept {
         line(&format!("  kept   {:>7}  {}: {}", kept.rows, kept.what, kept.reason))?;
     }
-    line("  a running daemon may still show words of its last calls until it is restarted; backups keep what they hold")?;
+    line(
+        "  a running daemon may still show words of its last calls until it is restarted; backups keep what they hold",
+    )?;
     Ok(ExitCode::SUCCESS)
 }

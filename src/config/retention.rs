@@ -145,7 +145,10 @@ mod tests {
     fn days_are_read_and_what_law_forbids_is_refused() {
         let (read_days, problems) = read("hour = 2\ntranscripts = 30\nrecordings = 0\n");
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!((read_days.hour, read_days.days(Class::Transcripts), read_days.days(Class::Recordings)), (2, Some(30), None));
+        assert_eq!(
+            (read_days.hour, read_days.days(Class::Transcripts), read_days.days(Class::Recordings)),
+            (2, Some(30), None)
+        );
         assert_eq!(read_days.days(Class::Calls), Some(1_095), "the default");
         for (text, says) in [
             ("audit = 30", "at least 365"),

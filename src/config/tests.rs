@@ -226,7 +226,10 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "[calls]\nmax_seconds = 60\ninactivity_seconds = 90\n",
             "vaani.toml:3: `calls.inactivity_seconds` (90) is longer than `calls.max_seconds` (60); write a smaller number",
         ),
-        ("[log]\nformat = \"xml\"\n", "vaani.toml:2: `log.format` is \"xml\"; write one of \"auto\", \"text\", \"json\""),
+        (
+            "[log]\nformat = \"xml\"\n",
+            "vaani.toml:2: `log.format` is \"xml\"; write one of \"auto\", \"text\", \"json\"",
+        ),
         ("[log]\nlevel = \"loud\"\n", "vaani.toml:2: `log.level` is \"loud\"; write error, warn, info, debug or trace"),
         (
             "[[http]]\nlisten = \"1.2.3.4:5\"\n",

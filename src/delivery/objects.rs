@@ -94,7 +94,7 @@ impl Key {
     }
 
     /// The key of a name as [`Key`] prints it.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let kind =
             Kind::ALL.into_iter().find(|kind| text.strip_prefix(kind.folder()).is_some_and(|r| r.starts_with('/')))?;
         let mut parts = text.strip_prefix(kind.folder())?.strip_prefix('/')?.split('/');

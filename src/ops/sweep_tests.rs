@@ -51,7 +51,10 @@ async fn every_tenant_is_swept_and_the_audit_log_says_what_went() {
     sweep.chores.push(("sessions", Arc::new(|| Box::pin(async { Ok(3) }))));
     let scope = Scope::new();
     let swept = sweep.once(&scope).await.unwrap();
-    assert_eq!(swept["bank"].iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(), [("calls", 1), ("objects", 1), ("recordings", 1)]);
+    assert_eq!(
+        swept["bank"].iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(),
+        [("calls", 1), ("objects", 1), ("recordings", 1)]
+    );
     assert_eq!(swept[""]["sessions"], 3);
     assert!(!swept.contains_key("default"));
     assert_eq!(*removed.lock().unwrap(), ["bank/old"]);

@@ -96,16 +96,23 @@ mod tests {
     fn days_are_added_up_by_whatever_is_asked() {
         let db = Database::scratch_tenant();
         db.write_blocking(|db| {
-            for (day, agent, language, outcome, calls) in
-                [(1, "emi", "hi-IN", "completed", 3), (2, "emi", "ta-IN", "failed", 1), (2, "help", "hi-IN", "not_picked", 2)]
-            {
+            for (day, agent, language, outcome, calls) in [
+                (1, "emi", "hi-IN", "completed", 3),
+                (2, "emi", "ta-IN", "failed", 1),
+                (2, "help", "hi-IN", "not_picked", 2),
+            ] {
                 let connected = if outcome == "not_picked" { 0 } else { calls };
                 db.execute(
                     "INSERT INTO calls_daily VALUES (?1, ?2, '', ?3, 'inbound', ?4, 'goodbye', ?5, ?6, 1000, 4, 50)",
                     params![day, agent, language, outcome, calls, connected],
                 )?;
             }
-            let which = |first_day, last_day, agent: &str| Which { first_day, last_day, agent: agent.into(), campaign: String::new() };
+            let which = |first_day, last_day, agent: &str| Which {
+                first_day,
+                last_day,
+                agent: agent.into(),
+                campaign: String::new(),
+            };
             let all = sums(db, &which(1, 2, ""), By::Nothing)?[0].1;
             assert_eq!((all.calls, all.connected, all.completed, all.failed, all.not_picked), (6, 4, 3, 1, 2));
             assert_eq!((all.duration_ms, all.cost_millipaise), (2_000, 150));

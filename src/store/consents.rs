@@ -22,7 +22,9 @@ use crate::base::limits;
 pub struct Purpose(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a purpose: use small letters, digits, - and _, a letter first, at most 40; such as promotional, service, recording")]
+#[error(
+    "not a purpose: use small letters, digits, - and _, a letter first, at most 40; such as promotional, service, recording"
+)]
 pub struct NotAPurpose;
 
 impl Purpose {
@@ -43,7 +45,6 @@ impl Purpose {
     fn needs_a_yes(&self) -> bool {
         !matches!(self.0.as_str(), Self::CALLS | Self::SERVICE | Self::TRANSACTIONAL | Self::RECOVERY)
     }
-
 }
 
 impl FromStr for Purpose {
@@ -138,10 +139,16 @@ pub struct Consent {
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// By this entry of the ledger.
-    Consented { consent: Uuid, until_ms: Option<u64> },
+    Consented {
+        consent: Uuid,
+        until_ms: Option<u64>,
+    },
     /// The purpose needs no yes and nobody has said no.
     NotNeeded,
-    Refused { reason: Refused, since_ms: Option<u64> },
+    Refused {
+        reason: Refused,
+        since_ms: Option<u64>,
+    },
 }
 
 impl Verdict {
@@ -164,7 +171,8 @@ pub enum Refused {
     OnAList,
 }
 
-const COLUMNS: &str = "SELECT id, phone_hash, purpose, channel, status, explicit, at_ms, expires_ms, call, call_offset_ms,
+const COLUMNS: &str =
+    "SELECT id, phone_hash, purpose, channel, status, explicit, at_ms, expires_ms, call, call_offset_ms,
     notice, language, noted_by, noted_ms";
 
 /// Writes an entry down.
@@ -180,10 +188,14 @@ pub fn insert(db: &Connection, consent: &Consent) -> Result<(), StoreError> {
         }
     }
     if consent.expires_ms.is_some_and(|expires| expires <= consent.at_ms) {
-        return Err(StoreError::Invalid("the consent would end before it begins; give a later time or none".to_owned()));
+        return Err(StoreError::Invalid(
+            "the consent would end before it begins; give a later time or none".to_owned(),
+        ));
     }
     if consent.at_ms > consent.noted_ms.saturating_add(limits::CONSENT_AHEAD_MAX_MS) {
-        return Err(StoreError::Invalid("nobody can have agreed in the future; give the time when it was said".to_owned()));
+        return Err(StoreError::Invalid(
+            "nobody can have agreed in the future; give the time when it was said".to_owned(),
+        ));
     }
     db.prepare_cached(
         "INSERT INTO consents (id, phone_hash, purpose, channel, status, explicit, at_ms, expires_ms, call, call_offset_ms,
@@ -284,7 +296,8 @@ pub fn may_call(
     let verdict = may(db, phone_hash, purpose, now_ms)?;
     // Registers speak of what nobody asked for: who agreed is called, and so is who has something
     // under way or owes something.
-    let is_bound = verdict == Verdict::NotNeeded && !matches!(purpose.as_str(), Purpose::TRANSACTIONAL | Purpose::RECOVERY);
+    let is_bound =
+        verdict == Verdict::NotNeeded && !matches!(purpose.as_str(), Purpose::TRANSACTIONAL | Purpose::RECOVERY);
     if is_bound && let Some(block) = dnd::is_blocked(db, phone_hash, category, now_ms)? {
         return Ok(Verdict::Refused { reason: Refused::OnAList, since_ms: block.since_ms });
     }

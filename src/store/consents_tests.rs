@@ -61,7 +61,12 @@ fn the_ledger_decides_by_its_newest_entry_and_a_no_wins() {
         ("promotional", vec![until.clone()], 10 * DAY - 1, None),
         ("promotional", vec![until], 10 * DAY, Some(Refused::Expired)),
         ("service", vec![of("service", Given, 1), of("service", Withdrawn, 1)], 5, Some(Refused::Withdrawn)),
-        ("promotional", vec![of("promotional", Withdrawn, 3), of("promotional", Given, 2)], 5, Some(Refused::Withdrawn)),
+        (
+            "promotional",
+            vec![of("promotional", Withdrawn, 3), of("promotional", Given, 2)],
+            5,
+            Some(Refused::Withdrawn),
+        ),
         ("service", vec![of("service", Given, 1), of("calls", Withdrawn, 2)], 5, Some(Refused::Withdrawn)),
         ("promotional", vec![of("calls", Withdrawn, 2), of("promotional", Given, 3)], 5, None),
     ];
@@ -84,9 +89,8 @@ fn the_ledger_decides_by_its_newest_entry_and_a_no_wins() {
 #[test]
 fn an_opt_out_stands_against_everything_and_a_register_against_what_nobody_agreed_to() {
     let db = Database::scratch_tenant();
-    let verdict = |text: &'static str, category| {
-        db.read_blocking(|db| may_call(db, "h", &purpose(text), category, 9)).unwrap()
-    };
+    let verdict =
+        |text: &'static str, category| db.read_blocking(|db| may_call(db, "h", &purpose(text), category, 9)).unwrap();
     let put = |sql: &'static str| db.write_blocking(move |db| Ok(db.execute_batch(sql)?)).unwrap();
     put("INSERT INTO dnd_lists (number, name, kind, state, made_ms, touched_ms, made_by)
          VALUES (50, 'ncpr', 'register', 'active', 3, 3, 'x');
@@ -124,10 +128,8 @@ fn nothing_in_the_ledger_is_changed_and_its_history_is_whole() {
         let all = history(db, "h")?;
         assert_eq!(all.iter().map(|entry| entry.at_ms).collect::<Vec<_>>(), (0..30).collect::<Vec<_>>());
         assert_eq!(current(db, "h", "promotional")?.as_ref(), all.last());
-        let now: Vec<String> = db
-            .prepare("SELECT id FROM consents_now")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let now: Vec<String> =
+            db.prepare("SELECT id FROM consents_now")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         assert_eq!(now, [all[29].id.to_string()], "the view agrees");
         let mut paged = Vec::new();
         let mut after = None;

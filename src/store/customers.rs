@@ -306,8 +306,18 @@ pub fn list(db: &Connection, filter: &Filter, after: Option<Uuid>, most: usize) 
 }
 
 fn conditions(filter: &Filter) -> (String, Vec<Value>) {
-    let Filter { phone_hash, external_id, loan_id, status, owner, pool, state, language, upload_id, callback_before_ms } =
-        filter;
+    let Filter {
+        phone_hash,
+        external_id,
+        loan_id,
+        status,
+        owner,
+        pool,
+        state,
+        language,
+        upload_id,
+        callback_before_ms,
+    } = filter;
     let text = |value: &Option<String>| value.clone().map(Value::Text);
     let all = [
         (" AND phone_hash = ?", text(phone_hash)),

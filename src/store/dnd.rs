@@ -19,7 +19,7 @@ mod lines;
 #[cfg(test)]
 mod tests;
 
-pub use import::{Imported, ImportError, NewList, abandon_dead, clear_some, import};
+pub use import::{ImportError, Imported, NewList, abandon_dead, clear_some, import};
 
 /// What people told us on calls.
 pub const OPT_OUTS: i64 = 1;
@@ -201,7 +201,8 @@ pub fn may_seek_consent(db: &Connection, phone_hash: &str, now_ms: u64) -> Resul
 
 /// Puts a number on one of the standing lists. Who is on it already stays since they were.
 pub fn add(db: &Connection, entry: &Listed) -> Result<(), StoreError> {
-    let too_long = [&entry.reason, &entry.noted_by].into_iter().flatten().any(|t| t.len() > limits::PROTECTION_TEXT_MAX);
+    let too_long =
+        [&entry.reason, &entry.noted_by].into_iter().flatten().any(|t| t.len() > limits::PROTECTION_TEXT_MAX);
     if too_long {
         return Err(StoreError::Invalid(format!("a reason has at most {} bytes", limits::PROTECTION_TEXT_MAX)));
     }
@@ -305,7 +306,8 @@ pub fn heard(db: &Connection, record: &Record) -> Result<(), StoreError> {
 
 /// Lists, newest first, before the list `before`.
 pub fn lists(db: &Connection, before: Option<i64>, limit: usize) -> Result<Vec<List>, StoreError> {
-    let sql = "SELECT number, name, kind, state, made_ms, valid_until_ms, made_by, lines, accepted, duplicates, allowed,
+    let sql =
+        "SELECT number, name, kind, state, made_ms, valid_until_ms, made_by, lines, accepted, duplicates, allowed,
         rejected, why FROM dnd_lists WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
     let mut found = db.prepare_cached(sql)?;
     let rows = found.query_map(params![before.unwrap_or(i64::MAX), limit as u64], |row| {
@@ -349,14 +351,14 @@ pub fn of_number(db: &Connection, phone_hash: &str) -> Result<Vec<Listed>, Store
 
 /// Lines of an import that were not understood: number and reason, after line `after`.
 pub fn rejects(db: &Connection, list: i64, after: u64, limit: usize) -> Result<Vec<(u64, String)>, StoreError> {
-    let mut found = db.prepare_cached(
-        "SELECT line, reason FROM dnd_rejects WHERE list = ?1 AND line > ?2 ORDER BY line LIMIT ?3",
-    )?;
+    let mut found =
+        db.prepare_cached("SELECT line, reason FROM dnd_rejects WHERE list = ?1 AND line > ?2 ORDER BY line LIMIT ?3")?;
     let rows = found.query_map(params![list, after, limit as u64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-const LISTED: &str = "SELECT list, phone_hash, categories, since_ms, valid_until_ms, call, noted_by, reason, removed_ms,
+const LISTED: &str =
+    "SELECT list, phone_hash, categories, since_ms, valid_until_ms, call, noted_by, reason, removed_ms,
     removed_by, removed_reason FROM dnd";
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<Listed> {

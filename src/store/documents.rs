@@ -97,7 +97,8 @@ pub fn list(
     after: Option<(Kind, String)>,
     most: usize,
 ) -> Result<Vec<Document>, StoreError> {
-    let (after_kind, after_name) = after.map_or((String::new(), String::new()), |(kind, name)| (kind.as_str().into(), name));
+    let (after_kind, after_name) =
+        after.map_or((String::new(), String::new()), |(kind, name)| (kind.as_str().into(), name));
     let mut list = db.prepare_cached(
         "SELECT kind, name, active, latest, version, updated_ms FROM documents \
          WHERE (kind, name) > (?1, ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY kind, name LIMIT ?4",
@@ -234,7 +235,14 @@ mod tests {
     use crate::store::Database;
 
     fn draft(content: &str, activate: bool) -> Draft {
-        Draft { content: content.into(), sha256: "x".into(), who: "asha".into(), note: String::new(), at_ms: 1, activate }
+        Draft {
+            content: content.into(),
+            sha256: "x".into(),
+            who: "asha".into(),
+            note: String::new(),
+            at_ms: 1,
+            activate,
+        }
     }
 
     #[test]
@@ -248,9 +256,8 @@ mod tests {
         assert!(matches!(put(Some(7), "stale", true), Err(StoreError::Conflict(_))));
         let second = put(Some(1), "two", false).unwrap();
         assert_eq!((second.active, second.latest, second.version), (Some(1), 2, 2));
-        let activate = |expected, number| {
-            db.write_blocking(move |db| activate(db, Kind::Agent, "emi", expected, number, 2))
-        };
+        let activate =
+            |expected, number| db.write_blocking(move |db| activate(db, Kind::Agent, "emi", expected, number, 2));
         assert!(matches!(activate(1, Some(2)), Err(StoreError::Conflict(_))));
         assert!(matches!(activate(2, Some(3)), Err(StoreError::NotFound(_))));
         assert_eq!(activate(2, Some(2)).unwrap().active, Some(2));
@@ -260,7 +267,10 @@ mod tests {
             assert!(!seed(db, Kind::Agent, "emi", &draft("shipped", true))?);
             assert!(seed(db, Kind::Flow, "emi", &draft("shipped", true))?);
             let all = versions(db, Kind::Agent, "emi", None, 10)?;
-            assert_eq!(all.iter().map(|v| (v.number, v.content.as_str())).collect::<Vec<_>>(), [(2, "two"), (1, "one")]);
+            assert_eq!(
+                all.iter().map(|v| (v.number, v.content.as_str())).collect::<Vec<_>>(),
+                [(2, "two"), (1, "one")]
+            );
             assert_eq!(list(db, None, None, 10)?.len(), 2);
             assert_eq!(list(db, None, Some((Kind::Agent, "emi".into())), 10)?[0].kind, Kind::Flow);
             assert_eq!(list(db, Some(Kind::Agent), None, 10)?.len(), 1);
@@ -271,7 +281,9 @@ mod tests {
 
     #[test]
     fn names_are_plain() {
-        for (name, fits) in [("emi", true), ("hi-IN", false), ("hi-in.v2", true), ("", false), ("../x", false), ("-a", false)] {
+        for (name, fits) in
+            [("emi", true), ("hi-IN", false), ("hi-in.v2", true), ("", false), ("../x", false), ("-a", false)]
+        {
             assert_eq!(name_fits(name), fits, "{name}");
         }
     }

@@ -249,9 +249,6 @@ pub(crate) mod tests {
         assert!(refused(Hold { until_ms: Some(1), ..hold(Scope::Call, "x", 1) }).contains("end before"));
         let long = "x".repeat(limits::PROTECTION_TEXT_MAX + 1);
         assert!(refused(Hold { reason: long, ..hold(Scope::Call, "x", 1) }).contains("at most"));
-        assert!(matches!(
-            db.write_blocking(|db| lift(db, Uuid::nil(), "u", "r", 1)),
-            Err(StoreError::NotFound(_))
-        ));
+        assert!(matches!(db.write_blocking(|db| lift(db, Uuid::nil(), "u", "r", 1)), Err(StoreError::NotFound(_))));
     }
 }

@@ -73,13 +73,7 @@ pub fn begin(db: &Connection, asked: &Asked, now_ms: i64, since_ms: i64) -> Resu
 
 pub fn answer(db: &Connection, asked: &Asked, answer: &Answer) -> Result<(), StoreError> {
     db.prepare_cached("UPDATE idempotency SET status = ?3, headers = ?4, body = ?5 WHERE who = ?1 AND key = ?2")?
-        .execute(params![
-            asked.who,
-            asked.key,
-            answer.status,
-            serde_json::to_string(&answer.headers)?,
-            answer.body
-        ])?;
+        .execute(params![asked.who, asked.key, answer.status, serde_json::to_string(&answer.headers)?, answer.body])?;
     Ok(())
 }
 

@@ -27,9 +27,9 @@ pub mod dnd;
 pub mod holds;
 pub mod journal;
 pub mod media;
+pub mod outbox;
 pub mod person;
 pub mod retention;
-pub mod outbox;
 pub mod webhooks;
 
 pub mod analytics;
@@ -37,8 +37,8 @@ pub mod call_list;
 pub mod customers;
 pub mod documents;
 pub mod idempotency;
-pub mod uploads;
 pub mod sessions;
+pub mod uploads;
 pub mod users;
 
 pub mod ledger;

@@ -321,7 +321,8 @@ pub fn sweep_blocking(
     pause: &dyn Fn() -> bool,
 ) -> Result<BTreeMap<&'static str, u64>, StoreError> {
     let mut gone = BTreeMap::new();
-    for step in steps.iter().copied() {
+    for step in steps {
+        let step = *step;
         let mut place = Place::start(&step);
         while !place.is_over {
             let from = place;

@@ -31,7 +31,8 @@ fn call(db: &Connection, number: u64, age_days: u64) -> CallId {
         )
         .unwrap();
     }
-    db.execute("INSERT INTO turns VALUES (?1, 1, ?2, 'hi-IN', NULL, 'flow', 5, '{}')", params![id.to_string(), at]).unwrap();
+    db.execute("INSERT INTO turns VALUES (?1, 1, ?2, 'hi-IN', NULL, 'flow', 5, '{}')", params![id.to_string(), at])
+        .unwrap();
     db.execute(
         "INSERT INTO media VALUES (?1, ?2, 'recording', 9, ?3)",
         params![format!("r{number}"), id.to_string(), at],
@@ -75,8 +76,15 @@ fn each_class_goes_at_its_age() {
     assert_eq!(
         sweep(&db, NOW),
         [
-            ("callbacks", 1), ("calls", 1), ("customers", 1), ("dnd_lists", 1), ("dnd_rejects", 1), ("events", 6),
-            ("recordings", 4), ("upload_rejects", 2), ("words", 8)
+            ("callbacks", 1),
+            ("calls", 1),
+            ("customers", 1),
+            ("dnd_lists", 1),
+            ("dnd_rejects", 1),
+            ("events", 6),
+            ("recordings", 4),
+            ("upload_rejects", 2),
+            ("words", 8)
         ]
     );
     assert_eq!(count(&db, WORDS), 2, "of the youngest call");
@@ -94,14 +102,16 @@ fn each_class_goes_at_its_age() {
 fn what_is_held_stays_until_the_hold_is_lifted() {
     let db = Database::scratch_tenant();
     let ids: Vec<CallId> = db.write_blocking(|db| Ok((1..=4).map(|number| call(db, number, 1_100)).collect())).unwrap();
-    let held = [hold(Scope::Person, "h1", 1), hold(Scope::Customer, "c2", 1), hold(Scope::Call, &ids[2].to_string(), 1)];
+    let held =
+        [hold(Scope::Person, "h1", 1), hold(Scope::Customer, "c2", 1), hold(Scope::Call, &ids[2].to_string(), 1)];
     let lifted = held.clone();
     db.write_blocking(move |db| held.iter().try_for_each(|hold| place(db, hold))).unwrap();
     let gone = sweep(&db, NOW);
     assert_eq!(gone, [("calls", 1), ("events", 3), ("recordings", 1), ("words", 2)]);
     assert_eq!(count(&db, WORDS), 6);
     assert_eq!(sweep(&db, NOW), [], "what is held is passed by, not waited for");
-    db.write_blocking(move |db| lifted.iter().try_for_each(|hold| lift(db, hold.id, "u", "settled", 5).map(drop))).unwrap();
+    db.write_blocking(move |db| lifted.iter().try_for_each(|hold| lift(db, hold.id, "u", "settled", 5).map(drop)))
+        .unwrap();
     assert_eq!(sweep(&db, NOW).iter().find(|(what, _)| *what == "calls"), Some(&("calls", 3)));
 
     let db = Database::scratch_tenant();
@@ -179,5 +189,9 @@ fn old_consents_go_and_what_counts_stays() {
     .unwrap();
     let long = 3_000 * DAY;
     assert_eq!(sweep(&db, long), [("consents", 2)]);
-    assert_eq!(count(&db, "SELECT count(*) FROM consents WHERE id IN ('b', 'c')"), 2, "the no, and the yes that stands");
+    assert_eq!(
+        count(&db, "SELECT count(*) FROM consents WHERE id IN ('b', 'c')"),
+        2,
+        "the no, and the yes that stands"
+    );
 }

@@ -70,7 +70,8 @@ const COLUMNS: &str = "id, file_name, sha256, bytes, format, who, status, rows_t
      started_ms, finished_ms";
 
 pub fn insert(db: &Connection, upload: &Upload) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO uploads ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+    let sql =
+        format!("INSERT INTO uploads ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
     db.prepare_cached(&sql)?.execute(params![
         upload.id.to_string(),
         upload.file_name,
@@ -125,7 +126,12 @@ pub fn add_rejects(db: &Connection, upload: Uuid, first: usize, rejects: &[Rejec
 }
 
 /// The rows that were left out, in the order of the file, behind number `after`.
-pub fn rejects(db: &Connection, upload: Uuid, after: Option<i64>, most: usize) -> Result<Vec<(i64, Reject)>, StoreError> {
+pub fn rejects(
+    db: &Connection,
+    upload: Uuid,
+    after: Option<i64>,
+    most: usize,
+) -> Result<Vec<(i64, Reject)>, StoreError> {
     let mut list = db.prepare_cached(
         "SELECT number, line, field, reason, advice, cells FROM upload_rejects \
          WHERE upload_id = ?1 AND number > ?2 ORDER BY number LIMIT ?3",

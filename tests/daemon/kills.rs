@@ -78,7 +78,8 @@ async fn import(api: Api, told: Shared) {
             told.lists.push((phones, false));
             told.lists.len() - 1
         };
-        let request = api.request(Method::POST, "/upload-customers?file_name=list.csv").header("content-type", "text/csv");
+        let request =
+            api.request(Method::POST, "/upload-customers?file_name=list.csv").header("content-type", "text/csv");
         let Ok(answer) = request.body(format!("name,phone_number,state\n{rows}")).send().await else { return };
         let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
         if text.is_empty() {
@@ -174,9 +175,8 @@ async fn nothing_that_was_acknowledged_is_lost_however_often_the_daemon_is_kille
 
     let vault = Vault::open(state.path(), MasterKey::load(state.path()).unwrap(), clock).unwrap();
     let db = vault.tenant(&TenantId::default_tenant()).unwrap();
-    let column = |sql: &'static str| -> BTreeSet<String> {
-        db.read_blocking(|db| ids(db, sql)).unwrap().into_iter().collect()
-    };
+    let column =
+        |sql: &'static str| -> BTreeSet<String> { db.read_blocking(|db| ids(db, sql)).unwrap().into_iter().collect() };
     let told = told.lock().unwrap();
     let customers = column("SELECT id FROM customers");
     let lost: Vec<_> = told.customers.iter().filter(|id| !customers.contains(*id)).collect();

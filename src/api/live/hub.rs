@@ -111,10 +111,15 @@ impl Live {
         let receiver = self.0.sender.subscribe();
         let mut ready = VecDeque::new();
         if let Some(last) = last {
-            let from = last.strip_prefix(&self.0.boot).and_then(|rest| rest.strip_prefix('-')).and_then(|seq| seq.parse().ok());
+            let from = last
+                .strip_prefix(&self.0.boot)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .and_then(|seq| seq.parse().ok());
             let first_kept = past.items.front().map_or(u64::MAX, |item| item.seq);
             match from {
-                Some(seq) if seq + 1 < first_kept && seq < self.seen() => ready.push_back(Queued::Missed(first_kept.min(self.seen() + 1) - seq - 1)),
+                Some(seq) if seq + 1 < first_kept && seq < self.seen() => {
+                    ready.push_back(Queued::Missed(first_kept.min(self.seen() + 1) - seq - 1))
+                }
                 Some(_) => {}
                 // Of another process, or no id of ours: nobody knows how many.
                 None => ready.push_back(Queued::Missed(0)),
@@ -176,7 +181,10 @@ enum Queued {
 /// What a watcher is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    Event { id: String, json: String },
+    Event {
+        id: String,
+        json: String,
+    },
     /// So many events were left out, of any tenant; 0: nobody knows how many.
     Missed(u64),
 }

@@ -166,7 +166,10 @@ async fn a_socket_opens_by_ticket_once_and_not_for_other_peoples_pages() {
     api.deps.live.observe(&began(call, "hospital"));
     api.deps.live.observe(&began(CallId::from_seed(2, 2), "bank"));
     let told_of = read().await;
-    assert_eq!((&told_of["event"], &told_of["call"]), (&"call_initiated".into(), &CallId::from_seed(2, 2).to_string().into()));
+    assert_eq!(
+        (&told_of["event"], &told_of["call"]),
+        (&"call_initiated".into(), &CallId::from_seed(2, 2).to_string().into())
+    );
     assert!(told_of["id"].as_str().unwrap().starts_with(api.deps.live.boot()));
     socket.send(Message::Text("whatever".into())).await.unwrap();
     socket.close(None).await.unwrap();

@@ -30,7 +30,9 @@ impl Cell {
 /// Spreadsheets write an apostrophe before text that is no formula, and so does our own export.
 fn unguarded(text: &str) -> &str {
     match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) || rest.starts_with(|c: char| c.is_numeric()) => {
+        Some(rest)
+            if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) || rest.starts_with(|c: char| c.is_numeric()) =>
+        {
             rest
         }
         _ => text,

@@ -136,8 +136,7 @@ impl Code {
 
 const LENGTH_BASE: [u16; 29] =
     [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
-const LENGTH_EXTRA: [u8; 29] =
-    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+const LENGTH_EXTRA: [u8; 29] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// Bytes that a DEFLATE stream becomes; ends early once they are more than `limit`.
@@ -209,13 +208,7 @@ fn codes(bits: &mut Bits<'_>) -> Result<(Code, Code), Refused> {
     Ok((Code::new(&all[..literals])?, Code::new(&all[literals..])?))
 }
 
-fn follow(
-    bits: &mut Bits<'_>,
-    lengths: &Code,
-    distances: &Code,
-    total: &mut u64,
-    limit: u64,
-) -> Result<(), Refused> {
+fn follow(bits: &mut Bits<'_>, lengths: &Code, distances: &Code, total: &mut u64, limit: u64) -> Result<(), Refused> {
     loop {
         let symbol = lengths.next(bits)?;
         if symbol < 256 {

@@ -40,7 +40,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> 
     match unpacked(bytes, limits::UPLOAD_UNPACKED_MAX) {
         Ok(_) => {}
         Err(Refused::TooLarge) => {
-            return Err(Unreadable::new("workbook_too_large", "the workbook unpacks to far more than a list of customers; save the sheet as CSV"));
+            return Err(Unreadable::new(
+                "workbook_too_large",
+                "the workbook unpacks to far more than a list of customers; save the sheet as CSV",
+            ));
         }
         Err(Refused::Broken) => return Err(broken()),
     }
@@ -67,7 +70,10 @@ fn sheet(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
         if column as usize >= limits::UPLOAD_COLUMNS_MAX {
             return Err(Unreadable::new(
                 "too_many_columns",
-                format!("the sheet has cells beyond column {}; leave those of the list only", limits::UPLOAD_COLUMNS_MAX),
+                format!(
+                    "the sheet has cells beyond column {}; leave those of the list only",
+                    limits::UPLOAD_COLUMNS_MAX
+                ),
             ));
         }
         if table.len() > limits::UPLOAD_ROWS_MAX {

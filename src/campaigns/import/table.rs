@@ -1,18 +1,15 @@
 //! Lists as text: CSV with comma, semicolon or tab, in UTF-8 or UTF-16.
 
-use super::{Row, Unreadable};
 use super::cell::Cell;
+use super::{Row, Unreadable};
 use crate::base::limits;
 
 /// The first row and the others with their lines.
 pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> {
     let text = decode(bytes)?;
     let (delimiter, text, skipped) = delimiter(&text);
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut record = csv::StringRecord::new();
     let mut headers: Option<Vec<String>> = None;
     let mut rows = Vec::new();

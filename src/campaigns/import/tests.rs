@@ -62,7 +62,10 @@ fn the_seeds_list_is_taken_over_whole() {
     assert!(parsed.rejects.is_empty(), "{:?}", parsed.rejects);
     let (line, _, f) = &parsed.rows[0];
     assert_eq!((*line, f.name.as_str(), f.phone.reveal()), (2, "Asha Rao", "+919876543210"));
-    assert_eq!((f.state.as_deref(), f.loan_id.as_deref(), f.language), (Some("Karnataka"), Some("LN-1"), Some(Lang::Kn)));
+    assert_eq!(
+        (f.state.as_deref(), f.loan_id.as_deref(), f.language),
+        (Some("Karnataka"), Some("LN-1"), Some(Lang::Kn))
+    );
     assert_eq!((f.amount_paise, f.due_date.as_deref(), f.priority), (Some(1_250_050), Some("2025-08-17"), 7));
     assert_eq!((f.callback_at_ms, f.pool), (Some(1_755_451_800_000), Some(customers::Pool::Ai)));
     assert_eq!(f.custom["branch"], "MG Road");
@@ -189,7 +192,10 @@ fn a_dry_run_keeps_nobody_and_tells_the_same() {
         let again = take(&db, "name,phone\nA,+91 98765 43210\nC,9876543219\n", dry);
         assert_eq!((again.rows_ok, again.rows_rejected), (1, 1));
         let rejects = db.read_blocking(|db| uploads::rejects(db, again.id, None, 10)).unwrap();
-        assert_eq!((rejects[0].1.line, rejects[0].1.cells.as_slice()), (2, &["A".to_owned(), "+91 98765 43210".into()][..]));
+        assert_eq!(
+            (rejects[0].1.line, rejects[0].1.cells.as_slice()),
+            (2, &["A".to_owned(), "+91 98765 43210".into()][..])
+        );
         assert!(rejects[0].1.reason.contains("there already"));
     }
     assert_eq!(all(&db).len(), 2);
@@ -229,9 +235,8 @@ fn cut_off(db: &Database, text: &str, rows: usize) -> uuid::Uuid {
 fn a_list_that_was_cut_off_is_never_seen_and_goes_at_the_next_start() {
     let db = Database::scratch_tenant();
     take(&db, "name,phone\nOld,9876500000\n", false);
-    let text: String = std::iter::once("name,phone\n".to_owned())
-        .chain((0..700).map(|n| format!("N,98766{n:05}\n")))
-        .collect();
+    let text: String =
+        std::iter::once("name,phone\n".to_owned()).chain((0..700).map(|n| format!("N,98766{n:05}\n"))).collect();
     let cut = cut_off(&db, &text, 600);
     let written: i64 =
         db.read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM customers", [], |r| r.get(0))?)).unwrap();
@@ -266,7 +271,8 @@ fn a_full_disk_leaves_nothing_of_a_list() {
     assert!(all(&db).is_empty());
     limit(1_000_000);
     recover(&db, 2).unwrap();
-    let left: i64 = db.read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM customers", [], |r| r.get(0))?)).unwrap();
+    let left: i64 =
+        db.read_blocking(|db| Ok(db.query_row("SELECT count(*) FROM customers", [], |r| r.get(0))?)).unwrap();
     assert_eq!(left, 0);
     let tried = db.read_blocking(|db| uploads::list(db, None, 10)).unwrap();
     assert_eq!((tried.len(), tried[0].status), (1, Status::Failed));

@@ -190,7 +190,7 @@ fn message(kind: &str, chain: &Chain, seq: u64, hash: &[u8; 32], at_ms: u64) -> 
 }
 
 fn bytes_of(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()

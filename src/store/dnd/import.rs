@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::lines::{Line, Reject, Shape};
 use super::Kind;
+use super::lines::{Line, Reject, Shape};
 use crate::base::limits;
 use crate::base::secret::KeyedHash;
 use crate::store::{Database, StoreError};
@@ -48,7 +48,9 @@ pub struct Imported {
 pub enum ImportError {
     #[error("the file has no line that could be used ({rejected} rejected); nothing was changed")]
     Empty { rejected: u64 },
-    #[error("the first line names no column for the number (found: {found}); call it phone, mobile or msisdn; nothing was changed")]
+    #[error(
+        "the first line names no column for the number (found: {found}); call it phone, mobile or msisdn; nothing was changed"
+    )]
     NoNumberColumn { found: String },
     #[error("the file is {what}; save it as CSV in UTF-8; nothing was changed")]
     NotText { what: &'static str },
@@ -56,7 +58,9 @@ pub enum ImportError {
     TooManyLines,
     #[error("another file is being imported; wait for it; nothing was changed")]
     Busy,
-    #[error("a list has a name of 1 to 60 letters, digits, -, _ or spaces, and not one of the standing lists; nothing was changed")]
+    #[error(
+        "a list has a name of 1 to 60 letters, digits, -, _ or spaces, and not one of the standing lists; nothing was changed"
+    )]
     BadName,
     #[error("read the file: {0}; nothing was changed")]
     Read(#[from] io::Error),

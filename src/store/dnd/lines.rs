@@ -11,7 +11,11 @@ use crate::base::phone::Phone;
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    Blocked { phone: Phone, categories: Categories, until: Option<Date> },
+    Blocked {
+        phone: Phone,
+        categories: Categories,
+        until: Option<Date>,
+    },
     /// The file says that this number may be called.
     Allowed,
     Empty,
@@ -65,8 +69,10 @@ impl Shape {
             let shape = Self { delimiter, number: 0, categories: Some(1), until: Some(2), status: None };
             return Ok((shape, false));
         }
-        let names: Vec<String> =
-            cells.iter().map(|cell| cell.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()).collect();
+        let names: Vec<String> = cells
+            .iter()
+            .map(|cell| cell.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
+            .collect();
         let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
         match find(&NUMBER) {
             Some(number) => {
@@ -128,7 +134,8 @@ fn cells(line: &str, delimiter: char) -> Option<Vec<String>> {
 fn indian(text: &str) -> Result<Phone, Reject> {
     // Spreadsheets put a quotation mark before what is to stay text.
     let text = text.trim().trim_start_matches('\'');
-    if text.contains(['e', 'E']) && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E')) {
+    if text.contains(['e', 'E']) && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E'))
+    {
         return Err(Reject::Spreadsheet);
     }
     let text = text.strip_suffix(".0").unwrap_or(text);

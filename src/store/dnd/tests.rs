@@ -36,7 +36,9 @@ fn count(db: &Database, sql: &'static str) -> i64 {
 #[test]
 fn a_file_takes_the_place_of_the_older_one_of_its_name() {
     let db = Database::scratch_tenant();
-    let first = run(&db, "ncpr", "\u{feff}Mobile,Category\r\n9876543210,1\r\n9876543210,2\r\n98765,1\r\n9876543211,0\r\n").unwrap();
+    let first =
+        run(&db, "ncpr", "\u{feff}Mobile,Category\r\n9876543210,1\r\n9876543210,2\r\n98765,1\r\n9876543211,0\r\n")
+            .unwrap();
     assert_eq!((first.lines, first.accepted, first.duplicates, first.rejected), (4, 2, 1, 1));
     assert!(blocked(&db, "+919876543210", Category::Finance) && blocked(&db, "+919876543210", Category::RealEstate));
     assert!(!blocked(&db, "+919876543210", Category::Health));

@@ -105,15 +105,17 @@ pub fn erase(db: &Connection, mut subject: Subject, by: &str, now_ms: u64) -> Re
         repeated: false,
         calls: subject.calls,
     };
-    db.prepare_cached("INSERT INTO erasures (id, subject, at_ms, noted_by, gone, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![
-            receipt.id.to_string(),
-            receipt.subject,
-            now_ms,
-            by,
-            serde_json::to_string(&receipt.gone)?,
-            serde_json::to_string(&receipt.kept)?
-        ])?;
+    db.prepare_cached(
+        "INSERT INTO erasures (id, subject, at_ms, noted_by, gone, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        receipt.id.to_string(),
+        receipt.subject,
+        now_ms,
+        by,
+        serde_json::to_string(&receipt.gone)?,
+        serde_json::to_string(&receipt.kept)?
+    ])?;
     Ok(receipt)
 }
 

@@ -55,8 +55,13 @@ fn call(db: &Connection, number: u64, phone: &str, customer: Option<&str>, at: u
     put(db, id, at, &Event::Action { action: format!("[[promise date=\"{words}\"]]"), done: true });
     let no = Event::Action { action: "[[do_not_call]]".to_owned(), done: true };
     put(db, id, at, &no);
-    db.execute("INSERT INTO turns VALUES (?1, 1, ?2, 'te-IN', 'promise', 'flow', 5, '{}')", params![id.to_string(), at]).unwrap();
-    db.execute("INSERT INTO call_status_updates VALUES (?1, 1, ?2, 'ready', 'initiated')", params![id.to_string(), at]).unwrap();
+    db.execute(
+        "INSERT INTO turns VALUES (?1, 1, ?2, 'te-IN', 'promise', 'flow', 5, '{}')",
+        params![id.to_string(), at],
+    )
+    .unwrap();
+    db.execute("INSERT INTO call_status_updates VALUES (?1, 1, ?2, 'ready', 'initiated')", params![id.to_string(), at])
+        .unwrap();
     for kind in ["recording", "transcript"] {
         db.execute(
             "INSERT INTO media VALUES (?1, ?2, ?3, 9, ?4)",
@@ -109,10 +114,17 @@ fn seed(db: &Connection) {
         [],
     )
     .unwrap();
-    for (n, cells) in [format!("[\"{NAME}\",\"bad\"]"), "[\"98765 43210\",\"9\"]".to_owned(), "[\"Else\",\"7\"]".to_owned()].into_iter().enumerate() {
-        db.execute("INSERT INTO upload_rejects VALUES ('u', ?1, ?1, 'phone', 'r', 'a', ?2)", params![n, cells]).unwrap();
+    for (n, cells) in
+        [format!("[\"{NAME}\",\"bad\"]"), "[\"98765 43210\",\"9\"]".to_owned(), "[\"Else\",\"7\"]".to_owned()]
+            .into_iter()
+            .enumerate()
+    {
+        db.execute("INSERT INTO upload_rejects VALUES ('u', ?1, ?1, 'phone', 'r', 'a', ?2)", params![n, cells])
+            .unwrap();
     }
-    for (n, body) in [format!("{{\"phone\":\"{PHONE}\"}}"), "{\"phone\":\"+919999999999\"}".to_owned()].into_iter().enumerate() {
+    for (n, body) in
+        [format!("{{\"phone\":\"{PHONE}\"}}"), "{\"phone\":\"+919999999999\"}".to_owned()].into_iter().enumerate()
+    {
         db.execute(
             "INSERT INTO idempotency VALUES ('w', ?1, 'r', 'b', 200, '', ?2, 1)",
             params![format!("k{n}"), body.into_bytes()],
@@ -192,7 +204,11 @@ fn dump(db: &Database) -> BTreeMap<String, Vec<String>> {
 /// Tables with a row that holds one of the texts.
 fn holding(db: &Database, texts: &[&str]) -> Vec<String> {
     let found = dump(db);
-    found.into_iter().filter(|(_, rows)| rows.iter().any(|row| texts.iter().any(|t| row.contains(t)))).map(|(t, _)| t).collect()
+    found
+        .into_iter()
+        .filter(|(_, rows)| rows.iter().any(|row| texts.iter().any(|t| row.contains(t))))
+        .map(|(t, _)| t)
+        .collect()
 }
 
 #[test]
@@ -244,9 +260,20 @@ fn one_person_is_told_everything_and_nothing_of_others() {
     let json: Value = serde_json::from_str(&text).unwrap();
     let count = |table: &str| json["held"][table]["rows"].as_array().unwrap().len();
     let expected = [
-        ("customers", 1), ("callbacks", 1), ("calls", 2), ("call_status_updates", 2), ("turns", 2), ("events", 10),
-        ("media", 4), ("outbox", 2), ("upload_rejects", 1), ("idempotency", 1), ("consents", 3), ("dnd", 1),
-        ("retained", 0), ("erasures", 0),
+        ("customers", 1),
+        ("callbacks", 1),
+        ("calls", 2),
+        ("call_status_updates", 2),
+        ("turns", 2),
+        ("events", 10),
+        ("media", 4),
+        ("outbox", 2),
+        ("upload_rejects", 1),
+        ("idempotency", 1),
+        ("consents", 3),
+        ("dnd", 1),
+        ("retained", 0),
+        ("erasures", 0),
     ];
     for (table, wanted) in expected {
         assert_eq!(count(table), wanted, "{table}");
@@ -295,13 +322,23 @@ fn after_an_erasure_no_table_holds_number_name_or_words() {
     assert_eq!(
         gone,
         [
-            ("callbacks", 1), ("calls", 1), ("customers", 1), ("events", 8), ("idempotency", 1), ("media", 4),
-            ("outbox", 2), ("turns", 2), ("upload_rejects", 2)
+            ("callbacks", 1),
+            ("calls", 1),
+            ("customers", 1),
+            ("events", 8),
+            ("idempotency", 1),
+            ("media", 4),
+            ("outbox", 2),
+            ("turns", 2),
+            ("upload_rejects", 2)
         ]
     );
     // The young call's facts stay for their year, by the keyed hash; the opt-out stays.
     let kept: Vec<_> = receipt.kept.iter().map(|kept| (kept.what.as_str(), kept.rows, kept.until_ms)).collect();
-    assert_eq!(kept, [("calls", 1, Some(NOW - 10 * DAY + limits::CALL_FACTS_KEPT_MS)), ("consents", 3, None), ("dnd", 1, None)]);
+    assert_eq!(
+        kept,
+        [("calls", 1, Some(NOW - 10 * DAY + limits::CALL_FACTS_KEPT_MS)), ("consents", 3, None), ("dnd", 1, None)]
+    );
     assert!(db.read_blocking(|db| dnd::opted_out(db, &hash().of(PHONE), NOW)).unwrap().is_some());
     let after = dump(&db);
     let (old, young) = (CallId::from_seed(NOW - 400 * DAY, 1), CallId::from_seed(NOW - 10 * DAY, 2));
@@ -313,7 +350,9 @@ fn after_an_erasure_no_table_holds_number_name_or_words() {
     assert_eq!(after["media_gone"].len(), 4);
     // The neighbour has everything.
     for (table, rows) in &before {
-        let theirs = |rows: &[String]| rows.iter().filter(|row| row.contains("9999999999") || row.contains("other words")).count();
+        let theirs = |rows: &[String]| {
+            rows.iter().filter(|row| row.contains("9999999999") || row.contains("other words")).count()
+        };
         assert_eq!(theirs(rows), theirs(&after[table]), "{table}");
     }
     assert!(!serde_json::to_string(&receipt).unwrap().contains("98765"));
@@ -343,19 +382,33 @@ fn erasing_twice_changes_nothing_and_says_so() {
 
 #[test]
 fn a_hold_or_a_live_call_stands_against_it_and_nothing_is_half_done() {
-    for (scope, about) in
-        [(Scope::Tenant, String::new()), (Scope::Person, hash().of(PHONE)), (Scope::Customer, "c1".to_owned()), (Scope::Call, CallId::from_seed(NOW - 10 * DAY, 2).to_string())]
-    {
+    for (scope, about) in [
+        (Scope::Tenant, String::new()),
+        (Scope::Person, hash().of(PHONE)),
+        (Scope::Customer, "c1".to_owned()),
+        (Scope::Call, CallId::from_seed(NOW - 10 * DAY, 2).to_string()),
+    ] {
         let db = seeded();
         let hold = Hold {
-            id: Uuid::now_v7(), scope, about, reason: "case 7".to_owned(), placed_by: "u".to_owned(), placed_ms: 1,
-            until_ms: None, lifted_by: None, lifted_ms: None, lifted_reason: None,
+            id: Uuid::now_v7(),
+            scope,
+            about,
+            reason: "case 7".to_owned(),
+            placed_by: "u".to_owned(),
+            placed_ms: 1,
+            until_ms: None,
+            lifted_by: None,
+            lifted_ms: None,
+            lifted_reason: None,
         };
         let id = hold.id;
         db.write_blocking(move |db| holds::place(db, &hold)).unwrap();
         let before = dump(&db);
         let refused = run(&db, by_phone(), NOW).unwrap_err();
-        assert!(matches!(&refused, StoreError::Conflict(why) if why.contains("case 7") && why.contains("lift")), "{refused}");
+        assert!(
+            matches!(&refused, StoreError::Conflict(why) if why.contains("case 7") && why.contains("lift")),
+            "{refused}"
+        );
         assert_eq!(dump(&db), before);
         db.write_blocking(move |db| holds::lift(db, id, "u", "settled", NOW)).unwrap();
         run(&db, by_phone(), NOW).unwrap();
@@ -411,7 +464,8 @@ fn what_law_kept_is_released_when_its_time_is_over() {
 /// SQLite frees what is deleted; whether it also overwrites it is seen in the file, here without a key.
 #[test]
 fn what_was_erased_is_in_no_page_of_the_file() {
-    let pragma: i64 = seeded().write_blocking(|db| Ok(db.pragma_query_value(None, "secure_delete", |row| row.get(0))?)).unwrap();
+    let pragma: i64 =
+        seeded().write_blocking(|db| Ok(db.pragma_query_value(None, "secure_delete", |row| row.get(0))?)).unwrap();
     assert_eq!(pragma, 1, "the writer overwrites what it deletes");
     for secure in [false, true] {
         let dir = tempfile::tempdir().unwrap();
