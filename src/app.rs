@@ -26,7 +26,7 @@ use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
 use crate::api::http_metrics;
-use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges, StoreGauges, WatchGauges};
+use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, setup};
 use crate::base::event::{Event, Record};
@@ -41,7 +41,6 @@ use crate::config::Settings;
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::shelf::Shelf;
 use crate::ops::notify;
-use crate::ops::watch::Watch;
 use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
@@ -52,7 +51,7 @@ use health::Parts;
 use keepers::Keepers;
 use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
 use lines::{Prompts, render_ahead};
-use watching::Watching;
+use watching::{Sources, Watching};
 
 /// The running daemon.
 pub struct App {
@@ -139,10 +138,11 @@ impl App {
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
         let keepers = Keepers::new(&settings, &vault, clock, &scope)?;
         let journal = Journal::new(vault.clone(), keepers.derive(&settings));
-        let watching_box = Watching::new(&settings, &keepers.delivery, &vault, clock, &scope)?;
+        let watching_box = Watching::start(&settings, clock, &scope, &vault, &keepers)?;
         let lists = load_lists(&settings)?;
         forget_half_lists(&vault, clock)?;
-        let live = Live::new(Vec::new());
+        let pages = settings.http.public_base_url.iter().map(|url| url.trim_end_matches('/').to_owned());
+        let live = Live::new(pages.collect());
         let watching = live.clone();
         close_lost_calls(&journal, clock).await?;
 
@@ -183,9 +183,7 @@ impl App {
             twilio_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
-            registry.register_collector(Box::new(StoreGauges::new(vault.clone())));
-            let (alerts, traces) = (watching_box.alerts.clone(), watching_box.traces.clone());
-            registry.register_collector(Box::new(WatchGauges::new(alerts, traces)));
+            watching_box.register(&vault, registry);
         }));
         let observing = Arc::clone(&metrics);
         let knowing = Arc::clone(&planner);
@@ -202,7 +200,7 @@ impl App {
                 _ => {}
             }),
         ];
-        observers.extend(watching_box.of_calls(&journal));
+        observers.push(watching_box.of_calls(journal.clone()));
         let registry = Registry::new(Deps {
             clock,
             scope: scope.clone(),
@@ -259,19 +257,18 @@ impl App {
         let health = Arc::new(Parts {
             local,
             planner: Arc::clone(&planner),
-            journal,
+            journal: journal.clone(),
             twilio_ready,
             alerts: watching_box.alerts.clone(),
         });
-        let watch = Watch {
-            settings: settings.clone(),
-            setup: setup.clone(),
-            clock,
-            facts: watching::facts(Arc::clone(&health), Arc::clone(&planner), keepers.clone(), vault.clone()),
-            lately: Arc::clone(&watching_box.lately),
-            alerts: watching_box.alerts.clone(),
+        let sources = Sources {
+            parts: Arc::clone(&health),
+            planner: Arc::clone(&planner),
+            journal,
+            vault: vault.clone(),
+            keepers: keepers.clone(),
         };
-        scope.spawn("watch", Box::pin(watch.run(scope.clone())));
+        watching_box.run(&settings, setup.clone(), clock, &scope, sources);
         let gate = GateDeps {
             vault: vault.clone(),
             audit: keepers.audit.clone(),

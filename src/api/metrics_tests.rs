@@ -50,6 +50,8 @@ fn the_documents_names_and_the_stages_are_on_a_page_that_is_right() {
     let vault = crate::store::Vault::open(dir.path(), master, Clock::system()).unwrap();
     let (watching, keeping) = (alerts.clone(), vault.clone());
     let delivery = crate::delivery::DeliveryMetrics::default();
+    delivery.deliveries.get_or_create(&[("outcome", "delivered")]).inc();
+    delivery.waiting.get_or_create(&[("tenant", "default".to_owned())]).set(3);
     let metrics = Arc::new(Metrics::new(move |registry| {
         delivery.register(registry);
         registry.register_collector(Box::new(WatchGauges::new(watching, None)));

@@ -1,7 +1,7 @@
 //! What works beside the calls: webhooks, backups, the databases' upkeep, the nightly sweep, the audit
 //! log's signed heads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
@@ -12,7 +12,6 @@ use crate::config::Settings;
 use crate::delivery::objects::{Key, Objects};
 use crate::delivery::{self, Delivery, DeliveryMetrics, ShapeSettings, SystemNames};
 use crate::ops::backups::{self, Backups, Plan};
-use crate::ops::health::AuditFacts;
 use crate::ops::notice::{Notice, Tell};
 use crate::ops::sweep::{Remove, Sweep};
 use crate::ops::upkeep::Upkeep;
@@ -28,8 +27,6 @@ pub(super) struct Keepers {
     pub(super) delivery: Delivery,
     pub(super) backups: Backups,
     pub(super) upkeep: Upkeep,
-    /// What the last look at the audit chains found.
-    pub(super) chains: Arc<Mutex<Vec<AuditFacts>>>,
     sweep: Sweep,
 }
 
@@ -62,7 +59,6 @@ impl Keepers {
             delivery,
             backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&tell)),
             upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, tell),
-            chains: Arc::default(),
             sweep,
         })
     }
@@ -81,7 +77,6 @@ impl Keepers {
         self.upkeep.run(scope);
         scope.spawn("audit heads", self.audit.clone().sign_heads(scope.clone()));
         scope.spawn("retention", self.sweep.clone().nightly(scope.clone()));
-        scope.spawn("audit chains", watch_chains(self.clone(), vault.clone(), scope.clone()));
         let (delivery, tasks) = (self.delivery.clone(), scope.clone());
         let runtime = tokio::runtime::Handle::current();
         vault.on_tenants(move |id, db| {
@@ -107,33 +102,6 @@ async fn notice_tenants(vault: Vault, scope: Scope) {
             tracing::error!(%error, "tenants that were made or removed cannot be taken notice of");
         }
     }
-}
-
-/// Walks all audit chains now and then: what somebody changed in the files is told, not only found
-/// when an auditor asks.
-async fn watch_chains(keepers: Keepers, vault: Vault, scope: Scope) {
-    loop {
-        let mut found = Vec::new();
-        for tenant in std::iter::once(None).chain(vault.tenants().into_iter().map(Some)) {
-            let report = keepers.audit.verify(tenant.as_ref(), Vec::new()).await;
-            let broken = match &report {
-                Ok(report) => report.wrong.as_ref().map(|wrong| format!("entry {}: {}", wrong.seq, wrong.text)),
-                Err(error) => Some(format!("it could not be read: {error}")),
-            };
-            let name = tenant.map_or_else(|| "system".to_owned(), |id| id.to_string());
-            let verified_ms = report.is_ok().then(|| wall_ms(keepers.sweep.clock));
-            found.push(AuditFacts { name, verified_ms, broken });
-        }
-        *keepers.chains.lock().unwrap_or_else(PoisonError::into_inner) = found;
-        tokio::select! {
-            () = scope.stopped() => return,
-            () = tokio::time::sleep(limits::AUDIT_LOOK) => {}
-        }
-    }
-}
-
-pub(super) fn wall_ms(clock: Clock) -> u64 {
-    u64::try_from(clock.wall().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where recordings and the like lie.

@@ -1,131 +1,203 @@
-//! How the box watches itself: facts for its findings, alerts and who hears of them, rates, traces.
+//! How the box watches itself: who is told the facts of calls and requests, and where the health
+//! checks get theirs.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt;
+use prometheus_client::registry::Registry as Page;
 
-use super::Parts;
+use super::health::Parts;
 use super::keepers::Keepers;
+use crate::ai::engines::Setup;
 use crate::ai::router::Planner;
-use crate::api::HealthSource;
-use crate::api::http_metrics;
+use crate::api::{HealthSource as _, StoreGauges, WatchGauges, http_metrics};
+use crate::auth::audit::Audit;
 use crate::base::event::Record;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, TenantId};
+use crate::base::{Clock, TenantId, limits};
 use crate::call::registry::Observer;
 use crate::config::Settings;
-use crate::delivery::{self, Delivery, Public};
-use crate::ops::alerts::{AlertEvent, Alerts};
+use crate::delivery::{self, Public};
+use crate::ops::alerts::{self, Alerts};
 use crate::ops::call_log;
-use crate::ops::health::{BackupFacts, DatabaseFacts, Facts, OutboxFacts};
+use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, OutboxFacts};
 use crate::ops::lately::Lately;
 use crate::ops::traces::{Answered, Traces};
-use crate::ops::watch::FactsSource;
+use crate::ops::watch::{FactsSource, Watch};
 use crate::store::journal::Journal;
 use crate::store::{Vault, outbox};
 
-#[derive(Clone)]
+/// What watches.
 pub(super) struct Watching {
     pub(super) alerts: Alerts,
-    pub(super) lately: Arc<Lately>,
-    pub(super) traces: Option<Traces>,
+    lately: Arc<Lately>,
+    traces: Option<Traces>,
+}
+
+/// Whom the health checks ask.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) parts: Arc<Parts>,
+    pub(super) planner: Arc<Planner>,
+    pub(super) journal: Journal,
+    pub(super) vault: Vault,
+    pub(super) keepers: Keepers,
+}
+
+/// Alerts go out as webhooks of the tenant `default`, whose people own the box.
+fn as_webhooks(vault: &Vault, keepers: &Keepers, clock: Clock) -> alerts::Observer {
+    let (vault, bell) = (vault.clone(), keepers.delivery.bell());
+    Arc::new(move |event| {
+        let Some(db) = vault.tenant(&TenantId::default_tenant()) else { return };
+        let now_ms = clock.unix_ms(clock.now());
+        let alert = delivery::Alert {
+            code: event.alert.code.to_owned(),
+            severity: event.alert.severity.as_str().to_owned(),
+            text: event.alert.text.clone(),
+            fix: event.alert.fix.clone(),
+        };
+        let public = Public::alert(now_ms, alert, event.alert.cleared_ms.is_none());
+        let ringing = bell.clone();
+        let told = move |result: Result<usize, _>| match result {
+            Ok(endpoints) if endpoints > 0 => ringing.ring(),
+            Ok(_) => {}
+            // A full disk is itself an alert; it stands in the log and at /api/alerts.
+            Err(error) => tracing::error!(%error, "an alert could not be put into the outbox"),
+        };
+        if !db.post(move |db| delivery::publish(db, now_ms, &public), told) {
+            tracing::error!("an alert could not be put into the outbox: too many writes are waiting");
+        }
+    })
 }
 
 impl Watching {
-    pub(super) fn new(
+    pub(super) fn start(
         settings: &Settings,
-        delivery: &Delivery,
-        vault: &Vault,
         clock: Clock,
         scope: &Scope,
+        vault: &Vault,
+        keepers: &Keepers,
     ) -> anyhow::Result<Self> {
-        let (delivery, vault) = (delivery.clone(), vault.clone());
-        let telling = Arc::new(move |event: &AlertEvent| announce(event, &delivery, &vault));
-        let instance = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let tellers = vec![as_webhooks(vault, keepers, clock)];
         Ok(Self {
-            alerts: Alerts::new(&settings.alerts, clock, vec![telling]),
+            alerts: Alerts::new(&settings.alerts, clock, tellers),
             lately: Arc::new(Lately::new(&settings.alerts, clock)),
-            traces: Traces::start(&settings.telemetry, scope, instance.trim())?,
+            traces: Traces::start(&settings.telemetry, scope, name.trim())?,
         })
     }
 
-    /// Who hears of every fact of a call.
-    pub(super) fn of_calls(&self, journal: &Journal) -> Vec<Observer> {
-        let (journal, lately) = (journal.clone(), Arc::clone(&self.lately));
-        let mut all: Vec<Observer> = vec![
-            Arc::new(move |record: &Record| call_log::tell(record, &journal.tenant_of(record.call))),
-            Arc::new(move |record: &Record| lately.observe(record)),
-        ];
-        if let Some(traces) = self.traces.clone() {
-            all.push(Arc::new(move |record: &Record| traces.observe(record)));
-        }
-        all
+    pub(super) fn register(&self, vault: &Vault, page: &mut Page) {
+        page.register_collector(Box::new(StoreGauges::new(vault.clone())));
+        page.register_collector(Box::new(WatchGauges::new(self.alerts.clone(), self.traces.clone())));
     }
 
-    /// Who hears of every answered HTTP request.
+    /// For the registry of calls.
+    pub(super) fn of_calls(&self, journal: Journal) -> Observer {
+        let (lately, traces) = (Arc::clone(&self.lately), self.traces.clone());
+        Arc::new(move |record: &Record| {
+            lately.observe(record);
+            if let Some(traces) = &traces {
+                traces.observe(record);
+            }
+            call_log::tell(record, &journal.tenant_of(record.call));
+        })
+    }
+
+    /// For the HTTP server.
     pub(super) fn of_requests(&self) -> Vec<http_metrics::Observer> {
-        let lately = Arc::clone(&self.lately);
-        let mut all: Vec<http_metrics::Observer> =
-            vec![Arc::new(move |answered: &Answered<'_>| lately.answered(answered.status))];
-        if let Some(traces) = self.traces.clone() {
-            all.push(Arc::new(move |answered: &Answered<'_>| traces.answered(answered)));
-        }
-        all
+        let (lately, traces) = (Arc::clone(&self.lately), self.traces.clone());
+        vec![Arc::new(move |answered: &Answered<'_>| {
+            // Its 503 says that something else is down.
+            if answered.route != "/health" {
+                lately.answered(answered.status);
+            }
+            if let Some(traces) = &traces {
+                traces.answered(answered);
+            }
+        })]
+    }
+
+    /// Looks at the box until it stops.
+    pub(super) fn run(&self, settings: &Settings, setup: Setup, clock: Clock, scope: &Scope, sources: Sources) {
+        let trails: Arc<Mutex<Vec<AuditFacts>>> = Arc::default();
+        let checking = check_trails(sources.vault.clone(), sources.keepers.audit.clone(), clock, Arc::clone(&trails));
+        let stop = scope.clone();
+        scope.spawn("audit check", async move {
+            tokio::select! {
+                () = stop.stopped() => {}
+                () = checking => {}
+            }
+        });
+        let facts: FactsSource = Arc::new(move || {
+            let (sources, trails) = (sources.clone(), Arc::clone(&trails));
+            Box::pin(async move {
+                let audit = trails.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Facts { audit, ..sources.facts().await }
+            })
+        });
+        let watch = Watch {
+            settings: settings.clone(),
+            setup,
+            clock,
+            facts,
+            lately: Arc::clone(&self.lately),
+            alerts: self.alerts.clone(),
+        };
+        scope.spawn("watch", Box::pin(watch.run(scope.clone())));
     }
 }
 
-/// Webhooks of the tenant `default` tell of alerts: it is whoever runs the box. Other tenants need not
-/// know how the box is.
-fn announce(event: &AlertEvent, delivery: &Delivery, vault: &Vault) {
-    let Some(db) = vault.tenant(&TenantId::default_tenant()) else { return };
-    let AlertEvent { event_type, alert } = event;
-    let raised = *event_type == "alert.raised";
-    let at_ms = alert.cleared_ms.filter(|_| !raised).unwrap_or(alert.raised_ms);
-    let told = delivery::Alert {
-        code: alert.code.to_owned(),
-        severity: serde_json::to_value(alert.severity)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default(),
-        text: alert.text.clone(),
-        fix: alert.fix.clone(),
-    };
-    let (public, bell, clock) = (Public::alert(at_ms, told, raised), delivery.bell(), delivery.clock());
-    db.post(
-        move |db| delivery::publish(db, clock.unix_ms(clock.now()), &public),
-        move |result| match result {
-            Ok(_) => bell.ring(),
-            Err(error) => tracing::error!(%error, "webhooks could not be told of an alert"),
-        },
-    );
-}
-
-/// What only the running daemon knows.
-pub(super) fn facts(parts: Arc<Parts>, planner: Arc<Planner>, keepers: Keepers, vault: Vault) -> FactsSource {
-    Arc::new(move || {
-        let (parts, planner, keepers, vault) =
-            (Arc::clone(&parts), Arc::clone(&planner), keepers.clone(), vault.clone());
-        async move {
-            let mut outbox = OutboxFacts::default();
-            for (_, db) in vault.databases() {
-                let counted = db.read(|db| Ok((outbox::counts(db)?, outbox::oldest_waiting_ms(db)?))).await;
-                if let Ok((counts, oldest_ms)) = counted {
-                    outbox.add(counts.waiting, counts.dead, oldest_ms);
-                }
-            }
-            let upkeep = keepers.upkeep.clone();
-            let databases = tokio::task::spawn_blocking(move || DatabaseFacts::all(&upkeep)).await;
-            Facts {
-                components: parts.components(),
-                offline: Some(planner.is_offline()),
-                journal_dropped: Some(parts.journal.dropped()),
-                databases: databases.unwrap_or_default(),
-                backup: Some(BackupFacts::of(&keepers.backups)),
-                audit: keepers.chains.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-                outbox: Some(outbox),
-                ..Facts::default()
+/// Verifies every audit trail now and then; for ever.
+async fn check_trails(vault: Vault, audit: Audit, clock: Clock, found: Arc<Mutex<Vec<AuditFacts>>>) {
+    loop {
+        let mut all = Vec::new();
+        for tenant in std::iter::once(None).chain(vault.tenants().into_iter().map(Some)) {
+            let name = tenant.as_ref().map_or_else(|| "system".to_owned(), ToString::to_string);
+            // What cannot be read is told by the check of databases.
+            if let Ok(report) = audit.verify(tenant.as_ref(), Vec::new()).await {
+                all.push(AuditFacts {
+                    name,
+                    verified_ms: Some(clock.unix_ms(clock.now())),
+                    broken: report.wrong.map(|wrong| wrong.text),
+                });
             }
         }
-        .boxed()
-    })
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = all;
+        tokio::time::sleep(limits::AUDIT_CHECK_EVERY).await;
+    }
+}
+
+impl Sources {
+    async fn facts(self) -> Facts {
+        let offline = self.planner.is_offline();
+        let asking = self.clone();
+        // Lengths of files and statuses: quick, but the disk may hang.
+        let from_disk = tokio::task::spawn_blocking(move || {
+            let mut databases = DatabaseFacts::all(&asking.keepers.upkeep);
+            databases.extend(asking.vault.broken().into_iter().map(|(tenant, why)| DatabaseFacts {
+                name: tenant.to_string(),
+                corrupt: Some(why),
+                ..DatabaseFacts::default()
+            }));
+            (databases, Some(BackupFacts::of(&asking.keepers.backups)))
+        });
+        let mut waiting = OutboxFacts::default();
+        for (_, db) in self.vault.databases() {
+            // One that cannot be read is told as such by the check of databases.
+            let read = db.read(|db| Ok((outbox::counts(db)?, outbox::oldest_waiting_ms(db)?))).await;
+            if let Ok((counts, oldest)) = read {
+                waiting.add(counts.waiting, counts.dead, oldest);
+            }
+        }
+        let (databases, backup) = from_disk.await.unwrap_or_default();
+        Facts {
+            components: self.parts.components(),
+            offline: self.planner.is_outside_allowed().then_some(offline),
+            journal_dropped: Some(self.journal.dropped()),
+            databases,
+            backup,
+            outbox: Some(waiting),
+            ..Facts::default()
+        }
+    }
 }

@@ -429,6 +429,8 @@ pub const ANALYTICS_DAYS_MAX: u32 = 366;
 /// How often sessions, codes and tokens that are over are forgotten.
 pub const ACCESS_SWEEP: Duration = Duration::from_secs(300);
 
+/// Every audit trail is verified to its last entry this often.
+pub const AUDIT_CHECK_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// How often the box looks at itself, and at what changes slowly (files, disk, clock).
 pub const HEALTH_LOOK: Duration = Duration::from_secs(5);
 pub const HEALTH_LOOK_SLOW: Duration = Duration::from_secs(60);
@@ -462,5 +464,3 @@ pub const TRACE_CALLS_MAX: usize = 4_096;
 pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
 /// How often the daemon looks for tenants that the command line has made or removed.
 pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
-/// How often all audit chains are walked from their beginning.
-pub const AUDIT_LOOK: Duration = Duration::from_secs(6 * 3_600);

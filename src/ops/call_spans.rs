@@ -225,10 +225,11 @@ impl Open {
                 )
             });
         }
-        if routed.turn > 0 && !routed.tried.is_empty() {
-            if let Some(known) = self.turns.entry(routed.turn).or_insert(Some((first, record.unix_ms))) {
-                *known = (known.0.min(first), known.1.max(record.unix_ms));
-            }
+        if routed.turn > 0
+            && !routed.tried.is_empty()
+            && let Some(known) = self.turns.entry(routed.turn).or_insert(Some((first, record.unix_ms)))
+        {
+            *known = (known.0.min(first), known.1.max(record.unix_ms));
         }
     }
 

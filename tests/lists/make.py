@@ -30,7 +30,7 @@ def workbook(name, rows, strings, date1904=False, sheet_state="", compressor=Non
         "xl/worksheets/sheet2.xml": f'<worksheet {NS}><sheetData><row r="1"><c r="A1"><v>1</v></c></row></sheetData></worksheet>',
     }
     if compressor:
-        zipfile._get_compressor = lambda kind, level=None: compressor()
+        zipfile._get_compressor = lambda kind, level=None: compressor() if kind == zipfile.ZIP_DEFLATED else None
     with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as out:
         for path, text in parts.items():
             info = zipfile.ZipInfo(path, (2025, 8, 17, 0, 0, 0))

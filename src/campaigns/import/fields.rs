@@ -36,7 +36,10 @@ fn ascii_digits(text: &str) -> String {
 /// Indian numbers in any of their forms, foreign ones with their country code, as E.164.
 pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
     const ADVICE: &str = "write ten digits such as 98765 43210, or +91 and ten digits; with +, any country's number";
-    let text = ascii_digits(&cell.text());
+    // Signs that only steer how text is shown come along when numbers are copied from address books.
+    let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}');
+    let text = ascii_digits(&cell.text()).replace(unseen, "");
+    let text = text.trim().to_owned();
     if text.is_empty() {
         return wrong("the phone number is missing", ADVICE);
     }
@@ -55,11 +58,8 @@ pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
     for c in text.chars().skip(usize::from(plus)) {
         match c {
             '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{200b}' | '\u{202a}' | '\u{202c}' => {
-            }
-            '/' | ',' | ';' | '&' | '|' => {
-                return wrong("there is more than one phone number in the cell", "write one number only");
-            }
+            ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2015}' => {}
+            '/' | ',' | ';' | '&' | '|' => return wrong("there is more than one phone number in the cell", "write one number only"),
             _ => return wrong("the phone number has letters or signs in it", ADVICE),
         }
     }
@@ -74,9 +74,7 @@ pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
             (12, [b'9', b'1', b'1'..=b'9', ..]) => digits.clone(),
             (13, [b'0', b'9', b'1', b'1'..=b'9', ..]) => digits[1..].to_owned(),
             (..10, _) => return wrong("the phone number is too short", ADVICE),
-            (16.., _) => {
-                return wrong("the phone number is too long, or there is more than one", "write one number only");
-            }
+            (16.., _) => return wrong("the phone number is too long, or there is more than one", "write one number only"),
             _ => return wrong("this is no Indian phone number", ADVICE),
         },
     };
@@ -345,25 +343,16 @@ mod tests {
             assert_eq!(amount(&text(written)), Ok(want), "{written}");
         }
         assert_eq!(amount(&Cell::Number(12_500.500_000_000_001)), Ok(1_250_050));
-        for written in
-            ["-5", "(500)", "12,34", "1234,50", "five", "12.345", "1e5", "", "99999999999999999999", ",", "1,,000"]
-        {
+        for written in ["-5", "(500)", "12,34", "1234,50", "five", "12.345", "1e5", "", "99999999999999999999", ",", "1,,000"] {
             assert!(amount(&text(written)).is_err(), "{written}");
         }
     }
 
     #[test]
     fn dates_are_read_day_first() {
-        for written in [
-            "2025-08-17",
-            "17/08/2025",
-            "17-08-2025",
-            "17.8.25",
-            "17 Aug 2025",
-            "17-August-25",
-            "2025/08/17",
-            "2025-08-17 10:30",
-        ] {
+        for written in
+            ["2025-08-17", "17/08/2025", "17-08-2025", "17.8.25", "17 Aug 2025", "17-August-25", "2025/08/17", "2025-08-17 10:30"]
+        {
             assert_eq!(date(&text(written)).map(|d| d.to_string()), Ok("2025-08-17".into()), "{written}");
         }
         assert_eq!(date(&Cell::Number(45_886.0)).unwrap().to_string(), "2025-08-17");
@@ -384,13 +373,7 @@ mod tests {
     fn callbacks_are_on_the_sites_clock() {
         let india = TimeZone::fixed(jiff::tz::offset(5).saturating_add(jiff::SignedDuration::from_mins(30)));
         let want = 1_755_432_000_000; // 2025-08-17 12:00 UTC
-        for written in [
-            "2025-08-17 17:30",
-            "17/08/2025 5:30 pm",
-            "17/08/2025 5:30PM",
-            "2025-08-17T12:00:00Z",
-            "17 Aug 2025, 17:30",
-        ] {
+        for written in ["2025-08-17 17:30", "17/08/2025 5:30 pm", "17/08/2025 5:30PM", "2025-08-17T12:00:00Z", "17 Aug 2025, 17:30"] {
             assert_eq!(callback(&text(written), &india), Ok(want), "{written}");
         }
         assert!(callback(&text("17/08/2025"), &india).unwrap_err().reason.contains("time of day"));

@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> 
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
-        let line = record.position().map_or(0, csv::Position::line) + skipped;
+        let line = record.position().map_or(0, |at| at.line() + blank_lines(text, at.byte())) + skipped;
         match headers {
             None => headers = Some(record.iter().map(str::to_owned).collect()),
             Some(_) if rows.len() >= limits::UPLOAD_ROWS_MAX => return Err(Unreadable::too_many_rows()),
@@ -31,6 +31,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<Row>), Unreadable> 
         }
     }
     headers.map(|headers| (headers, rows)).ok_or_else(Unreadable::empty)
+}
+
+/// A record's position is where the one before ended: empty lines may lie in between.
+fn blank_lines(text: &str, from: u64) -> u64 {
+    let rest = usize::try_from(from).ok().and_then(|from| text.as_bytes().get(from..)).unwrap_or_default();
+    rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// The text of a file as spreadsheets of all kinds save it.
