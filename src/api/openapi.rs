@@ -26,40 +26,104 @@ use crate::auth::access::{self, Need};
 )]
 struct Frame;
 
+/// The documents of all parts, by name.
+fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
+    vec![
+        ("alerts", super::alerts::Doc::openapi()),
+        ("health", super::health::Doc::openapi()),
+        ("metrics", super::metrics::Doc::openapi()),
+        ("sessions", super::sessions::Doc::openapi()),
+        ("ai", super::ai::Doc::openapi()),
+        ("callbacks", super::callbacks::Doc::openapi()),
+        ("costs", super::costs::Doc::openapi()),
+        ("customers", super::customers::Doc::openapi()),
+        ("uploads", super::uploads::Doc::openapi()),
+        ("calls", super::calls::Doc::openapi()),
+        ("documents", super::documents::Doc::openapi()),
+        ("analytics", super::analytics::Doc::openapi()),
+        ("stats", super::stats::Doc::openapi()),
+        ("live", super::live::Doc::openapi()),
+        ("audit", super::audit::Doc::openapi()),
+        ("consents", super::consents::Doc::openapi()),
+        ("dnd", super::dnd::Doc::openapi()),
+        ("privacy", super::privacy::Doc::openapi()),
+        ("webhooks", super::webhooks::Doc::openapi()),
+        ("backups", super::backups::Doc::openapi()),
+        ("login", super::login::Doc::openapi()),
+        ("me", super::me::Doc::openapi()),
+        ("users", super::users::Doc::openapi()),
+        ("tokens", super::tokens::Doc::openapi()),
+        ("tenants", super::tenants::Doc::openapi()),
+    ]
+}
+
 /// The document of all parts.
-fn whole() -> utoipa::openapi::OpenApi {
-    let mut all = Frame::openapi();
-    for part in [
-        super::alerts::Doc::openapi(),
-        super::health::Doc::openapi(),
-        super::metrics::Doc::openapi(),
-        super::sessions::Doc::openapi(),
-        super::ai::Doc::openapi(),
-        super::callbacks::Doc::openapi(),
-        super::costs::Doc::openapi(),
-        super::customers::Doc::openapi(),
-        super::uploads::Doc::openapi(),
-        super::calls::Doc::openapi(),
-        super::documents::Doc::openapi(),
-        super::analytics::Doc::openapi(),
-        super::stats::Doc::openapi(),
-        super::live::Doc::openapi(),
-        super::audit::Doc::openapi(),
-        super::consents::Doc::openapi(),
-        super::dnd::Doc::openapi(),
-        super::privacy::Doc::openapi(),
-        super::webhooks::Doc::openapi(),
-        super::backups::Doc::openapi(),
-        super::login::Doc::openapi(),
-        super::me::Doc::openapi(),
-        super::users::Doc::openapi(),
-        super::tokens::Doc::openapi(),
-        super::tenants::Doc::openapi(),
-    ] {
-        all.merge(part);
+fn whole() -> Value {
+    let mut all = as_json(Frame::openapi());
+    all["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    for (name, part) in parts() {
+        add(&mut all, name, as_json(part));
     }
-    all.info.version = env!("CARGO_PKG_VERSION").to_owned();
     all
+}
+
+/// What utoipa has made can be written as JSON.
+fn as_json(document: utoipa::openapi::OpenApi) -> Value {
+    serde_json::to_value(document).unwrap_or_default()
+}
+
+/// Adds a part. Two parts may call different things by one name: the later one's is told apart by the
+/// name of its part.
+fn add(all: &mut Value, name: &str, mut part: Value) {
+    let known = all["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    let own = part["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    let twice: Vec<String> = own
+        .iter()
+        .filter(|(name, schema)| known.get(*name).is_some_and(|other| other != *schema))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for schema in twice {
+        let capital = name[..1].to_uppercase() + &name[1..];
+        rename(&mut part, &schema, &format!("{capital}{schema}"));
+    }
+    for place in ["/paths", "/components/schemas"] {
+        let Some(Value::Object(more)) = part.pointer_mut(place).map(Value::take) else { continue };
+        let Some(Value::Object(to)) = all.pointer_mut(place) else { continue };
+        for (key, value) in more {
+            match (to.get_mut(&key), value) {
+                (Some(Value::Object(methods)), Value::Object(more)) if place == "/paths" => methods.extend(more),
+                (_, value) => {
+                    to.insert(key, value);
+                }
+            }
+        }
+    }
+    if let Value::Array(tags) = part["tags"].take() {
+        let known = all["tags"].as_array().cloned().unwrap_or_default();
+        let new = tags.into_iter().filter(|tag| !known.iter().any(|other| other["name"] == tag["name"]));
+        all["tags"] = known.iter().cloned().chain(new).collect();
+    }
+}
+
+fn rename(part: &mut Value, from: &str, to: &str) {
+    fn refer(value: &mut Value, from: &str, to: &str) {
+        match value {
+            Value::Object(map) => {
+                if map.get("$ref").and_then(Value::as_str) == Some(from) {
+                    map.insert("$ref".to_owned(), json!(to));
+                }
+                map.values_mut().for_each(|value| refer(value, from, to));
+            }
+            Value::Array(list) => list.iter_mut().for_each(|value| refer(value, from, to)),
+            _ => {}
+        }
+    }
+    if let Some(schemas) = part["components"]["schemas"].as_object_mut()
+        && let Some(schema) = schemas.remove(from)
+    {
+        schemas.insert(to.to_owned(), schema);
+    }
+    refer(part, &format!("#/components/schemas/{from}"), &format!("#/components/schemas/{to}"));
 }
 
 /// Addresses that are served the same way under a second name, as older clients know them.
@@ -91,8 +155,7 @@ const PROBLEMS: [(&str, &str); 14] = [
 /// The document as JSON.
 pub(super) fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-        // What utoipa has made can be written as JSON.
-        let mut document = serde_json::to_value(whole()).unwrap_or_default();
+        let mut document = whole();
         complete(&mut document);
         document
     });
@@ -145,10 +208,9 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let in_path = path.contains('{');
     let has_body = operation.contains_key("requestBody");
     let changes = method != "get";
-    let versioned = operation
-        .get("parameters")
-        .and_then(Value::as_array)
-        .is_some_and(|all| all.iter().any(|p| p["name"] == "if-match"));
+    let versioned = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| {
+        all.iter().any(|p| p["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("if-match")))
+    });
     let stored = path.starts_with("/api") || path.contains("customers") || path.starts_with("/trigger");
     let fits = |status: &str| match status {
         "400" => true,
@@ -162,11 +224,16 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     };
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        let content = json!({ "application/problem+json": { "schema": schema } });
         for (status, when) in PROBLEMS.into_iter().filter(|(status, _)| fits(status)) {
-            responses.entry(status).or_insert_with(|| {
-                let schema = json!({ "$ref": "#/components/schemas/Problem" });
-                json!({ "description": when, "content": { "application/problem+json": { "schema": schema } } })
-            });
+            responses.entry(status).or_insert_with(|| json!({ "description": when }));
+        }
+        // Health says with the same words that all is well and that it is not.
+        for (status, response) in responses.iter_mut().filter(|_| path != "/health") {
+            if status.starts_with(['4', '5']) {
+                response["content"] = content.clone();
+            }
         }
     }
 }
@@ -200,6 +267,23 @@ mod tests {
              VAANI_ACCEPT=1 cargo test --workspace --lib api::openapi\n\nand commit the file",
             differs.map_or(agreed.lines().count(), |line| line + 1)
         );
+    }
+
+    #[test]
+    fn parts_that_call_different_things_by_one_name_are_told_apart() {
+        let part = |kind: &str| {
+            json!({
+                "paths": { format!("/{kind}"): { "get": { "schema": { "$ref": "#/components/schemas/Kind" } } } },
+                "components": { "schemas": { "Kind": { "type": kind }, "Same": { "type": "string" } } },
+            })
+        };
+        let mut all = part("string");
+        add(&mut all, "lists", part("integer"));
+        assert_eq!(all["components"]["schemas"]["Kind"]["type"], "string");
+        assert_eq!(all["components"]["schemas"]["ListsKind"]["type"], "integer");
+        assert_eq!(all["paths"]["/integer"]["get"]["schema"]["$ref"], "#/components/schemas/ListsKind");
+        assert_eq!(all["paths"]["/string"]["get"]["schema"]["$ref"], "#/components/schemas/Kind");
+        assert_eq!(all["components"]["schemas"].as_object().unwrap().len(), 3);
     }
 
     #[test]

@@ -371,6 +371,7 @@ fn noted(endpoint: &Endpoint) -> serde_json::Value {
     })
 }
 
+/// One webhook.
 #[utoipa::path(get, path = "/api/webhooks/{id}", tag = TAG, params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = Webhook), (status = 404, description = "there is none")))]
 async fn show(tenant: Tenant, Segments(id): Segments<String>) -> Result<Response, Problem> {
