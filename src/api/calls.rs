@@ -317,7 +317,7 @@ pub(super) struct Turns {
 const TURN_EVENTS_MAX: usize = 10_000;
 
 /// May `who` read what was said on calls? Each reading is written down.
-async fn words_for(
+pub(super) async fn words_for(
     deps: &ApiDeps,
     tenant: &Tenant,
     who: &Principal,
@@ -331,7 +331,7 @@ async fn words_for(
     Ok(may)
 }
 
-async fn known(tenant: &Tenant, id: String) -> Result<Call, Problem> {
+pub(super) async fn known(tenant: &Tenant, id: String) -> Result<Call, Problem> {
     tenant.db.read(move |db| calls::find(db, &id)).await?.ok_or_else(none)
 }
 

@@ -3,14 +3,19 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiDeps, Problem};
+use super::calls::{CallView, known};
+use super::extract::Segments;
+use super::guard::Tenant;
+use super::{ApiDeps, Problem, sessions};
 use crate::ai::router::report::{Costs, Did};
-use crate::base::event::{CallCost, Event};
-use crate::base::limits;
+use crate::auth::Principal;
+use crate::base::event::{CallCost, Event, Record};
+use crate::base::{TenantId, limits};
 use crate::call::registry::View;
+use crate::store::journal;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(costs, quality, call), tags((name = "ai", description = "Engines that hear, think and speak")))]
@@ -28,6 +33,7 @@ pub(super) struct Days {
 #[utoipa::path(get, path = "/api/ai/costs", tag = "ai", params(Days), responses((status = 200, body = Object)))]
 pub(super) async fn costs(
     State(deps): State<ApiDeps>,
+    who: Principal,
     days: Result<Query<Days>, QueryRejection>,
 ) -> Result<Json<Costs>, Problem> {
     let Query(Days { days }) = days.map_err(|error| Problem::bad_request(error.body_text()))?;
@@ -37,7 +43,16 @@ pub(super) async fn costs(
     }
     let today = deps.planner.today();
     let first = today.saturating_sub(days - 1);
-    Ok(Json(Costs::of(deps.planner.table(), &deps.planner.spent_since(first), first, today)))
+    let mut spent = deps.planner.spent_since(first);
+    let Some(own) = &who.tenant else {
+        return Ok(Json(Costs::of(deps.planner.table(), &spent, first, today)));
+    };
+    // What belongs to no call and to nobody in particular is the tenant `default`'s.
+    let is_own = |tenant: &str| tenant == own.as_str() || (tenant.is_empty() && *own == TenantId::default_tenant());
+    spent.retain(|(row, _)| is_own(&row.tenant));
+    let mut costs = Costs::of(deps.planner.table(), &spent, first, today);
+    costs.budgets.retain(|budget| is_own(&budget.tenant));
+    Ok(Json(costs))
 }
 
 /// How engines and providers did lately.
@@ -55,14 +70,45 @@ pub(super) struct Call {
     cost: CallCost,
 }
 
-/// One call with what it cost and would have cost elsewhere.
-#[utoipa::path(get, path = "/api/calls/{id}", tag = "calls", params(("id" = String, Path)), responses((status = 200, body = Call)))]
-pub(super) async fn call(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<Json<Call>, Problem> {
-    let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such call"))?;
-    let told = view.events.iter().rev().find_map(|record| match &record.event {
-        Event::CallCost(cost) => Some((**cost).clone()),
+/// A call that is no longer in memory, and its bill.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct KeptCall {
+    #[serde(flatten)]
+    call: CallView,
+    cost: CallCost,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum Billed {
+    Live(Box<Call>),
+    Kept(Box<KeptCall>),
+}
+
+fn bill(records: impl DoubleEndedIterator<Item = Record>) -> Option<CallCost> {
+    records.rev().find_map(|record| match record.event {
+        Event::CallCost(cost) => Some(*cost),
         _ => None,
-    });
-    let cost = told.unwrap_or_else(|| deps.planner.cost(view.id, &view.bill));
-    Ok(Json(Call { view, cost }))
+    })
+}
+
+/// One call with what it cost and would have cost elsewhere.
+#[utoipa::path(get, path = "/api/calls/{id}", tag = "calls", params(("id" = String, Path)), responses((status = 200, body = Billed)))]
+pub(super) async fn call(
+    State(deps): State<ApiDeps>,
+    tenant: Tenant,
+    who: Principal,
+    Segments(id): Segments<String>,
+) -> Result<Json<Billed>, Problem> {
+    if let Some(view) = deps.registry.view_of(&tenant.id, &id) {
+        let view = sessions::told(&deps, &tenant, &who, view).await?;
+        let told = bill(view.events.iter().cloned());
+        let cost = told.unwrap_or_else(|| deps.planner.cost(view.id, &view.bill));
+        return Ok(Json(Billed::Live(Box::new(Call { view, cost }))));
+    }
+    let call = known(&tenant, id).await?;
+    let id = call.id;
+    let records = tenant.db.read(move |db| journal::of_call(db, id, 0, limits::EVENTS_OF_CALL_MAX)).await?;
+    let cost = bill(records.into_iter().map(|numbered| numbered.record)).unwrap_or_default();
+    Ok(Json(Billed::Kept(Box::new(KeptCall { call: call.into(), cost }))))
 }

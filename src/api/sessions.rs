@@ -1,48 +1,78 @@
 //! `/sessions`: live calls and those that ended a moment ago.
 
-use std::collections::VecDeque;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::calls::{known, shown, words_for};
+use super::extract::Segments;
+use super::guard::Tenant;
 use super::{ApiDeps, Problem};
-use crate::base::event::{EndCause, Record};
+use crate::auth::Principal;
+use crate::base::event::{EndCause, Event, Record};
+use crate::base::limits;
 use crate::call::registry::{Control, View};
+use crate::store::journal;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, show, decisions, hang_up), tags((name = "sessions", description = "Live calls")))]
 pub(super) struct Doc;
 
-/// Calls that are live.
-#[utoipa::path(get, path = "/sessions", tag = "sessions", responses((status = 200, body = Vec<View>)))]
-pub(super) async fn list(State(deps): State<ApiDeps>) -> Json<Vec<View>> {
-    Json(deps.registry.live())
+/// A view as `who` may see it.
+pub(super) async fn told(deps: &ApiDeps, tenant: &Tenant, who: &Principal, mut view: View) -> Result<View, Problem> {
+    let words = words_for(deps, tenant, who, view.id, "session").await?;
+    view.events = view.events.into_iter().map(|record| shown(record, words, who)).collect();
+    Ok(view)
 }
 
-/// One call with its facts, words included while it lives. Takes the box's id or the carrier's.
+/// Calls that are live.
+#[utoipa::path(get, path = "/sessions", tag = "sessions", responses((status = 200, body = Vec<View>)))]
+pub(super) async fn list(State(deps): State<ApiDeps>, tenant: Tenant) -> Json<Vec<View>> {
+    Json(deps.registry.live().into_iter().filter(|view| view.tenant == tenant.id).collect())
+}
+
+/// One call with its facts, words included while it lives, for whoever may read them. Takes the box's
+/// id or the carrier's.
 #[utoipa::path(get, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path)), responses((status = 200, body = View)))]
-pub(super) async fn show(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<Json<View>, Problem> {
-    deps.registry.view(&id).map(Json).ok_or_else(|| Problem::not_found("no such session"))
+pub(super) async fn show(
+    State(deps): State<ApiDeps>,
+    tenant: Tenant,
+    who: Principal,
+    Segments(id): Segments<String>,
+) -> Result<Json<View>, Problem> {
+    let view = deps.registry.view_of(&tenant.id, &id).ok_or_else(|| Problem::not_found("no such session"))?;
+    Ok(Json(told(&deps, &tenant, &who, view).await?))
 }
 
 /// Who answered each stage of the call's turns, and why not the others.
 #[utoipa::path(get, path = "/api/calls/{id}/decisions", tag = "calls", params(("id" = String, Path)), responses((status = 200, body = Vec<Record>)))]
 pub(super) async fn decisions(
     State(deps): State<ApiDeps>,
-    Path(id): Path<String>,
-) -> Result<Json<VecDeque<Record>>, Problem> {
-    let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such call"))?;
-    Ok(Json(view.decisions))
+    tenant: Tenant,
+    Segments(id): Segments<String>,
+) -> Result<Json<Vec<Record>>, Problem> {
+    if let Some(view) = deps.registry.view_of(&tenant.id, &id) {
+        return Ok(Json(view.decisions.into()));
+    }
+    let call = known(&tenant, id).await?.id;
+    let records = tenant.db.read(move |db| journal::of_call(db, call, 0, limits::EVENTS_OF_CALL_MAX)).await?;
+    let decided = records.into_iter().map(|numbered| numbered.record);
+    Ok(Json(decided.filter(|record| matches!(record.event, Event::Routed(_))).collect()))
 }
 
 /// Says goodbye and hangs up.
 #[utoipa::path(delete, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path)), responses((status = 202, description = "It will end.")))]
-pub(super) async fn hang_up(State(deps): State<ApiDeps>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let view = deps.registry.view(&id).ok_or_else(|| Problem::not_found("no such session"))?;
-    if deps.registry.control(view.id, Control::Finish(EndCause::Operator)).await {
-        Ok(StatusCode::ACCEPTED)
-    } else {
-        Err(Problem::not_found("the session is over"))
+pub(super) async fn hang_up(
+    State(deps): State<ApiDeps>,
+    tenant: Tenant,
+    who: Principal,
+    Segments(id): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    let view = deps.registry.view_of(&tenant.id, &id).ok_or_else(|| Problem::not_found("no such session"))?;
+    if !deps.registry.control(view.id, Control::Finish(EndCause::Operator)).await {
+        return Err(Problem::not_found("the session is over"));
     }
+    let about = view.id.to_string();
+    deps.audit.note(Some(&tenant.id), &who, "call.hang_up", &about, serde_json::Value::Null).await?;
+    Ok(StatusCode::ACCEPTED)
 }

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<ApiDeps> {
     // The frame of a form is a little larger than the file in it.
     let room = DefaultBodyLimit::max(limits::UPLOAD_BYTES_MAX + 64 * 1024);
     Router::new()
-        .route("/upload-customers", post(bring).layer(room.clone()))
+        .route("/upload-customers", post(bring).layer(room))
         .route("/api/uploads", get(list).post(bring).layer(room))
         .route("/api/uploads/{id}", get(show))
         .route("/api/uploads/{id}/rejects", get(rejects))

@@ -244,3 +244,7 @@ async fn reset(
 ) -> Result<Json<OneTimeCode>, Problem> {
     Ok(Json(OneTimeCode { code: gate.reset_user(&who, id, wanted.second_factor).await? }))
 }
+
+#[cfg(test)]
+#[path = "users_tests.rs"]
+mod tests;

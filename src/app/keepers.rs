@@ -50,7 +50,7 @@ impl Keepers {
             vault: vault.clone(),
             audit: audit.clone(),
             clock,
-            retention: settings.retention.clone(),
+            retention: settings.retention,
             remove: Some(removing(objects(settings, vault)?)),
             chores: Vec::new(),
         };

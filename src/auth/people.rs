@@ -156,7 +156,7 @@ impl Gate {
             users::set_reset(db, row.id, &hash, now_ms + ms(limits::RESET_CODE_TTL), now_ms)?;
             let detail = json!({ "role": row.role, "tenant": row.tenant });
             audit.note_in(db, &by, "user.create", &row.id.to_string(), detail)?;
-            Ok(users::get(db, row.id)?)
+            users::get(db, row.id)
         });
         let user = made.await.map_err(rule)?.unwrap_or(user);
         Ok((user, code))

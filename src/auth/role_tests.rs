@@ -101,3 +101,9 @@ fn names_are_read_back_and_unknown_ones_say_what_is_known() {
         assert!(word.parse::<Role>().is_err() && word.parse::<Permission>().is_err(), "{word:?}");
     }
 }
+
+/// The configuration has the words only.
+#[test]
+fn the_configurations_words_for_roles_are_the_roles() {
+    assert_eq!(crate::config::ROLES, Role::ALL.map(Role::as_str));
+}

@@ -303,7 +303,7 @@ mod tests {
                 let now = Moment::from_millis(n as u64);
                 let _ = throttle.take(Source::Known(key.to_string()), rate, now);
                 let first = throttle.take(owner(), rate, now).is_ok();
-                prop_assert_eq!(first, n == 0 || n as u64 % 1_000 == 0, "at {}", n);
+                prop_assert_eq!(first, (n as u64).is_multiple_of(1_000), "at {}", n);
                 let _ = throttle.admit(&key.to_string(), A, now);
                 prop_assert!(throttle.rates.kept.len() <= 64 && throttle.tries.kept.len() <= 64);
             }

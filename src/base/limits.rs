@@ -464,3 +464,5 @@ pub const TRACE_CALLS_MAX: usize = 4_096;
 pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
 /// How often the daemon looks for tenants that the command line has made or removed.
 pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
+/// Facts of one call that are read at once.
+pub const EVENTS_OF_CALL_MAX: usize = 20_000;

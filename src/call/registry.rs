@@ -47,6 +47,9 @@ pub type Prices = Arc<dyn Fn(CallId, &Bill) -> CallCost + Send + Sync>;
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct View {
     pub id: CallId,
+    /// Whom it concerns.
+    #[schema(value_type = String)]
+    pub tenant: TenantId,
     pub transport: String,
     pub carrier_call: String,
     pub direction: Direction,
@@ -150,6 +153,11 @@ impl Registry {
             .rev()
             .find(|(carrier, view)| Some(view.id) == call || carrier == id)
             .map(|(_, view)| view.clone())
+    }
+
+    /// The same, if it concerns `tenant`.
+    pub fn view_of(&self, tenant: &TenantId, id: &str) -> Option<View> {
+        self.view(id).filter(|view| view.tenant == *tenant)
     }
 
     pub fn live(&self) -> Vec<View> {
@@ -323,8 +331,10 @@ impl Exchange for Registry {
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
+        let tenant = concerns.tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
         let view = View {
             id: call,
+            tenant,
             transport: announcement.transport.to_owned(),
             carrier_call: announcement.carrier_call.clone(),
             direction: announcement.direction,

@@ -80,9 +80,3 @@ fn each_mistake_is_named_with_its_line() {
         assert!(faults[0].contains(expected), "{text}: {faults:?}");
     }
 }
-
-/// The words here and the roles of `auth` are the same.
-#[test]
-fn the_words_for_roles_are_the_roles() {
-    assert_eq!(super::ROLES, crate::auth::Role::ALL.map(crate::auth::Role::as_str));
-}

@@ -31,7 +31,7 @@ fn installed() -> Option<PathBuf> {
     match done {
         Ok(done) if done.status.success() => Some(String::from_utf8(done.stdout).unwrap().trim().into()),
         done => {
-            println!("skipped: the OpenID Connect provider could not be installed ({done:?})");
+            eprintln!("skipped: the OpenID Connect provider could not be installed ({done:?})");
             None
         }
     }
@@ -154,10 +154,7 @@ impl Scene {
             let answer = self.get(browser, &at).await;
             let status = answer.status();
             let next = answer.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
-            let next = match next {
-                Some(next) => next,
-                None => panic!("{status} at {at}: {}", answer.text().await.unwrap()),
-            };
+            let Some(next) = next else { panic!("{status} at {at}: {}", answer.text().await.unwrap()) };
             at = at.join(&next).unwrap();
         }
         panic!("the provider sends the browser round in circles");
@@ -244,7 +241,7 @@ async fn what_the_provider_did_not_say_so_lets_nobody_in() {
     for (mode, status, word) in cases {
         scene.tamper(mode).await;
         let (_, answer) = scene.log_in("asha").await;
-        println!("{mode}");
+        eprintln!("{mode}");
         refused(answer, status, word).await;
     }
     assert!(scene.gate.user_of_login("asha").await.is_err(), "no account was made by any of them");

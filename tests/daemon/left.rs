@@ -69,7 +69,7 @@ async fn no_number_name_or_word_can_be_read_off_the_disk_and_a_backup_has_them_f
 
     let mut options = daemon.call().digit('2');
     options.from = PHONE.to_owned();
-    let mut call = daemon.dial(options).await.unwrap();
+    let call = daemon.dial(options).await.unwrap();
     let sid = call.call_sid().to_owned();
     daemon.fact(&sid, "the greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     call.say(question()).await.unwrap();
@@ -90,7 +90,7 @@ async fn no_number_name_or_word_can_be_read_off_the_disk_and_a_backup_has_them_f
     let file = elsewhere.path().join("box.vbk");
     let backed = vaani(state.path(), &["backup", file.to_str().unwrap()]);
     assert!(backed.status.success(), "{backed:?}");
-    assert_eq!(readable(&[file.clone()], &needles), [""; 0]);
+    assert_eq!(readable(std::slice::from_ref(&file), &needles), [""; 0]);
     let (with, without) = (elsewhere.path().join("with"), elsewhere.path().join("without"));
     let key = MasterKey::path(state.path());
     let restore = |into: &Path, more: &[&str]| {

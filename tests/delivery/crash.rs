@@ -24,13 +24,13 @@ const STATE: &str = "VAANI_DELIVERY_STATE";
 const DRAIN: &str = "VAANI_DELIVERY_DRAIN";
 const KILLS: usize = 50;
 
-pub fn open(state: &Path) -> (Vault, Database) {
+pub(crate) fn open(state: &Path) -> (Vault, Database) {
     let vault = Vault::open(state, MasterKey::load(state).unwrap(), Clock::system()).unwrap();
     let db = vault.tenant(&TenantId::default_tenant()).unwrap();
     (vault, db)
 }
 
-pub fn sending(scope: &Scope, db: &Database) -> Delivery {
+pub(crate) fn sending(scope: &Scope, db: &Database) -> Delivery {
     let settings = Webhooks {
         allow_private: vec!["127.0.0.1".parse().unwrap()],
         allow_http: true,
@@ -44,7 +44,7 @@ pub fn sending(scope: &Scope, db: &Database) -> Delivery {
     delivery
 }
 
-pub fn ended(call: CallId, number: u64, clock: Clock) -> Record {
+pub(crate) fn ended(call: CallId, number: u64, clock: Clock) -> Record {
     let event =
         Event::CallEnded { outcome: CallState::Completed, cause: EndCause::Goodbye, duration_ms: number, turns: 1 };
     Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms: number, event }
@@ -118,7 +118,7 @@ fn start(state: &Path, drain: bool, durable: &Arc<Mutex<BTreeSet<String>>>) -> R
     Running { child, reader, ready }
 }
 
-pub fn endpoint(url: String, ordered: bool) -> Endpoint {
+pub(crate) fn endpoint(url: String, ordered: bool) -> Endpoint {
     Endpoint {
         id: EndpointId::new(),
         url,

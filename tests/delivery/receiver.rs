@@ -11,21 +11,21 @@ use axum::routing::post;
 use tokio::net::TcpListener;
 
 #[derive(Clone, Debug)]
-pub struct Arrived {
-    pub path: String,
-    pub id: String,
-    pub body: String,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Arrived {
+    pub(crate) path: String,
+    pub(crate) id: String,
+    pub(crate) body: String,
+    pub(crate) headers: Vec<(String, String)>,
     /// It was told that this one is taken.
-    pub taken: bool,
+    pub(crate) taken: bool,
 }
 
 #[derive(Clone, Default)]
-pub struct Receiver(Arc<Mutex<Vec<Arrived>>>);
+pub(crate) struct Receiver(Arc<Mutex<Vec<Arrived>>>);
 
 impl Receiver {
     /// `fails`: how many of a hundred are answered with an error.
-    pub async fn start(fails: u8) -> (Self, SocketAddr) {
+    pub(crate) async fn start(fails: u8) -> (Self, SocketAddr) {
         let receiver = Self::default();
         let app = Router::new().route("/{path}", post(arrive)).with_state((receiver.clone(), fails));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -35,7 +35,7 @@ impl Receiver {
         (receiver, address)
     }
 
-    pub fn arrived(&self) -> Vec<Arrived> {
+    pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.0.lock().unwrap().clone()
     }
 }

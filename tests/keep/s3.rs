@@ -14,7 +14,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 pub(crate) const ACCESS_KEY: &str = "AKIAVAANITESTS";
-pub(crate) const SECRET_KEY: &str = "a secret of the tests, 40 characters long";
+pub(crate) const SECRET_KEY: &str = "a-secret-of-the-tests,40-characters-long";
 pub(crate) const REGION: &str = "ap-south-1";
 pub(crate) const BUCKET: &str = "vaani-tests";
 /// Of a listing; AWS has 1000.

@@ -43,7 +43,7 @@ fn entries(archive: &[u8]) -> Option<Vec<Entry<'_>>> {
     const END: usize = 22;
     const COMMENT_MAX: usize = 65_535;
     const ENTRIES_MAX: u16 = 4_096;
-    let from = archive.len().checked_sub(END + COMMENT_MAX).unwrap_or(0);
+    let from = archive.len().saturating_sub(END + COMMENT_MAX);
     let end = (from..=archive.len().checked_sub(END)?).rev().find(|at| archive[*at..].starts_with(b"PK\x05\x06"))?;
     let count = u16_at(archive, end + 10)?;
     let mut at = u32_at(archive, end + 16)?;
