@@ -33,7 +33,7 @@ pub fn code(system: &Database, now_ms: i64) -> Result<Option<String>, StoreError
 /// What the daemon prints on the console; under systemd the journal has it too.
 pub fn banner(code: &str, base_url: &str) -> String {
     format!(
-        "\n  This box has no user yet. Open {base_url}/ or send POST {base_url}/api/setup\n  and make the first admin with the set-up code\n\n      {code}\n\n  It holds for {} hours and once; a restart prints a new one.\n",
+        "\n  This box has no user yet. Make the first admin with POST {base_url}/api/setup\n  (code, login, password), or with `vaani user add` on the box itself. The set-up code is\n\n      {code}\n\n  It holds for {} hours and once; a restart prints a new one.\n",
         limits::SETUP_CODE_TTL.as_secs() / 3_600
     )
 }
