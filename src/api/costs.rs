@@ -100,7 +100,7 @@ pub(super) async fn call(
     who: Principal,
     Segments(id): Segments<String>,
 ) -> Result<Json<Billed>, Problem> {
-    if let Some(view) = deps.registry.view_of(&tenant.id, &id) {
+    if let Some((view, tenant)) = sessions::find(&deps, &tenant, &who, &id) {
         let view = sessions::told(&deps, &tenant, &who, view).await?;
         let told = bill(view.events.iter().cloned());
         let cost = told.unwrap_or_else(|| deps.planner.cost(view.id, &view.bill));

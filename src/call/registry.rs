@@ -155,11 +155,6 @@ impl Registry {
             .map(|(_, view)| view.clone())
     }
 
-    /// The same, if it concerns `tenant`.
-    pub fn view_of(&self, tenant: &TenantId, id: &str) -> Option<View> {
-        self.view(id).filter(|view| view.tenant == *tenant)
-    }
-
     pub fn live(&self) -> Vec<View> {
         lock(&self.0.calls)
             .values()

@@ -1,4 +1,5 @@
 //! Couriers against a real receiver on this machine that misbehaves as told.
+#![expect(clippy::disallowed_methods, reason = "real sockets are timed by a real clock")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

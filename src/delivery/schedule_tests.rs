@@ -316,7 +316,7 @@ impl World {
     }
 
     /// Until nothing waits; the look comes every few seconds as it does at the courier's.
-    fn to_the_end(&mut self) {
+    fn until_the_end(&mut self) {
         for steps in 0.. {
             if steps > 20_000 {
                 let left: Vec<_> =
@@ -370,7 +370,7 @@ proptest! {
                 world.tell(Input::Rung);
             }
         }
-        world.to_the_end();
+        world.until_the_end();
         for side in world.sides.values() {
             for row in side.rows.values() {
                 prop_assert!(row.is != Is::Waiting);
@@ -415,7 +415,7 @@ fn what_waited_out_an_outage_goes_when_it_is_over() {
         assert!(world.step());
     }
     let well = world.now;
-    world.to_the_end();
+    world.until_the_end();
     assert!(world.sides[&id(0)].rows.values().all(|r| r.is == Is::Delivered));
     assert!(world.now.since(well) < Duration::from_secs(60), "waited for pauses: {:?}", world.now.since(well));
 }
@@ -426,7 +426,7 @@ fn one_that_is_gone_is_switched_off_and_on_again_by_a_person() {
     for _ in 0..6 {
         world.write(0);
     }
-    world.to_the_end();
+    world.until_the_end();
     let side = world.sides.get_mut(&id(0)).unwrap();
     assert!(!side.enabled && side.rows.values().all(|r| r.is == Is::Dead));
     assert_eq!(side.rows.values().filter(|r| r.tries > 0).count(), 1, "one answer was enough");
@@ -435,7 +435,7 @@ fn one_that_is_gone_is_switched_off_and_on_again_by_a_person() {
     side.version += 1;
     side.circuit = Circuit::default();
     world.write(0);
-    world.to_the_end();
+    world.until_the_end();
     assert_eq!(world.sides[&id(0)].got, [7].map(|_| *world.sides[&id(0)].got.last().unwrap()));
 }
 
