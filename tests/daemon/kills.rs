@@ -46,13 +46,12 @@ async fn receive(State(told): State<Shared>, headers: HeaderMap, body: String) -
     let payload: Value = serde_json::from_str(&body).unwrap();
     let text = |key: &str| payload[key].as_str().unwrap_or_default().to_owned();
     let mut told = told.lock().unwrap();
-    if told.hooks.contains_key(&id) {
-        told.twice += 1;
-    }
+    let known = told.hooks.contains_key(&id);
+    told.twice += usize::from(known);
     let hook = told.hooks.entry(id).or_insert_with(|| (text("event_type"), text("call_id"), BTreeSet::new()));
     hook.2.insert(body);
     // Now and then the receiver is not well: these come again.
-    if told.hooks.len() % 13 == 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+    if !known && told.hooks.len().is_multiple_of(13) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
 async fn receiver(told: Shared) -> String {
@@ -161,7 +160,7 @@ async fn nothing_that_was_acknowledged_is_lost_however_often_the_daemon_is_kille
     let daemon = Daemon::start(state.path(), &config, false, &SETTINGS).await;
     until("everything is delivered", async || {
         let outbox: Value = daemon.api().request(Method::GET, "/api/outbox").send().await.ok()?.json().await.ok()?;
-        (outbox["waiting"] == 0).then_some(())
+        outbox["items"].as_array()?.is_empty().then_some(())
     })
     .await;
     daemon.stop().await;
