@@ -5,6 +5,7 @@
 //! (`scripts/kills`); without the variable a few kills show that the short way works.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -63,8 +64,10 @@ async fn receiver(told: Shared) -> String {
     format!("http://{address}/hook")
 }
 
+/// Never the same twice: the box takes a number once.
 fn number() -> String {
-    format!("+9198{:08}", fastrand::u32(0..100_000_000))
+    static NEXT: AtomicU32 = AtomicU32::new(10_000_000);
+    format!("+9198{:08}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Brings lists of customers until the box is gone.
