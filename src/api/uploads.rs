@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::csv::{Table, shown};
 use super::cursor::Cursors;
-use super::customers::{now_ms, phone_hash};
+use super::customers::phone_hash;
 use super::extract::{Key, Params, page, wants_csv, whole};
 use super::guard::Tenant;
 use super::{ApiDeps, Problem, multipart};
@@ -176,7 +176,7 @@ pub(super) async fn bring(
             "other lists are being read; send yours again in a minute",
         )
     })?;
-    let (lists, db, hash, now) = (deps.lists.clone(), tenant.db.clone(), phone_hash(&deps), now_ms(&deps));
+    let (lists, db, hash, clock) = (deps.lists.clone(), tenant.db.clone(), phone_hash(&deps), deps.clock);
     let by = format!("{} ({})", who.name, who.actor());
     // A thread goes on to the end even if the client does not wait for it.
     let work = tokio::task::spawn_blocking(move || {
@@ -184,8 +184,7 @@ pub(super) async fn bring(
         let parsed = lists.parse(&file)?;
         let sha256 = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
         let ignored = parsed.ignored.clone();
-        let how =
-            Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, now_ms: now, hash: &hash };
+        let how = Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, clock, hash: &hash };
         Ok::<_, Broken>((import::bring(&db, &how, parsed)?, ignored))
     });
     let (upload, ignored_columns) = match work.await {

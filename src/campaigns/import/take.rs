@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{Parsed, Unreadable};
-use crate::base::limits;
 use crate::base::secret::KeyedHash;
+use crate::base::{Clock, limits};
 use crate::store::customers::{self, Customer};
 use crate::store::uploads::{self, Reject, Status, Upload};
 use crate::store::{Database, StoreError};
@@ -17,7 +17,7 @@ pub struct Bring<'a> {
     pub who: &'a str,
     /// Tell what would become of it and keep no customer.
     pub dry_run: bool,
-    pub now_ms: i64,
+    pub clock: Clock,
     pub hash: &'a KeyedHash,
 }
 
@@ -45,7 +45,7 @@ pub fn bring(db: &Database, bring: &Bring<'_>, parsed: Parsed) -> Result<Upload,
         rows_ok: 0,
         rows_rejected: 0,
         detail: String::new(),
-        started_ms: bring.now_ms,
+        started_ms: now_ms(bring.clock),
         finished_ms: None,
     };
     let row = upload.clone();
@@ -54,7 +54,7 @@ pub fn bring(db: &Database, bring: &Bring<'_>, parsed: Parsed) -> Result<Upload,
         Ok(()) => Ok(upload),
         Err(error) => {
             // If this fails, too, the next start does it: until then nobody sees the rows.
-            if let Err(later) = give_up(db, upload, &error) {
+            if let Err(later) = give_up(db, upload, now_ms(bring.clock), &error) {
                 tracing::warn!(error = %later, "what an upload left behind is removed at the next start");
             }
             Err(error)
@@ -71,7 +71,7 @@ fn write(db: &Database, bring: &Bring<'_>, parsed: Parsed, upload: &mut Upload) 
         if batch.is_empty() {
             break;
         }
-        let (id, now_ms, hash, dry_run) = (upload.id, bring.now_ms, bring.hash.clone(), bring.dry_run);
+        let (id, now_ms, hash, dry_run) = (upload.id, upload.started_ms, bring.hash.clone(), bring.dry_run);
         let (ok, there) = db.write_blocking(move |db| {
             let (mut ok, mut there) = (0, Vec::new());
             for (line, cells, fields) in batch {
@@ -104,7 +104,7 @@ fn write(db: &Database, bring: &Bring<'_>, parsed: Parsed, upload: &mut Upload) 
         db.write_blocking(move |db| uploads::add_rejects(db, id, number * limits::UPLOAD_BATCH, &part))?;
     }
     upload.status = if bring.dry_run { Status::DryRun } else { Status::Done };
-    upload.finished_ms = Some(bring.now_ms);
+    upload.finished_ms = Some(now_ms(bring.clock));
     let row = upload.clone();
     db.write_blocking(move |db| uploads::finish(db, &row))
 }
@@ -119,14 +119,14 @@ fn known_already(line: u64, cells: Vec<String>) -> Reject {
     }
 }
 
-fn give_up(db: &Database, upload: Upload, error: &StoreError) -> Result<(), StoreError> {
+fn give_up(db: &Database, upload: Upload, now_ms: i64, error: &StoreError) -> Result<(), StoreError> {
     clear(db, upload.id)?;
     let row = Upload {
         status: Status::Failed,
         rows_ok: 0,
         rows_rejected: 0,
         detail: if error.is_full() { "the disk was full".into() } else { "it could not be written".into() },
-        finished_ms: Some(upload.started_ms),
+        finished_ms: Some(now_ms),
         ..upload
     };
     db.write_blocking(move |db| uploads::finish(db, &row))
@@ -152,6 +152,10 @@ pub fn recover(db: &Database, now_ms: i64) -> Result<usize, StoreError> {
         })?;
     }
     Ok(unfinished.len())
+}
+
+fn now_ms(clock: Clock) -> i64 {
+    i64::try_from(clock.unix_ms(clock.now())).unwrap_or(i64::MAX)
 }
 
 fn whole(count: usize) -> i64 {

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::inflate::{Refused, unpacked};
 use super::*;
-use crate::base::Lang;
 use crate::base::event::CallState;
 use crate::base::secret::{KeyedHash, Secret};
+use crate::base::{Clock, Lang};
 use crate::store::customers::{Customer, Filter};
 use crate::store::uploads::Status;
 use crate::store::{Database, uploads};
@@ -44,7 +44,7 @@ fn take(db: &Database, text: &str, dry_run: bool) -> uploads::Upload {
         bytes: text.len(),
         who: "asha",
         dry_run,
-        now_ms: 5,
+        clock: Clock::system(),
         hash: &hash,
     };
     bring(db, &how, read(text.as_bytes())).unwrap()
@@ -185,6 +185,7 @@ fn a_dry_run_keeps_nobody_and_tells_the_same() {
     assert_eq!((dry.status, dry.rows_ok, dry.rows_rejected), (Status::DryRun, 1, 1));
     assert!(all(&db).is_empty());
     let wet = take(&db, first, false);
+    assert!(wet.finished_ms >= Some(wet.started_ms) && wet.started_ms > 5);
     assert_eq!((wet.status, wet.rows_total, wet.rows_ok, wet.rows_rejected), (Status::Done, 2, 1, 1));
     assert_eq!(all(&db)[0].status, CallState::Ready);
     // What is there already is left out, and told, in a dry run too.
@@ -264,8 +265,15 @@ fn a_full_disk_leaves_nothing_of_a_list() {
         .collect();
     limit(pages + 100);
     let hash = hash();
-    let how =
-        Bring { file_name: "x", sha256: "x".into(), bytes: 1, who: "asha", dry_run: false, now_ms: 1, hash: &hash };
+    let how = Bring {
+        file_name: "x",
+        sha256: "x".into(),
+        bytes: 1,
+        who: "asha",
+        dry_run: false,
+        clock: Clock::system(),
+        hash: &hash,
+    };
     let error = bring(&db, &how, read(text.as_bytes())).unwrap_err();
     assert!(error.is_full(), "{error}");
     assert!(all(&db).is_empty());

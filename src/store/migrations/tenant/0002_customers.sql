@@ -37,7 +37,8 @@ CREATE INDEX customers_by_external_id ON customers (external_id, id) WHERE exter
 CREATE INDEX customers_by_loan ON customers (loan_id, id) WHERE loan_id IS NOT NULL;
 CREATE INDEX customers_by_status ON customers (status, id);
 CREATE INDEX customers_by_owner ON customers (owner, id) WHERE owner IS NOT NULL;
-CREATE INDEX customers_by_pool ON customers (pool, status, priority DESC, id) WHERE pool IS NOT NULL;
+CREATE INDEX customers_by_pool ON customers (pool, id) WHERE pool IS NOT NULL;
+CREATE INDEX customers_by_pool_status ON customers (pool, status, id) WHERE pool IS NOT NULL;
 CREATE INDEX customers_by_state ON customers (state, id) WHERE state IS NOT NULL;
 CREATE INDEX customers_by_callback ON customers (callback_at_ms, id) WHERE callback_at_ms IS NOT NULL;
 CREATE INDEX customers_by_upload ON customers (upload_id, id) WHERE upload_id IS NOT NULL;
