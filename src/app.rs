@@ -26,6 +26,7 @@ use crate::ai::router::bill::Bill;
 use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
 use crate::api::http_metrics;
+use crate::api::linger::linger;
 use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, setup};
@@ -303,7 +304,7 @@ impl App {
         };
         let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
         let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
-        let router = http_metrics::watch(router, meter, clock, counted_by);
+        let router = linger(http_metrics::watch(router, meter, clock, counted_by));
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.

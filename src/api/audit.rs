@@ -102,9 +102,7 @@ pub(super) async fn list(
     let cursors = Cursors::new(&deps, &tenant, "audit", &(of, &filter));
     let (before, most) = (cursors.place::<u64>(cursor.as_deref())?, page(limit)?);
     let mut items = db.read(move |db| audit::list(db, &filter, before, most + 1)).await?;
-    let more = items.len() > most;
-    items.truncate(most);
-    let next = items.last().filter(|_| more).map(|last| cursors.after(&last.seq.to_string()));
+    let next = cursors.cut(&mut items, most, |last| last.seq.to_string());
     Ok(Json(AuditPage { items, next }))
 }
 

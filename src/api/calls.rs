@@ -19,9 +19,9 @@ use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
 use crate::base::event::{CallState, Direction, EndCause, Event, Record, Way};
 use crate::base::money::Money;
+use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits, mask};
 use crate::call::lifecycle;
-use crate::campaigns::import;
 use crate::store::call_list::{self, Filter, Place};
 use crate::store::calls::{self, Call};
 use crate::store::{StoreError, customers, journal};
@@ -148,7 +148,7 @@ async fn one_page(
     query: &Query,
     most: usize,
 ) -> Result<(Vec<Call>, Option<String>), Problem> {
-    let phone = query.phone_number.as_deref().map(import::phone).transpose();
+    let phone = query.phone_number.as_deref().map(Phone::written).transpose();
     let phone = phone.map_err(|why| Problem::bad_request(format!("phone_number: {why}")))?;
     let language = query.language.as_deref().map(str::parse::<Lang>).transpose();
     let filter = Filter {
@@ -165,9 +165,7 @@ async fn one_page(
     let cursors = Cursors::new(deps, tenant, "calls", &filter);
     let after = cursors.place::<Place>(query.cursor.as_deref())?;
     let mut found = tenant.db.read(move |db| call_list::list(db, &filter, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&Place::of(last).to_string()));
+    let next = cursors.cut(&mut found, most, |last| Place::of(last).to_string());
     Ok((found, next))
 }
 
@@ -186,13 +184,7 @@ pub(super) async fn table(
 }
 
 async fn export(deps: ApiDeps, tenant: Tenant, who: Principal, query: Query) -> Result<Response, Problem> {
-    if !who.may(Permission::DataExport) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not allowed",
-            "tables may be exported with the permission data_export; ask an admin",
-        ));
-    }
+    csv::may_export(&who)?;
     let most = query.limit.unwrap_or(limits::CSV_ROWS_MAX).clamp(1, limits::CSV_ROWS_MAX);
     let (found, next) = one_page(&deps, &tenant, &query, most).await?;
     deps.audit.note(Some(&tenant.id), &who, "calls.export", "", json!({ "rows": found.len() })).await?;
@@ -450,9 +442,7 @@ pub(super) async fn events(
     let after = cursors.place::<u64>(query.cursor.as_deref())?.unwrap_or(0);
     let words = words_for(&deps, &tenant, &who, call, "events").await?;
     let mut found = tenant.db.read(move |db| journal::of_call(db, call, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&last.seq.to_string()));
+    let next = cursors.cut(&mut found, most, |last| last.seq.to_string());
     let items = found.into_iter().map(|numbered| shown(numbered.record, words, &who)).collect();
     Ok(Json(EventPage { call_id: call, items, next }))
 }
@@ -505,7 +495,7 @@ pub(super) async fn initiate(
     Body(input): Body<CallInput>,
 ) -> Result<StatusCode, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", detail);
-    let phone = import::phone(&input.phone_number).map_err(|why| wrong(format!("phone_number: {why}")))?;
+    let phone = Phone::written(&input.phone_number).map_err(|why| wrong(format!("phone_number: {why}")))?;
     if let Some(agent) = &input.agent
         && deps.scripts.get(Some(agent)).is_none()
     {

@@ -16,7 +16,6 @@ use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::Principal;
 use crate::base::phone::Phone;
-use crate::campaigns::import;
 use crate::store::consents::{self, Channel, Consent, Purpose, Status, Verdict};
 use crate::store::dnd::Category;
 
@@ -36,7 +35,8 @@ pub(super) fn routes() -> Router<ApiDeps> {
 
 /// A number as people write it.
 pub(super) fn number(written: &str) -> Result<Phone, Problem> {
-    import::phone(written).map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", why))
+    Phone::written(written)
+        .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", why.to_string()))
 }
 
 pub(super) fn by(who: &Principal) -> String {
@@ -79,9 +79,7 @@ pub(super) async fn list(
     });
     let most = page(limit)?;
     let mut items = tenant.db.read(move |db| consents::list(db, after, most + 1)).await?;
-    let more = items.len() > most;
-    items.truncate(most);
-    let next = items.last().filter(|_| more).map(|last| cursors.after(&format!("{} {}", last.noted_ms, last.id)));
+    let next = cursors.cut(&mut items, most, |last| format!("{} {}", last.noted_ms, last.id));
     Ok(Json(ConsentPage { items, next }))
 }
 

@@ -3,10 +3,20 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Problem;
+use crate::auth::{Permission, Principal};
+
+/// Tables carry data out of the box.
+pub(super) fn may_export(who: &Principal) -> Result<(), Problem> {
+    if who.may(Permission::DataExport) {
+        return Ok(());
+    }
+    let how = "tables may be exported with the permission data_export; ask an admin";
+    Err(Problem::new(StatusCode::FORBIDDEN, "not allowed", how))
+}
 
 /// A table being written.
 pub(super) struct Table(csv::Writer<Vec<u8>>);

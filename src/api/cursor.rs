@@ -31,7 +31,15 @@ impl Cursors {
         Self { key, list }
     }
 
-    pub(super) fn after(&self, place: &str) -> String {
+    /// Cuts a page that was read with one row too many to `most` rows; the cursor of the next page, if
+    /// there is one, is made of the last row's `place`.
+    pub(super) fn cut<T>(&self, rows: &mut Vec<T>, most: usize, place: impl FnOnce(&T) -> String) -> Option<String> {
+        let more = rows.len() > most;
+        rows.truncate(most);
+        rows.last().filter(|_| more).map(|last| self.after(&place(last)))
+    }
+
+    fn after(&self, place: &str) -> String {
         let mut bytes = self.mark(place.as_bytes()).to_vec();
         bytes.extend_from_slice(place.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)

@@ -19,10 +19,10 @@ use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
 use crate::base::event::CallState;
+use crate::base::phone::Phone;
 use crate::base::secret::KeyedHash;
 use crate::base::{Lang, limits, mask};
 use crate::call::lifecycle;
-use crate::campaigns::import;
 use crate::store::StoreError;
 use crate::store::customers::{self, Customer, Fields, Filter, PRIORITY_USUAL, Pool};
 
@@ -209,7 +209,7 @@ impl CustomerInput {
     }
 
     fn fields(self, deps: &ApiDeps) -> Result<Fields, Problem> {
-        let phone = import::phone(&self.phone_number).map_err(|why| no("phone_number:", &why))?;
+        let phone = Phone::written(&self.phone_number).map_err(|why| no("phone_number:", &why.to_string()))?;
         let language = self.language_code.map(|text| text.parse::<Lang>()).transpose();
         let state = match self.state {
             Some(state) => Some(deps.lists.state(&state).ok_or_else(|| {
@@ -270,7 +270,7 @@ pub(super) struct Query {
 
 impl Query {
     fn filter(&self, deps: &ApiDeps) -> Result<Filter, Problem> {
-        let phone = self.phone_number.as_deref().map(import::phone).transpose();
+        let phone = self.phone_number.as_deref().map(Phone::written).transpose();
         let phone = phone.map_err(|why| Problem::bad_request(format!("phone_number: {why}")))?;
         let language = self.language_code.as_deref().map(str::parse::<Lang>).transpose();
         Ok(Filter {
@@ -335,9 +335,7 @@ async fn one_page(
     let cursors = Cursors::new(deps, tenant, "customers", &filter);
     let after = cursors.place::<Uuid>(query.cursor.as_deref())?;
     let mut found = tenant.db.read(move |db| customers::list(db, &filter, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&last.id.to_string()));
+    let next = cursors.cut(&mut found, most, |last| last.id.to_string());
     Ok((found, next))
 }
 
@@ -356,13 +354,7 @@ pub(super) async fn table(
 }
 
 async fn export(deps: ApiDeps, tenant: Tenant, who: Principal, query: Query) -> Result<Response, Problem> {
-    if !who.may(Permission::DataExport) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not allowed",
-            "tables may be exported with the permission data_export; ask an admin",
-        ));
-    }
+    csv::may_export(&who)?;
     let most = query.limit.unwrap_or(limits::CSV_ROWS_MAX).clamp(1, limits::CSV_ROWS_MAX);
     let (found, next) = one_page(&deps, &tenant, &query, most).await?;
     deps.audit.note(Some(&tenant.id), &who, "customers.export", "", json!({ "rows": found.len() })).await?;

@@ -79,9 +79,7 @@ pub(super) async fn lists(
     let cursors = Cursors::new(&deps, &tenant, "dnd lists", &());
     let (before, most) = (cursors.place::<i64>(cursor.as_deref())?, page(limit)?);
     let mut items = tenant.db.read(move |db| dnd::lists(db, before, most + 1)).await?;
-    let more = items.len() > most;
-    items.truncate(most);
-    let next = items.last().filter(|_| more).map(|last| cursors.after(&last.number.to_string()));
+    let next = cursors.cut(&mut items, most, |last| last.number.to_string());
     Ok(Json(ListPage { items, next }))
 }
 
@@ -159,9 +157,7 @@ pub(super) async fn numbers(
     let cursors = Cursors::new(&deps, &tenant, "dnd numbers", &list);
     let (after, most) = (cursors.read(cursor.as_deref())?.unwrap_or_default(), page(limit)?);
     let mut items = tenant.db.read(move |db| dnd::listed(db, list, &after, most + 1)).await?;
-    let more = items.len() > most;
-    items.truncate(most);
-    let next = items.last().filter(|_| more).map(|last| cursors.after(&last.phone_hash));
+    let next = cursors.cut(&mut items, most, |last| last.phone_hash.clone());
     Ok(Json(NumberPage { items, next }))
 }
 
@@ -194,9 +190,7 @@ pub(super) async fn rejects(
     let cursors = Cursors::new(&deps, &tenant, "dnd rejects", &list);
     let (after, most) = (cursors.place::<u64>(cursor.as_deref())?.unwrap_or(0), page(limit)?);
     let mut found = tenant.db.read(move |db| dnd::rejects(db, list, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|(line, _)| cursors.after(&line.to_string()));
+    let next = cursors.cut(&mut found, most, |(line, _)| line.to_string());
     let items = found.into_iter().map(|(line, reason)| RejectedLine { line, reason }).collect();
     Ok(Json(RejectPage { items, next }))
 }

@@ -22,6 +22,7 @@ use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::Principal;
 use crate::base::limits;
+use crate::base::secret::hex;
 use crate::store::documents::{self, Document, Draft, Kind, Version};
 
 #[derive(OpenApi)]
@@ -128,10 +129,7 @@ pub(super) async fn list(
     });
     let kind = query.kind;
     let mut found = tenant.db.read(move |db| documents::list(db, kind, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next =
-        found.last().filter(|_| more).map(|last| cursors.after(&format!("{} {}", last.kind.as_str(), last.name)));
+    let next = cursors.cut(&mut found, most, |last| format!("{} {}", last.kind.as_str(), last.name));
     Ok(Json(DocumentPage { items: found.into_iter().map(Into::into).collect(), next }))
 }
 
@@ -236,7 +234,7 @@ pub(super) async fn keep(
         return Err(wrong("an agent is written in TOML; check it with `vaani config check`".into()));
     }
     let draft = Draft {
-        sha256: Sha256::digest(content.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex(&Sha256::digest(content.as_bytes())),
         content,
         who: who.name.clone(),
         note: query.note,
@@ -313,9 +311,7 @@ pub(super) async fn versions(
         })
         .await?
         .ok_or_else(|| none("document"))?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&last.number.to_string()));
+    let next = cursors.cut(&mut found, most, |last| last.number.to_string());
     let items = found.into_iter().map(|version| VersionView::of(version, document.active, false)).collect();
     Ok(Json(VersionPage { items, next }))
 }

@@ -15,6 +15,7 @@ use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::Principal;
 use crate::base::limits;
+use crate::base::secret::hex;
 use crate::store::Database;
 use crate::store::idempotency::{self, Answer, Asked, Seen};
 
@@ -49,7 +50,7 @@ async fn carried_out(deps: &ApiDeps, request: Request, next: Next) -> Result<Res
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let request_hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let request_hash = hex(&hash.finalize());
     let asked = Asked { who, key, request: request_hash, boot: deps.live.boot().to_owned() };
 
     let now_ms = i64::try_from(deps.clock.unix_ms(deps.clock.now())).unwrap_or(i64::MAX);

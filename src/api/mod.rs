@@ -24,6 +24,7 @@ pub mod guard;
 mod health;
 pub mod http_metrics;
 mod idempotency;
+pub mod linger;
 mod live;
 mod login;
 mod me;

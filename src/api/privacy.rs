@@ -179,9 +179,7 @@ pub(super) async fn list_holds(
     });
     let most = page(limit)?;
     let mut items = tenant.db.read(move |db| holds::list(db, after, most + 1)).await?;
-    let more = items.len() > most;
-    items.truncate(most);
-    let next = items.last().filter(|_| more).map(|last| cursors.after(&format!("{} {}", last.placed_ms, last.id)));
+    let next = cursors.cut(&mut items, most, |last| format!("{} {}", last.placed_ms, last.id));
     Ok(Json(HoldPage { items, next }))
 }
 

@@ -186,7 +186,8 @@ impl Api {
         let address = listener.local_addr().unwrap();
         let stopping = tasks.clone();
         tasks.spawn("http", async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stopped().await });
+            let served = axum::serve(listener, super::linger::linger(router))
+                .with_graceful_shutdown(async move { stopping.stopped().await });
             served.await.unwrap();
         });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -21,6 +21,7 @@ use super::guard::Tenant;
 use super::{ApiDeps, Problem, multipart};
 use crate::auth::{Permission, Principal};
 use crate::base::limits;
+use crate::base::secret::hex;
 use crate::campaigns::import::{self, Bring, Broken};
 use crate::store::uploads::{self, Reject, Status, Upload};
 
@@ -182,7 +183,7 @@ pub(super) async fn bring(
     let work = tokio::task::spawn_blocking(move || {
         let _place = place;
         let parsed = lists.parse(&file)?;
-        let sha256 = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&Sha256::digest(&file));
         let ignored = parsed.ignored.clone();
         let how = Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, clock, hash: &hash };
         Ok::<_, Broken>((import::bring(&db, &how, parsed)?, ignored))
@@ -241,9 +242,7 @@ pub(super) async fn list(
     let cursors = Cursors::new(&deps, &tenant, "uploads", &());
     let after = cursors.place::<Uuid>(query.cursor.as_deref())?;
     let mut found = tenant.db.read(move |db| uploads::list(db, after, most + 1)).await?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|last| cursors.after(&last.id.to_string()));
+    let next = cursors.cut(&mut found, most, |last| last.id.to_string());
     Ok(Json(UploadPage { items: found.into_iter().map(Into::into).collect(), next }))
 }
 
@@ -322,9 +321,7 @@ async fn some_rejects(
         })
         .await?
         .ok_or_else(none)?;
-    let more = found.len() > most;
-    found.truncate(most);
-    let next = found.last().filter(|_| more).map(|(number, _)| cursors.after(&number.to_string()));
+    let next = cursors.cut(&mut found, most, |(number, _)| number.to_string());
     Ok((found.into_iter().map(|(_, reject)| reject).collect(), next))
 }
 

@@ -560,9 +560,7 @@ async fn pages(
     let cursors = Cursors::keyed(desk.cursor_key, tenant.id.as_str(), name, &());
     let before = cursors.place::<DeliveryId>(paging.cursor.as_deref())?;
     let mut rows = tenant.db.read(move |db| outbox::list(db, of, before, most + 1)).await?;
-    let more = rows.len() > most;
-    rows.truncate(most);
-    let next = rows.last().filter(|_| more).map(|row| cursors.after(&row.id.to_string()));
+    let next = cursors.cut(&mut rows, most, |row| row.id.to_string());
     Ok(Json(DeliveryPage { items: rows.into_iter().map(Delivered::from).collect(), next }))
 }
 

@@ -16,7 +16,6 @@ use crate::ops::notice::{Notice, Tell};
 use crate::ops::sweep::{Remove, Sweep};
 use crate::ops::upkeep::Upkeep;
 use crate::store::backup::Source;
-use crate::store::depot::Depot;
 use crate::store::disk::DiskState;
 use crate::store::journal::Derive;
 use crate::store::{Vault, customers, dnd};
@@ -51,7 +50,7 @@ impl Keepers {
             audit: audit.clone(),
             clock,
             retention: settings.retention,
-            remove: Some(removing(objects(settings, vault)?)),
+            remove: Some(removing(Objects::open(settings, vault.clone())?)),
             chores: Vec::new(),
         };
         Ok(Self {
@@ -102,15 +101,6 @@ async fn notice_tenants(vault: Vault, scope: Scope) {
             tracing::error!(%error, "tenants that were made or removed cannot be taken notice of");
         }
     }
-}
-
-/// Where recordings and the like lie.
-fn objects(settings: &Settings, vault: &Vault) -> anyhow::Result<Objects> {
-    let depot = match &settings.objects.to {
-        Some(to) => Depot::open(to, &settings.objects.s3)?,
-        None => Depot::folder(settings.state.dir.join("objects")),
-    };
-    Ok(Objects::new(depot, vault.clone()))
 }
 
 fn removing(objects: Objects) -> Remove {

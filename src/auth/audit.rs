@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::principal::Principal;
 use crate::base::ids::TenantId;
+use crate::base::secret::hex;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
 use crate::store::StoreError;
@@ -133,9 +134,9 @@ impl Audit {
             tracing::info!(
                 chain = head.chain.as_str(),
                 seq = head.seq,
-                hash = %audit::hex(&head.hash),
+                hash = %hex(&head.hash),
                 at_ms = head.at_ms,
-                signature = %audit::hex(&head.signature),
+                signature = %hex(&head.signature),
                 "signed the head of an audit chain"
             );
         }

@@ -97,6 +97,11 @@ impl Clock {
 
     /// Wall time since 1970 UTC, read anew: for signatures and tokens that others check against
     /// their own clocks, where the box's clock may have been set right since it started.
+    pub fn wall_ms(&self) -> u64 {
+        u64::try_from(self.wall().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The same as a length of time since then.
     #[expect(clippy::disallowed_methods, reason = "the one place that may read the system's clocks")]
     pub fn wall(&self) -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::CallId;
+use super::ids::{CallId, TenantId};
 use super::lang::Lang;
 use super::money::Money;
 
@@ -189,6 +189,13 @@ pub struct Concerns {
     pub state: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub district: String,
+}
+
+impl Concerns {
+    /// Whose database keeps the call.
+    pub fn tenant_id(&self) -> TenantId {
+        self.tenant.parse().unwrap_or_else(|_| TenantId::default_tenant())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -399,6 +399,10 @@ pub const PAGE_MAX: usize = 500;
 pub const CSV_ROWS_MAX: usize = 10_000;
 /// One JSON body of the API, bytes. Larger ones get 413.
 pub const API_BODY_MAX: usize = 1024 * 1024;
+/// Of a request that is refused, so much of its body is still taken, for so long, that its client
+/// comes to read the answer.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const LINGER: Duration = Duration::from_secs(3);
 /// One version of a document, bytes, and versions of one document.
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 pub const DOCUMENT_VERSIONS_MAX: i64 = 10_000;

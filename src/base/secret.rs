@@ -5,6 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 
+/// Bytes as small hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// A password, token or key. Has no `Serialize`, prints as `‹secret›`.
 #[derive(Clone, Default)]
 pub struct Secret(String);
@@ -33,7 +38,7 @@ impl Secret {
         use std::io::Read;
         let mut bytes = [0_u8; 32];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|b| format!("{b:02x}")).collect()))
+        Ok(Self(hex(&bytes)))
     }
 }
 
@@ -59,7 +64,7 @@ impl KeyedHash {
     }
 
     pub fn of_key(key: &[u8]) -> Self {
-        Self(Secret(key.iter().map(|b| format!("{b:02x}")).collect()))
+        Self(Secret(hex(key)))
     }
 
     /// 16 hexadecimal digits: enough to find one person's calls, on this box only.
@@ -70,7 +75,7 @@ impl KeyedHash {
             return String::new();
         };
         mac.update(value.as_bytes());
-        mac.finalize().into_bytes().iter().take(8).map(|b| format!("{b:02x}")).collect()
+        hex(&mac.finalize().into_bytes()[..8])
     }
 }
 

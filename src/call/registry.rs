@@ -326,7 +326,7 @@ impl Exchange for Registry {
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
-        let tenant = concerns.tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
+        let tenant = concerns.tenant_id();
         let view = View {
             id: call,
             tenant,
@@ -424,7 +424,7 @@ impl Exchange for Registry {
         let Some(script) = deps.scripts.get(announcement.agent.as_deref()) else {
             return Box::pin(std::future::ready(false));
         };
-        let tenant = concerns(&script, &announcement).tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
+        let tenant = concerns(&script, &announcement).tenant_id();
         let (Some(db), Some(phone)) = (deps.vault.tenant(&tenant), announcement.from) else {
             return Box::pin(std::future::ready(false));
         };

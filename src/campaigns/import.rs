@@ -124,11 +124,6 @@ pub fn parse(bytes: &[u8], rules: &Rules<'_>) -> Result<Parsed, Unreadable> {
     Ok(Parsed { format, headers: headers.iter().map(|header| clip(header)).collect(), rows: taken, rejects, ignored })
 }
 
-/// A phone number as people write it. The error says what is wrong and what to write.
-pub fn phone(written: &str) -> Result<Phone, String> {
-    fields::phone(&Cell::Text(written.to_owned())).map_err(|wrong| format!("{}; {}", wrong.reason, wrong.advice))
-}
-
 /// What is kept of a cell for a report.
 fn clip(text: &str) -> String {
     text.chars().take(limits::CUSTOMER_TEXT_CHARS_MAX).collect()

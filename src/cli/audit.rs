@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::{json_line, line};
 use crate::auth::audit::Audit;
+use crate::base::secret::hex;
 use crate::base::{Clock, TenantId, limits};
 use crate::config::Settings;
 use crate::store::audit::{self, Chain, Filter, Head, Verifier};
@@ -206,7 +207,7 @@ async fn head(chosen: &Chosen, vault: &Vault, clock: Clock) -> anyhow::Result<Ex
             if chosen.json {
                 json_line(&Signed { public_key: public_key.clone(), head })?;
             } else {
-                let (hash, signature) = (audit::hex(&head.hash), audit::hex(&head.signature));
+                let (hash, signature) = (hex(&head.hash), hex(&head.signature));
                 line(&format!(
                     "{} entry {} hash {hash} at {} signature {signature}",
                     chain.as_str(),

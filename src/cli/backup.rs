@@ -70,7 +70,7 @@ async fn make(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         config: Some(settings.data.config_dir.clone()),
         master: key.master,
     };
-    let now = u64::try_from(Clock::system().wall().as_millis()).unwrap_or(0);
+    let now = Clock::system().wall_ms();
     let made = wait(move || Ok(backup::make(&source, &depot, name.as_deref(), now, &|| false)?)).await?;
     for remark in &made.remarks {
         complain(remark);

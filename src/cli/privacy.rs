@@ -13,9 +13,9 @@ use super::audit::open;
 use super::output::{complain, json_line, line};
 use crate::auth::Principal;
 use crate::auth::audit::Audit;
+use crate::base::phone::Phone;
 use crate::base::secret::KeyedHash;
 use crate::base::{Clock, TenantId};
-use crate::campaigns::import;
 use crate::config::Settings;
 use crate::store::person::{self, Asked, Purpose};
 use crate::store::{Database, Vault, care};
@@ -92,7 +92,7 @@ impl Whom {
             written.clear();
             std::io::stdin().read_line(&mut written)?;
         }
-        import::phone(written.trim()).map(Asked::Phone).map_err(anyhow::Error::msg)
+        Phone::written(written.trim()).map(Asked::Phone).map_err(anyhow::Error::msg)
     }
 }
 

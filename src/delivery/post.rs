@@ -86,7 +86,7 @@ impl Post {
             Err(refusal) => return Outcome::failed(phrase(&refusal)),
         };
         let id = letter.id.to_string();
-        let now_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.clock.wall_ms();
         let Ok(signed) = sign::headers(&letter.secrets, &id, now_ms, letter.body.as_bytes()) else {
             return Outcome::failed("the secret signs nothing; rotate it");
         };

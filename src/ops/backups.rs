@@ -114,7 +114,7 @@ impl Backups {
             _ => Status::default(),
         };
         if status.since_ms == 0 {
-            status.since_ms = wall_ms(clock);
+            status.since_ms = clock.wall_ms();
             keep(&plan.source.state, &status);
         }
         Self(Arc::new(Inner {
@@ -157,7 +157,7 @@ impl Backups {
             failed_ms: status.last_tried_ms.filter(|_| status.failures > 0),
             failures: status.failures,
         };
-        let now = i64::try_from(wall_ms(self.0.clock)).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let now = i64::try_from(self.0.clock.wall_ms()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let now = now.unwrap_or_default().to_zoned(jiff::tz::TimeZone::system());
         is_due(self.0.plan.rhythm, &now, before)
     }
@@ -197,7 +197,7 @@ impl Backups {
 
     async fn make_in(&self, turn: Turn) -> Result<Made, Refused> {
         let (inner, began) = (Arc::clone(&self.0), self.0.clock.now());
-        let started_ms = wall_ms(self.0.clock);
+        let started_ms = self.0.clock.wall_ms();
         let work = tokio::task::spawn_blocking(move || {
             let made = whole(&inner, started_ms);
             drop(turn);
@@ -290,7 +290,7 @@ impl Backups {
                 drop(turn);
                 verdict
             });
-            let broken = || Verdict::Bad { checked_ms: wall_ms(backups.0.clock), why: "the work broke".to_owned() };
+            let broken = || Verdict::Bad { checked_ms: backups.0.clock.wall_ms(), why: "the work broke".to_owned() };
             let verdict = work.await.unwrap_or_else(|_| broken());
             backups.remember(&known_as, verdict);
         });
@@ -326,10 +326,6 @@ impl Drop for Turn {
     fn drop(&mut self) {
         (self.which)(&self.inner).store(false, Ordering::Release);
     }
-}
-
-fn wall_ms(clock: Clock) -> u64 {
-    u64::try_from(clock.wall().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn keep(state: &std::path::Path, status: &Status) {
@@ -375,7 +371,7 @@ fn judged(inner: &Inner, name: &str) -> Verdict {
         .download(name)
         .map_err(BackupError::from)
         .and_then(|download| backup::verify(download, &plan.source.master, &plan.source.state, &stop));
-    let checked_ms = wall_ms(inner.clock);
+    let checked_ms = inner.clock.wall_ms();
     match verified {
         Ok(manifest) => Verdict::Good {
             checked_ms,

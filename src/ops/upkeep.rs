@@ -82,7 +82,7 @@ impl Upkeep {
         });
         let (upkeep, stop) = (self.clone(), scope.clone());
         scope.spawn("upkeep", async move {
-            let mut done_ms = upkeep.wall_ms();
+            let mut done_ms = upkeep.0.clock.wall_ms();
             loop {
                 tokio::select! {
                     () = stop.stopped() => return,
@@ -91,7 +91,7 @@ impl Upkeep {
                 let (working, scope) = (upkeep.clone(), stop.clone());
                 let nightly = upkeep.night_is_due(done_ms);
                 if nightly {
-                    done_ms = upkeep.wall_ms();
+                    done_ms = upkeep.0.clock.wall_ms();
                 }
                 let work = move || {
                     working.fold_logs();
@@ -104,12 +104,8 @@ impl Upkeep {
         });
     }
 
-    fn wall_ms(&self) -> u64 {
-        u64::try_from(self.0.clock.wall().as_millis()).unwrap_or(u64::MAX)
-    }
-
     fn night_is_due(&self, done_ms: u64) -> bool {
-        let now = i64::try_from(self.wall_ms()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let now = i64::try_from(self.0.clock.wall_ms()).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let now: Zoned = now.unwrap_or_default().to_zoned(jiff::tz::TimeZone::system());
         is_due(Rhythm::AtHour(limits::UPKEEP_HOUR), &now, Before { done_ms, ..Before::default() })
     }
@@ -221,7 +217,7 @@ impl Upkeep {
         let was = {
             let mut shapes = lock(&self.0.shapes);
             let shape = shapes.entry(name.to_owned()).or_default();
-            shape.checked_ms = Some(self.wall_ms());
+            shape.checked_ms = Some(self.0.clock.wall_ms());
             std::mem::replace(&mut shape.faults, faults.clone())
         };
         if was.is_empty() == faults.is_empty() {

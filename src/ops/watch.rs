@@ -69,7 +69,7 @@ impl Watch {
         let mut found = slow.found.clone();
         match tokio::time::timeout(within, (self.facts)()).await {
             Ok(mut facts) => {
-                facts.wall_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+                facts.wall_ms = self.clock.wall_ms();
                 facts.synchronised = facts.synchronised.or(slow.synchronised);
                 facts.certificate = facts.certificate.or_else(|| slow.certificate.clone());
                 facts.rates = facts.rates.or_else(|| Some(self.lately.rates(self.clock.now())));

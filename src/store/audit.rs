@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::error::StoreError;
 use crate::base::ids::TenantId;
 use crate::base::limits;
+use crate::base::secret::hex;
 
 mod seal;
 #[cfg(test)]
@@ -266,8 +267,4 @@ fn whole(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

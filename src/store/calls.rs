@@ -155,15 +155,30 @@ pub fn site_day(unix_ms: u64) -> i64 {
     (local.timestamp().as_second() + i64::from(local.offset().seconds())).div_euclid(86_400)
 }
 
+/// Adds an ended call to every sum it belongs to.
 fn add_to_day(db: &Connection, call: &str, day: i64) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT INTO calls_daily
-         SELECT ?2, agent, campaign, coalesce(language, ''), direction, state, cause,
-                1, connected_ms IS NOT NULL, duration_ms, turns, cost_millipaise
-         FROM calls WHERE id = ?1
+        "WITH one AS (
+             SELECT agent, campaign, coalesce(language, '') AS language, direction, cause, connected_ms IS NOT NULL AS connected,
+                    state = 'completed' AS completed, state = 'failed' AS failed, state = 'not_picked' AS not_picked,
+                    iif(connected_ms IS NULL, 0, duration_ms) AS duration_ms, turns, cost_millipaise
+             FROM calls WHERE id = ?1
+         ), scopes (agent, campaign) AS (
+             SELECT '', '' UNION SELECT agent, '' FROM one UNION SELECT '', campaign FROM one
+             UNION SELECT agent, campaign FROM one
+         ), lines (by, name) AS (
+             SELECT 'all', '' UNION ALL SELECT 'agent', agent FROM one UNION ALL SELECT 'campaign', campaign FROM one
+             UNION ALL SELECT 'language', language FROM one UNION ALL SELECT 'direction', direction FROM one
+             UNION ALL SELECT 'cause', cause FROM one
+         )
+         INSERT INTO call_sums
+         SELECT scopes.agent, scopes.campaign, lines.by, ?2, lines.name, 1, connected, completed, failed, not_picked,
+                duration_ms, turns, cost_millipaise
+         FROM one, scopes, lines WHERE true
          ON CONFLICT DO UPDATE SET calls = calls + 1, connected = connected + excluded.connected,
-                duration_ms = duration_ms + excluded.duration_ms, turns = turns + excluded.turns,
-                cost_millipaise = cost_millipaise + excluded.cost_millipaise",
+                completed = completed + excluded.completed, failed = failed + excluded.failed,
+                not_picked = not_picked + excluded.not_picked, duration_ms = duration_ms + excluded.duration_ms,
+                turns = turns + excluded.turns, cost_millipaise = cost_millipaise + excluded.cost_millipaise",
     )?
     .execute(params![call, day])?;
     Ok(())

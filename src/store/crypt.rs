@@ -3,6 +3,7 @@
 //! database whose key file is destroyed cannot be read by anybody, were its file in every backup.
 //! Absent on purpose: what is encrypted with the keys.
 
+use crate::base::secret::hex;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -158,7 +159,7 @@ impl MasterKey {
     }
 
     fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.0.iter().map(|b| format!("{b:02x}")).collect())
+        Zeroizing::new(hex(&*self.0.0))
     }
 
     pub fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
@@ -225,7 +226,7 @@ pub(super) fn destroy_key(state: &Path, name: &str) -> io::Result<()> {
 
 /// Puts a new file in its place unless there is one already: two processes agree on the first.
 fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let tail: String = random::<8>()?.iter().map(|b| format!("{b:02x}")).collect();
+    let tail = hex(&random::<8>()?);
     let fresh = path.with_extension(tail);
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 
 use super::crypt::random;
 use crate::base::limits;
+use crate::base::secret::hex;
 use crate::config::{Address, S3};
 
 #[derive(Debug, thiserror::Error)]
@@ -374,7 +375,7 @@ impl Part {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&parent)?;
         let own = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         loop {
-            let tail: String = random::<6>()?.iter().map(|b| format!("{b:02x}")).collect();
+            let tail = hex(&random::<6>()?);
             let part = parent.join(format!(".{own}.{tail}{PART_END}"));
             let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
             // Held for as long as the upload lives: a part without its lock was abandoned.

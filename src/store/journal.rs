@@ -67,11 +67,7 @@ impl Journal {
 
     fn database(&self, record: &Record) -> Option<Database> {
         if let Event::CallInitiated { concerns, .. } = &record.event {
-            let tenant = match concerns.tenant.as_str() {
-                "" => TenantId::default_tenant(),
-                name => name.parse().unwrap_or_else(|_| TenantId::default_tenant()),
-            };
-            self.remember(record.call, tenant);
+            self.remember(record.call, concerns.tenant_id());
         }
         self.0.vault.tenant(&self.tenant_of(record.call))
     }
@@ -216,7 +212,10 @@ mod tests {
     fn daily(db: &Database) -> Vec<(i64, i64)> {
         db.read_blocking(|db| {
             let of_row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            Ok(db.prepare("SELECT calls, turns FROM calls_daily")?.query_map([], of_row)?.collect::<Result<_, _>>()?)
+            Ok(db
+                .prepare("SELECT calls, turns FROM call_sums WHERE agent = '' AND campaign = '' AND by = 'all'")?
+                .query_map([], of_row)?
+                .collect::<Result<_, _>>()?)
         })
         .unwrap()
     }

@@ -256,7 +256,7 @@ impl Vault {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.0.clock.wall().as_millis()).unwrap_or(u64::MAX)
+        self.0.clock.wall_ms()
     }
 
     fn read_tenants(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<TenantId, Database>> {

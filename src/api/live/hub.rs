@@ -84,7 +84,7 @@ impl Live {
         let mut past = self.past();
         let tenant = match &record.event {
             Event::CallInitiated { concerns, .. } => {
-                let tenant = concerns.tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
+                let tenant = concerns.tenant_id();
                 past.tenants.insert(record.call, tenant.clone());
                 tenant
             }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::cell::{Cell, date_of_serial};
 use crate::base::Lang;
-use crate::base::phone::Phone;
+use crate::base::phone::{Phone, ascii_digits};
 use crate::store::customers::Pool;
 
 /// Why a cell is not taken, and what to write.
@@ -20,78 +20,8 @@ const fn wrong<T>(reason: &'static str, advice: &'static str) -> Result<T, Wrong
     Err(Wrong { reason, advice })
 }
 
-/// Digits of all scripts as ASCII: lists from Indian offices have Devanagari ones, too.
-fn ascii_digits(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let digit = Lang::ALL.iter().find_map(|lang| {
-                let place = u32::from(c).checked_sub(u32::from(lang.digit_zero())).filter(|place| *place < 10)?;
-                char::from_digit(place, 10)
-            });
-            digit.unwrap_or(c)
-        })
-        .collect()
-}
-
-/// Indian numbers in any of their forms, foreign ones with their country code, as E.164.
 pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
-    const ADVICE: &str = "write ten digits such as 98765 43210, or +91 and ten digits; with +, any country's number";
-    // Signs that only steer how text is shown come along when numbers are copied from address books.
-    let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}');
-    let text = ascii_digits(&cell.text()).replace(unseen, "");
-    let text = text.trim().to_owned();
-    if text.is_empty() {
-        return wrong("the phone number is missing", ADVICE);
-    }
-    let lower = text.to_ascii_lowercase();
-    if lower.contains("e+") || (lower.contains('e') && lower.starts_with(|c: char| c.is_ascii_digit())) {
-        return wrong(
-            "the spreadsheet has shortened the phone number (9.8E+09)",
-            "format the column as text and enter the number again",
-        );
-    }
-    let text = lower.strip_prefix("tel:").unwrap_or(&lower).trim();
-    // A number cell that was saved as text.
-    let text = text.strip_suffix(".0").unwrap_or(text);
-    let plus = text.starts_with('+');
-    let mut digits = String::with_capacity(16);
-    for c in text.chars().skip(usize::from(plus)) {
-        match c {
-            '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2010}'..='\u{2015}' => {}
-            '/' | ',' | ';' | '&' | '|' => {
-                return wrong("there is more than one phone number in the cell", "write one number only");
-            }
-            _ => return wrong("the phone number has letters or signs in it", ADVICE),
-        }
-    }
-    let international = if plus { Some(digits.as_str()) } else { digits.strip_prefix("00") };
-    let whole = match international {
-        // `+91 0 98765 43210`: the zero of the trunk does not belong there.
-        Some(rest) if rest.starts_with("910") && rest.len() == 13 => format!("91{}", &rest[3..]),
-        Some(rest) => rest.to_owned(),
-        None => match (digits.len(), digits.as_bytes()) {
-            (10, [b'1'..=b'9', ..]) => format!("91{digits}"),
-            (11, [b'0', b'1'..=b'9', ..]) => format!("91{}", &digits[1..]),
-            (12, [b'9', b'1', b'1'..=b'9', ..]) => digits.clone(),
-            (13, [b'0', b'9', b'1', b'1'..=b'9', ..]) => digits[1..].to_owned(),
-            (..10, _) => return wrong("the phone number is too short", ADVICE),
-            (16.., _) => {
-                return wrong("the phone number is too long, or there is more than one", "write one number only");
-            }
-            _ => return wrong("this is no Indian phone number", ADVICE),
-        },
-    };
-    if whole.starts_with('0') {
-        return wrong("the country code is missing", ADVICE);
-    }
-    if whole.starts_with("91") && (whole.len() != 12 || whole.as_bytes()[2] == b'0') {
-        return wrong("an Indian number has ten digits after +91", ADVICE);
-    }
-    if whole.bytes().skip(2).all(|digit| digit == whole.as_bytes()[whole.len() - 1]) {
-        return wrong("all digits of the phone number are the same", "write the customer's own number");
-    }
-    format!("+{whole}").parse().or_else(|_| wrong("this is no phone number", ADVICE))
+    Phone::written(&cell.text()).map_err(|wrong| Wrong { reason: wrong.reason(), advice: wrong.advice() })
 }
 
 /// Rupees as people write them, in paise.
@@ -290,48 +220,6 @@ mod tests {
 
     fn text(text: &str) -> Cell {
         Cell::Text(text.to_owned())
-    }
-
-    #[test]
-    fn phone_numbers_are_understood_as_india_writes_them() {
-        for (written, want) in [
-            ("98765 43210", "+919876543210"),
-            ("98765-43210", "+919876543210"),
-            ("09876543210", "+919876543210"),
-            ("919876543210", "+919876543210"),
-            ("+91 98765 43210", "+919876543210"),
-            ("+91-0-9876543210", "+919876543210"),
-            ("0091 9876543210", "+919876543210"),
-            ("0919876543210", "+919876543210"),
-            ("(080) 2345 6789", "+918023456789"),
-            ("tel:+919876543210", "+919876543210"),
-            ("9876543210.0", "+919876543210"),
-            ("'+919876543210", "+919876543210"),
-            ("९८७६५ ४३२१०", "+919876543210"),
-            ("\u{202a}+91 98765 43210\u{202c}", "+919876543210"),
-            ("+1 (615) 484-6056", "+16154846056"),
-        ] {
-            assert_eq!(phone(&text(written)).map(|p| p.reveal().to_owned()), Ok(want.to_owned()), "{written}");
-        }
-        assert_eq!(phone(&Cell::Number(9_876_543_210.0)).unwrap().reveal(), "+919876543210");
-        for (written, says) in [
-            ("", "missing"),
-            ("12345", "too short"),
-            ("9.87654E+09", "shortened"),
-            ("9.8E9", "shortened"),
-            ("9876543210 / 9876543211", "more than one"),
-            ("98765 43210, 98765 43211", "more than one"),
-            ("98765432109876543210", "too long"),
-            ("0000000000", "country code"),
-            ("0123456789", "no Indian"),
-            ("9999999999", "same"),
-            ("+91 12345", "ten digits"),
-            ("+0912345678", "country code"),
-            ("call me", "letters"),
-        ] {
-            let wrong = phone(&text(written)).unwrap_err();
-            assert!(wrong.reason.contains(says), "{written}: {}", wrong.reason);
-        }
     }
 
     #[test]

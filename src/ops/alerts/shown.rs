@@ -78,7 +78,7 @@ impl Alerts {
 
     /// Takes the findings of a look at the box.
     pub fn look(&self, now: Moment, shown: Vec<Finding>) {
-        let unix_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+        let unix_ms = self.clock.wall_ms();
         let events: Vec<AlertEvent> = {
             let mut inner = self.lock();
             let changes = inner.machine.look(now, super::symptoms(&shown, &self.off));

@@ -6,8 +6,9 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, hex, tip, unsigned, whole};
+use super::{Chain, tip, unsigned, whole};
 use crate::base::limits;
+use crate::base::secret::hex;
 use crate::store::crypt::MasterKey;
 use crate::store::error::StoreError;
 

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::BackupError;
 use crate::base::limits;
+use crate::base::secret::hex;
 
 pub(super) const FORMAT: u32 = 1;
 
@@ -94,10 +95,6 @@ impl Manifest {
     pub fn bytes(&self) -> u64 {
         self.members.iter().map(|member| member.bytes).sum::<u64>() + self.objects.bytes
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A relative path of plain parts.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::archive::{self, Head, Kind, Manifest, Sink};
 use super::{BackupError, FoundKey, PURPOSE};
 use crate::base::TenantId;
+use crate::base::secret::hex;
 use crate::store::StoreError;
 use crate::store::crypt::{MasterKey, random};
 use crate::store::database::connect;
@@ -162,7 +163,7 @@ struct Folder {
 impl Folder {
     fn beside(into: &Path) -> Result<Self, BackupError> {
         let at = |error| BackupError::disk(into, error);
-        let tail: String = random::<6>().map_err(at)?.iter().map(|b| format!("{b:02x}")).collect();
+        let tail = hex(&random::<6>().map_err(at)?);
         let path = into.with_file_name(format!("{}{tail}", unpacking(into)));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(at)?;
         let lock = File::open(&path).map_err(at)?;

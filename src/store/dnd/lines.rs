@@ -6,7 +6,7 @@
 use jiff::civil::Date;
 
 use super::Categories;
-use crate::base::phone::Phone;
+use crate::base::phone::{Miswritten, Phone};
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Shape {
     pub(super) fn of(first: &str) -> Result<(Self, bool), Vec<String>> {
         let delimiter = [',', ';', '\t', '|'].into_iter().find(|d| first.contains(*d)).unwrap_or(',');
         let cells = cells(first, delimiter).unwrap_or_default();
-        let looks_like_a_number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit()) && indian(cell).is_ok();
+        let looks_like_a_number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit()) && number(cell).is_ok();
         if cells.first().is_some_and(|cell| looks_like_a_number(cell)) || !first.chars().any(char::is_alphabetic) {
             // A plain list: number, and perhaps categories and a date.
             let shape = Self { delimiter, number: 0, categories: Some(1), until: Some(2), status: None };
@@ -99,7 +99,7 @@ impl Shape {
         if number.is_empty() {
             return Err(Reject::NoNumber);
         }
-        let phone = indian(number)?;
+        let phone = self::number(number)?;
         let categories = categories(cell(self.categories))?;
         let until = date(cell(self.until))?;
         if is_allowed(cell(self.status))? {
@@ -130,40 +130,12 @@ fn cells(line: &str, delimiter: char) -> Option<Vec<String>> {
     (!quoted).then_some(all)
 }
 
-/// A number as people and operators of India write it; with `+` any of the world.
-fn indian(text: &str) -> Result<Phone, Reject> {
-    // Spreadsheets put a quotation mark before what is to stay text.
-    let text = text.trim().trim_start_matches('\'');
-    if text.contains(['e', 'E']) && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E'))
-    {
-        return Err(Reject::Spreadsheet);
-    }
-    let text = text.strip_suffix(".0").unwrap_or(text);
-    let foreign = text.starts_with('+') || text.starts_with("00");
-    let mut digits = String::with_capacity(16);
-    for c in text.chars() {
-        match c {
-            '0'..='9' => digits.push(c),
-            '+' | ' ' | '-' | '(' | ')' | '.' | '\u{a0}' => {}
-            _ => return Err(Reject::NotANumber),
-        }
-    }
-    let digits = if text.starts_with("00") { &digits[2..] } else { &digits };
-    let national = match digits.len() {
-        10 => Some(digits),
-        11 => digits.strip_prefix('0'),
-        12 => digits.strip_prefix("91"),
-        13 => digits.strip_prefix("910"),
-        _ => None,
-    };
-    let india = !foreign || digits.starts_with("91");
-    let full = match national {
-        // No subscriber's number begins with 0 or 1.
-        Some(national) if india && !national.starts_with(['0', '1']) => format!("+91{national}"),
-        _ if foreign && !digits.starts_with("91") => format!("+{digits}"),
-        _ => return Err(Reject::NotANumber),
-    };
-    full.parse().map_err(|_| Reject::NotANumber)
+fn number(text: &str) -> Result<Phone, Reject> {
+    Phone::written(text).map_err(|wrong| match wrong {
+        Miswritten::Missing => Reject::NoNumber,
+        Miswritten::Shortened => Reject::Spreadsheet,
+        _ => Reject::NotANumber,
+    })
 }
 
 fn categories(text: &str) -> Result<Categories, Reject> {
@@ -225,9 +197,10 @@ mod tests {
             ("(022) 2345 6789", "+912223456789"),
             ("'9876543210", "+919876543210"),
             ("9876543210.0", "+919876543210"),
+            ("९८७६५४३२१०", "+919876543210"),
             ("+14155550100", "+14155550100"),
         ] {
-            assert_eq!(indian(text).unwrap().reveal(), full, "{text}");
+            assert_eq!(number(text).unwrap().reveal(), full, "{text}");
         }
         for (text, reject) in [
             ("12345", Reject::NotANumber),
@@ -235,11 +208,10 @@ mod tests {
             ("0123456789", Reject::NotANumber),
             ("98765x3210", Reject::NotANumber),
             ("9.18765E+11", Reject::Spreadsheet),
-            ("९८७६५४३२१०", Reject::NotANumber),
             ("+", Reject::NotANumber),
             ("+9112345", Reject::NotANumber),
         ] {
-            assert_eq!(indian(text), Err(reject), "{text}");
+            assert_eq!(number(text), Err(reject), "{text}");
         }
     }
 
@@ -286,19 +258,6 @@ mod tests {
                 let _ = shape.read(&line);
             }
             let _ = plain().read(&line);
-        }
-
-        #[test]
-        fn every_indian_number_is_one_number(digits in "[6-9][0-9]{9}", form in 0..5) {
-            let written = match form {
-                0 => digits.clone(),
-                1 => format!("+91{digits}"),
-                2 => format!("0{digits}"),
-                3 => format!("91-{digits}"),
-                _ => format!("00 91 {} {}", &digits[..5], &digits[5..]),
-            };
-            let phone = indian(&written).unwrap();
-            prop_assert_eq!(phone.reveal(), format!("+91{digits}"));
         }
     }
 }

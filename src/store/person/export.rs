@@ -7,7 +7,8 @@ use rusqlite::types::ValueRef;
 use serde_json::Value;
 
 use super::{About, Erase, Subject, TABLES, Table};
-use crate::store::{StoreError, audit};
+use crate::base::secret::hex;
+use crate::store::StoreError;
 
 /// Writes the document; memory does not grow with it. The same database and time give the same bytes:
 /// tables, rows and fields have an order. Returns how many rows there were.
@@ -70,7 +71,7 @@ fn cell(value: ValueRef<'_>, out: &mut dyn Write) -> io::Result<()> {
         ValueRef::Text(bytes) => text(&String::from_utf8_lossy(bytes)),
         ValueRef::Blob(bytes) => match std::str::from_utf8(bytes) {
             Ok(words) => text(words),
-            Err(_) => Value::from(audit::hex(bytes)),
+            Err(_) => Value::from(hex(bytes)),
         },
     };
     serde_json::to_writer(out, &json).map_err(io::Error::from)

@@ -39,7 +39,7 @@ pub(super) struct Dashboards {
 pub(super) async fn measure(vault: &Vault, wanted: u64) -> anyhow::Result<Dashboards> {
     let clock = Clock::system();
     let db = vault.tenant(&TenantId::default_tenant()).context("the tenant is not there")?;
-    let now = u64::try_from(clock.wall().as_millis())?;
+    let now = clock.wall_ms();
     let today = site_day(now);
     let there = count(&db, today).await?;
     let began = clock.now();

@@ -63,20 +63,23 @@ CREATE TABLE turns (
 ) STRICT, WITHOUT ROWID;
 
 -- Sums of ended calls by the site's calendar, for dashboards: counting a million calls takes too long.
-CREATE TABLE calls_daily (
-    day             INTEGER NOT NULL,
+-- Each call is added to the sums of all calls, of its agent, of its campaign and of both ('' is all),
+-- and there once to each table a dashboard shows: `by` is the table, `name` its line.
+CREATE TABLE call_sums (
     agent           TEXT NOT NULL,
     campaign        TEXT NOT NULL,
-    language        TEXT NOT NULL,
-    direction       TEXT NOT NULL,
-    outcome         TEXT NOT NULL,
-    cause           TEXT NOT NULL,
+    by              TEXT NOT NULL CHECK (by IN ('all', 'agent', 'campaign', 'language', 'direction', 'cause')),
+    day             INTEGER NOT NULL,
+    name            TEXT NOT NULL,
     calls           INTEGER NOT NULL,
     connected       INTEGER NOT NULL,
+    completed       INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    not_picked      INTEGER NOT NULL,
     duration_ms     INTEGER NOT NULL,
     turns           INTEGER NOT NULL,
     cost_millipaise INTEGER NOT NULL,
-    PRIMARY KEY (day, agent, campaign, language, direction, outcome, cause)
+    PRIMARY KEY (agent, campaign, by, day, name)
 ) STRICT, WITHOUT ROWID;
 
 -- Callers who asked to be called back, until somebody has called.
