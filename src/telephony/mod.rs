@@ -4,4 +4,5 @@
 pub mod leg;
 pub mod public_url;
 pub mod signature;
+pub mod stream;
 pub mod twilio;

@@ -1,8 +1,4 @@
-//! A Media Streams leg as a machine: the carrier's frames, the call's commands and time go in;
-//! leg events, frames for the carrier and at last a close come out.
-//! Promise: nothing is heard from or said to a peer that has not shown a token; after
-//! [`LegEvent::Closed`] nothing more comes out but the close itself; no message of the carrier,
-//! however odd, ends the leg unless it can go on no further.
+//! A Media Streams leg as a machine (`telephony::stream::machine`). Who connects shows a token.
 //! Absent on purpose: sockets, tokens' keeping, logging, what the call is about.
 
 use std::collections::VecDeque;
@@ -11,46 +7,7 @@ use super::wire::{self, Media, Message, Problem, Received, Start, StreamName};
 use crate::base::audio::LINE_RATE;
 use crate::base::{Moment, g711, limits};
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input<'a> {
-    Text(&'a str),
-    /// A binary frame, which the carrier never sends.
-    Binary,
-    /// A message over [`limits::WIRE_MESSAGE_MAX`]; the rest of the stream is lost with it.
-    TooBig,
-    /// Answer to [`Output::Admit`]: the call is told of this leg.
-    Admitted,
-    /// Answer to [`Output::Admit`]: no.
-    Refused,
-    Command(LegCommand),
-    /// The call's task is gone without a word.
-    CallGone,
-    /// A close frame, with its code if it had one.
-    PeerClosed(Option<u16>),
-    /// The socket ended without a close frame, or broke.
-    Broken,
-    /// The peer does not take what we send.
-    Stalled,
-    Tick,
-}
-
-/// What to do about it.
-#[derive(Debug, PartialEq)]
-pub enum Output {
-    /// Ask whether this peer may carry a call; answer with `Admitted` or `Refused` before anything else.
-    Admit(Credentials),
-    Event(LegEvent),
-    Send(String),
-    /// The first of its kind on this leg; worth a line in the log.
-    Notice(Oddity),
-    /// Last output: close the socket once everything before it has been sent.
-    Close {
-        code: u16,
-        reason: &'static str,
-    },
-}
+use crate::telephony::stream::{Frame, Input, Machine, Output};
 
 /// What `start` shows for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +73,7 @@ impl Oddity {
 
 pub struct Leg {
     state: State,
-    out: VecDeque<Output>,
+    out: VecDeque<Output<Credentials>>,
     counts: [u32; Oddity::ALL.len()],
 }
 
@@ -154,19 +111,13 @@ struct Numbers {
     last: Option<u64>,
 }
 
-impl Leg {
-    pub fn new(now: Moment) -> Self {
-        Self {
-            state: State::Waiting { until: now + limits::STREAM_START_WITHIN, messages: 0 },
-            out: VecDeque::new(),
-            counts: [0; Oddity::ALL.len()],
-        }
-    }
+impl Machine for Leg {
+    type Shown = Credentials;
 
-    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+    fn handle(&mut self, now: Moment, input: Input<'_>) {
         match input {
             Input::Text(text) => self.text(now, text),
-            Input::Binary => self.odd(Oddity::BinaryFrame),
+            Input::Binary(_) => self.odd(Oddity::BinaryFrame),
             Input::TooBig => self.close(LegEnd::Lost, 1009, "message too big"),
             Input::Admitted => {
                 if let State::Asked { stream } = &self.state {
@@ -186,11 +137,11 @@ impl Leg {
         }
     }
 
-    pub fn poll(&mut self) -> Option<Output> {
+    fn poll(&mut self) -> Option<Output<Credentials>> {
         self.out.pop_front()
     }
 
-    pub fn deadline(&self) -> Option<Moment> {
+    fn deadline(&self) -> Option<Moment> {
         match &self.state {
             State::Waiting { until, .. } => Some(*until),
             State::Live(live) => Some(live.last_media + limits::LEG_SILENT_SOCKET_MAX),
@@ -198,9 +149,19 @@ impl Leg {
         }
     }
 
-    /// How often each oddity was met.
-    pub fn counts(&self) -> impl Iterator<Item = (Oddity, u32)> {
-        Oddity::ALL.into_iter().zip(self.counts).filter(|(_, n)| *n > 0)
+    fn oddities(&self) -> Vec<(&'static str, u32)> {
+        let counted = Oddity::ALL.into_iter().zip(self.counts).filter(|(_, n)| *n > 0);
+        counted.map(|(oddity, count)| (oddity.name(), count)).collect()
+    }
+}
+
+impl Leg {
+    pub fn new(now: Moment) -> Self {
+        Self {
+            state: State::Waiting { until: now + limits::STREAM_START_WITHIN, messages: 0 },
+            out: VecDeque::new(),
+            counts: [0; Oddity::ALL.len()],
+        }
     }
 
     pub const fn is_over(&self) -> bool {
@@ -322,13 +283,13 @@ impl Leg {
                     g711::encode_ulaw(piece, &mut live.bytes);
                     let mut text = String::new();
                     wire::print_media(&live.stream, &live.bytes, &mut text);
-                    self.out.push_back(Output::Send(text));
+                    self.out.push_back(Output::Send(Frame::Text(text)));
                 }
             }
             LegCommand::Mark(mark) => {
                 let mut text = String::with_capacity(96);
                 wire::print_mark(&live.stream, &format!("g{}.m{mark}", live.generation), &mut text);
-                self.out.push_back(Output::Send(text));
+                self.out.push_back(Output::Send(Frame::Text(text)));
                 live.marks.push_back(mark);
                 if live.marks.len() > limits::LEG_MARKS_MAX {
                     // A carrier that echoes nothing: the oldest mark is given up.
@@ -340,7 +301,7 @@ impl Leg {
                 live.generation += 1;
                 let mut text = String::with_capacity(80);
                 wire::print_clear(&live.stream, &mut text);
-                self.out.push_back(Output::Send(text));
+                self.out.push_back(Output::Send(Frame::Text(text)));
                 // The carrier echoes these too. Whether one was played in the instant before the
                 // clear arrived cannot be known; it counts as not heard.
                 let flushed = live.marks.drain(..).map(|mark| Output::Event(LegEvent::MarkFlushed(mark)));
@@ -373,7 +334,7 @@ impl Leg {
     fn odd(&mut self, oddity: Oddity) {
         let count = &mut self.counts[oddity as usize];
         if *count == 0 && !matches!(self.state, State::Over) {
-            self.out.push_back(Output::Notice(oddity));
+            self.out.push_back(Output::Notice(oddity.name()));
         }
         *count = count.saturating_add(1);
     }

@@ -33,8 +33,8 @@ fn journal(leg: &mut Leg) -> Vec<String> {
             Output::Admit(shown) => format!("admit {} {} {}", shown.token, shown.call, shown.account),
             Output::Event(LegEvent::Audio { pcm, at_ms }) => format!("audio {} at {at_ms}", pcm.len()),
             Output::Event(event) => format!("{event:?}"),
-            Output::Send(text) => text,
-            Output::Notice(oddity) => format!("odd {}", oddity.name()),
+            Output::Send(Frame::Text(text)) => text,
+            Output::Notice(oddity) => format!("odd {oddity}"),
             Output::Close { code, reason } => format!("close {code} {reason}"),
         })
         .collect()
@@ -192,7 +192,7 @@ fn odd_messages_are_counted_told_once_and_skipped() {
         assert_eq!(feed(&mut leg, text), [format!("odd {name}")][..usize::from(text != "[1,2]")], "{text}");
         assert!(feed(&mut leg, text).is_empty(), "{text} is told once");
     }
-    leg.handle(at(0), Input::Binary);
+    leg.handle(at(0), Input::Binary(&[0]));
     assert_eq!(journal(&mut leg), ["odd binary_frame"]);
     assert_eq!(feed(&mut leg, &start()), ["odd second_start"]);
     let counts: Vec<_> = leg.counts().map(|(oddity, n)| (oddity.name(), n)).collect();
@@ -298,7 +298,7 @@ proptest! {
         for step in steps {
             match &step {
                 Step::Text(text) => leg.handle(at(now), Input::Text(text)),
-                Step::Binary => leg.handle(at(now), Input::Binary),
+                Step::Binary => leg.handle(at(now), Input::Binary(&[0])),
                 Step::Admitted => {
                     admitted |= asked > 0 && !closed;
                     leg.handle(at(now), Input::Admitted);
@@ -323,7 +323,7 @@ proptest! {
                     Output::Admit(_) => asked += 1,
                     Output::Close { .. } => closed = true,
                     Output::Notice(_) => {}
-                    Output::Send(text) => {
+                    Output::Send(Frame::Text(text)) => {
                         prop_assert!(admitted);
                         sent_marks += usize::from(text.contains(r#""event":"mark""#));
                     }

@@ -7,7 +7,6 @@ pub mod carrier;
 pub mod machine;
 pub mod prompts;
 pub mod server;
-mod socket;
 pub mod tokens;
 pub mod twiml;
 pub mod wire;

@@ -13,14 +13,13 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::busy;
+use super::machine::Leg;
 use super::prompts::{self, Prompt, PromptSource};
-use super::socket;
 use super::tokens::{Ticket, Tokens};
 use super::twiml::{self, Gather, Stream, Verb};
 use crate::base::event::{CallState, Direction};
@@ -30,6 +29,8 @@ use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::leg::{Announcement, Exchange};
 use crate::telephony::public_url::PublicUrl;
 use crate::telephony::signature::{self, Fault, Keys, Presented};
+use crate::telephony::stream::StreamMetrics;
+use crate::telephony::stream::socket::{self, Admitted, Surroundings};
 
 /// Keys of the menu, in the order of the agent's languages.
 pub const MENU_KEYS: &str = "1234567890*";
@@ -81,11 +82,7 @@ pub struct TwilioMetrics {
     pub webhooks: Counter,
     pub refused_signatures: Counter,
     pub refused_calls: Counter,
-    pub refused_streams: Counter,
-    pub streams: Counter,
-    pub lost_streams: Counter,
-    pub dropped_audio_frames: Counter,
-    pub oddities: Family<[(&'static str, &'static str); 1], Counter>,
+    pub streams: StreamMetrics,
 }
 
 impl TwilioMetrics {
@@ -95,14 +92,10 @@ impl TwilioMetrics {
             ("webhooks", "Signed webhooks answered", &self.webhooks),
             ("refused_signatures", "Requests without a signature that holds", &self.refused_signatures),
             ("refused_calls", "Calls answered with a busy tone or an apology", &self.refused_calls),
-            ("refused_streams", "Media sockets closed before they carried a call", &self.refused_streams),
-            ("streams", "Media sockets that carried a call", &self.streams),
-            ("lost_streams", "Media sockets that broke or stalled during a call", &self.lost_streams),
-            ("dropped_audio_frames", "Caller's audio dropped because the call was behind", &self.dropped_audio_frames),
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry.register("oddities", "Carrier messages skipped or repaired, by kind", self.oddities.clone());
+        self.streams.register(registry);
     }
 }
 
@@ -333,17 +326,23 @@ async fn media_stream(State(shared): State<Arc<Shared>>, request: Request) -> Re
         warn!("too many media sockets wait for their token; refusing another");
         return plain(StatusCode::SERVICE_UNAVAILABLE, "too many sockets").into_response();
     };
-    upgrade
-        .read_buffer_size(limits::LEG_READ_BUFFER)
-        .write_buffer_size(limits::LEG_WRITE_BUFFER)
-        .max_write_buffer_size(limits::LEG_WRITE_BUFFER_MAX)
-        .max_message_size(limits::WIRE_MESSAGE_MAX)
-        .max_frame_size(limits::WIRE_MESSAGE_MAX)
-        .on_failed_upgrade(|error| debug!(%error, "a media socket's upgrade failed"))
-        .on_upgrade(async move |websocket| {
-            let tasks = shared.deps.tasks.clone();
-            tasks.spawn("twilio leg", socket::run(websocket, shared, pending));
-        })
+    let around = Surroundings {
+        transport: "twilio",
+        exchange: Arc::clone(&shared.deps.exchange),
+        clock: shared.deps.clock,
+        tasks: shared.deps.tasks.clone(),
+        metrics: shared.deps.metrics.streams.clone(),
+    };
+    let leg = Leg::new(shared.deps.clock.now());
+    socket::serve(upgrade, around, leg, pending, move |shown| {
+        match shared.tokens.redeem(shared.deps.clock.now(), &shown) {
+            Ok(ticket) => Some(Admitted { call: ticket.call, language: ticket.language }),
+            Err(fault) => {
+                warn!(%fault, "a media stream was refused");
+                None
+            }
+        }
+    })
 }
 
 impl Shared {

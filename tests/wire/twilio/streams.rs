@@ -148,7 +148,7 @@ async fn a_line_cut_in_the_middle_of_a_word_is_lost() {
     let (said, event) = tokio::join!(caller.say(tone(500)), next_event(&mut leg));
     assert!(said.is_err());
     assert_eq!(event, Some(LegEvent::Closed(LegEnd::Lost)));
-    assert_eq!(running.metrics.lost_streams.get(), 1);
+    assert_eq!(running.metrics.streams.lost.get(), 1);
     assert_eq!(timeout(PATIENCE, carrier.end()).await.unwrap().unwrap().by, Side::Network);
 }
 
@@ -183,7 +183,7 @@ async fn a_bad_network_changes_the_sound_but_not_the_call() {
     assert!(times.windows(2).any(|w| w[0] > w[1]), "some frames overtake others");
     carrier.hang_up().await.unwrap();
     assert_eq!(next_event(&mut leg).await, Some(LegEvent::Closed(LegEnd::HungUp)));
-    let odd = |kind| running.metrics.oddities.get_or_create(&[("kind", kind)]).get();
+    let odd = |kind| running.metrics.streams.oddities.get_or_create(&[("kind", kind)]).get();
     for _ in 0..200 {
         if odd("gap") > 0 {
             break;
@@ -297,7 +297,7 @@ async fn a_call_that_does_not_listen_loses_its_oldest_sound_only() {
     assert_eq!(key, LegEvent::Dtmf('7'));
     assert!(times.len() < 600 && times.last() == Some(&39_980), "{} {:?}", times.len(), times.last());
     assert!(times.windows(2).all(|w| w[0] < w[1]));
-    assert_eq!(running.metrics.dropped_audio_frames.get(), 2_000 - times.len() as u64);
+    assert_eq!(running.metrics.streams.dropped_audio_frames.get(), 2_000 - times.len() as u64);
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! The task of one media socket: moves frames between the WebSocket, the leg's machine and the call.
-//! Promise: it always ends (each wait has a bound) and always tells the call how.
-//! A call that does not take its events loses its oldest audio, nothing else; a carrier that does
-//! not take our audio is closed as dead.
+//! Promise: it always ends (each wait has a bound) and always tells the call how; a peer that does not
+//! take our audio is closed as dead.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,27 +9,79 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
 use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::{debug, info, warn};
 
-use super::machine::{Credentials, Input, Leg, Output};
-use super::server::Shared;
-use crate::base::{CallId, Moment, limits};
-use crate::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer};
+use super::link::{Link, Wake, attend};
+use super::machine::{Frame, Input, Machine, Output};
+use super::metrics::StreamMetrics;
+use crate::base::tasks::Scope;
+use crate::base::{CallId, Clock, Lang, Moment, limits};
+use crate::telephony::leg::{Exchange, LegCommand, LegEnd, LegEvent};
 
-/// Bounds are checked this often; none of them is finer.
+/// Bounds are checked this often; a machine that needs it finer has a deadline.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Runs until the leg is over. `pending` is given back once the peer is known or gone.
-pub(super) async fn run(socket: WebSocket, shared: Arc<Shared>, pending: OwnedSemaphorePermit) {
-    let clock = shared.deps.clock;
+/// What the task needs of its surroundings.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// For the log.
+    pub transport: &'static str,
+    pub exchange: Arc<dyn Exchange>,
+    pub clock: Clock,
+    pub tasks: Scope,
+    pub metrics: StreamMetrics,
+}
+
+/// The call a peer may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    pub call: CallId,
+    /// Chosen by key in a menu or by the number dialled.
+    pub language: Option<Lang>,
+}
+
+/// Takes the upgrade and runs the leg on it as a task of its own, with bounded messages and buffers.
+/// `pending` is given back once the peer is known or gone. `admit` says which call the peer may carry;
+/// it tells the log why not.
+pub fn serve<M: Machine>(
+    upgrade: WebSocketUpgrade,
+    around: Surroundings,
+    leg: M,
+    pending: OwnedSemaphorePermit,
+    admit: impl FnMut(M::Shown) -> Option<Admitted> + Send + 'static,
+) -> Response {
+    upgrade
+        .read_buffer_size(limits::LEG_READ_BUFFER)
+        .write_buffer_size(limits::LEG_WRITE_BUFFER)
+        .max_write_buffer_size(limits::LEG_WRITE_BUFFER_MAX)
+        .max_message_size(limits::WIRE_MESSAGE_MAX)
+        .max_frame_size(limits::WIRE_MESSAGE_MAX)
+        .on_failed_upgrade(|error| debug!(%error, "a media socket's upgrade failed"))
+        .on_upgrade(async move |websocket| {
+            let tasks = around.tasks.clone();
+            tasks.spawn("media socket", run(websocket, around, leg, pending, admit));
+        })
+}
+
+/// Runs until the leg is over.
+async fn run<M: Machine>(
+    socket: WebSocket,
+    around: Surroundings,
+    leg: M,
+    pending: OwnedSemaphorePermit,
+    admit: impl FnMut(M::Shown) -> Option<Admitted> + Send + 'static,
+) {
+    let clock = around.clock;
     let mut task = Task {
-        shared,
-        leg: Leg::new(clock.now()),
+        around,
+        leg,
+        admit,
         wire: Wire { socket, outbox: VecDeque::new(), unflushed: false, sent: 0 },
         pending: Some(pending),
         call: None,
@@ -44,18 +95,23 @@ pub(super) async fn run(socket: WebSocket, shared: Arc<Shared>, pending: OwnedSe
         if let Some(close) = task.settle() {
             break close;
         }
+        let due = task.leg.deadline().map(|at| at.since(clock.now()));
         tokio::select! {
             message = poll_fn(|cx| task.wire.poll(cx)) => task.received(clock.now(), message),
             wake = attend(&mut task.call, &mut commands) => task.wake(clock.now(), wake, &mut commands),
             _ = ticks.tick() => task.tick(clock.now()),
+            () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some_and(|due| due < TICK) => {
+                task.leg.handle(clock.now(), Input::Tick);
+            }
         }
     };
     task.finish(close).await;
 }
 
-struct Task {
-    shared: Arc<Shared>,
-    leg: Leg,
+struct Task<M, A> {
+    around: Surroundings,
+    leg: M,
+    admit: A,
     wire: Wire,
     pending: Option<OwnedSemaphorePermit>,
     call: Option<Link>,
@@ -73,49 +129,38 @@ struct Wire {
     sent: u64,
 }
 
-/// The call this leg carries.
-struct Link {
-    call: CallId,
-    events: mpsc::Sender<LegEvent>,
-    /// Events the channel had no room for.
-    backlog: VecDeque<LegEvent>,
-    commands: mpsc::Receiver<LegCommand>,
-}
-
-/// What the call's side has for us.
-enum Wake {
-    Commands,
-    CallGone,
-    /// One event of the backlog went over.
-    Delivered,
-}
-
 struct Close {
     code: u16,
     reason: &'static str,
 }
 
-impl Task {
+impl<M: Machine, A: FnMut(M::Shown) -> Option<Admitted>> Task<M, A> {
     /// Does everything the machine asks for; a close is the last of it.
     fn settle(&mut self) -> Option<Close> {
         while let Some(output) = self.leg.poll() {
             match output {
                 Output::Admit(shown) => {
-                    let answer = if self.admit(&shown) { Input::Admitted } else { Input::Refused };
-                    self.leg.handle(self.shared.deps.clock.now(), answer);
+                    let answer = if self.admit(shown) { Input::Admitted } else { Input::Refused };
+                    self.leg.handle(self.around.clock.now(), answer);
                 }
                 Output::Event(event) => {
                     if let LegEvent::Closed(end) = event {
                         self.end = Some(end);
                     }
                     if let Some(link) = &mut self.call {
-                        self.shared.deps.metrics.dropped_audio_frames.inc_by(link.deliver(event));
+                        self.around.metrics.dropped_audio_frames.inc_by(link.deliver(event));
                     }
                 }
-                Output::Send(text) => self.wire.outbox.push_back(Message::text(text)),
+                Output::Send(Frame::Text(text)) => self.wire.outbox.push_back(Message::text(text)),
+                Output::Send(Frame::Binary(bytes)) => self.wire.outbox.push_back(Message::binary(bytes)),
                 Output::Notice(oddity) => {
-                    let call = self.call.as_ref().map(|link| link.call);
-                    info!(?call, oddity = oddity.name(), "the carrier sent something odd; later ones are only counted");
+                    let (transport, call) = (self.around.transport, self.call.as_ref().map(Link::call));
+                    info!(
+                        transport,
+                        ?call,
+                        oddity,
+                        "the peer of a media stream sent something odd; later ones are only counted"
+                    );
                 }
                 Output::Close { code, reason } => return Some(Close { code, reason }),
             }
@@ -123,35 +168,27 @@ impl Task {
         None
     }
 
-    /// Redeems the token and offers the leg to the exchange.
-    fn admit(&mut self, shown: &Credentials) -> bool {
+    /// Offers the leg to the exchange, if the peer may carry a call.
+    fn admit(&mut self, shown: M::Shown) -> bool {
         self.pending = None;
-        let deps = &self.shared.deps;
-        let ticket = match self.shared.tokens.redeem(deps.clock.now(), shown) {
-            Ok(ticket) => ticket,
-            Err(fault) => {
-                warn!(%fault, "a media stream was refused");
+        let Some(Admitted { call, language }) = (self.admit)(shown) else { return false };
+        let transport = self.around.transport;
+        match Link::offer(self.around.exchange.as_ref(), call, language) {
+            Ok(link) => self.call = Some(link),
+            Err(refusal) => {
+                warn!(transport, %call, %refusal, "a media stream was refused");
                 return false;
             }
-        };
-        let (events, leg_events) = mpsc::channel(limits::LEG_EVENTS_QUEUE);
-        let (leg_commands, commands) = mpsc::channel(limits::LEG_COMMANDS_QUEUE);
-        let call = ticket.call;
-        let offer = LegOffer { call, language: ticket.language, events: leg_events, commands: leg_commands };
-        if let Err(refusal) = deps.exchange.connect(offer) {
-            warn!(%call, %refusal, "a media stream was refused");
-            return false;
         }
-        deps.metrics.streams.inc();
-        info!(%call, "media stream connected");
-        self.call = Some(Link { call, events, backlog: VecDeque::new(), commands });
+        self.around.metrics.streams.inc();
+        info!(transport, %call, "media stream connected");
         true
     }
 
     fn received(&mut self, now: Moment, message: Option<Result<Message, axum::Error>>) {
         match message {
             Some(Ok(Message::Text(text))) => self.leg.handle(now, Input::Text(&text)),
-            Some(Ok(Message::Binary(_))) => self.leg.handle(now, Input::Binary),
+            Some(Ok(Message::Binary(bytes))) => self.leg.handle(now, Input::Binary(&bytes)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {} // answered by the socket itself
             Some(Ok(Message::Close(frame))) => self.leg.handle(now, Input::PeerClosed(frame.map(|f| f.code))),
             Some(Err(error)) => {
@@ -190,22 +227,20 @@ impl Task {
     async fn finish(mut self, close: Close) {
         let Close { code, reason } = close;
         self.pending = None;
-        let metrics = self.shared.deps.metrics.clone();
-        for (oddity, count) in self.leg.counts() {
-            metrics.oddities.get_or_create(&[("kind", oddity.name())]).inc_by(u64::from(count));
-        }
+        let (transport, metrics) = (self.around.transport, self.around.metrics.clone());
+        metrics.count_oddities(self.leg.oddities());
         if let Some(link) = self.call.take() {
-            info!(call = %link.call, code, reason, end = ?self.end, "media stream over");
+            info!(transport, call = %link.call(), code, reason, end = ?self.end, "media stream over");
             if self.end == Some(LegEnd::Lost) {
-                metrics.lost_streams.inc();
+                metrics.lost.inc();
             }
-            if !link.backlog.is_empty() {
-                // The call is behind; it has as long to take the rest as the carrier to close.
-                self.shared.deps.tasks.spawn("twilio leg's last events", link.deliver_rest());
+            if link.is_behind() {
+                // The call is behind; it has as long to take the rest as the peer to close.
+                self.around.tasks.spawn("a leg's last events", link.deliver_rest());
             }
         } else {
-            metrics.refused_streams.inc();
-            debug!(code, reason, "media socket closed before it carried a call");
+            metrics.refused.inc();
+            debug!(transport, code, reason, "media socket closed before it carried a call");
         }
         let Wire { mut socket, outbox, .. } = self.wire;
         let farewell = async {
@@ -253,63 +288,5 @@ impl Wire {
             self.unflushed = false;
         }
         Ok(())
-    }
-}
-
-impl Link {
-    async fn deliver_rest(self) {
-        let Self { call, events, backlog, .. } = self;
-        let rest = async {
-            for event in backlog {
-                if events.send(event).await.is_err() {
-                    break; // nobody listens any more
-                }
-            }
-        };
-        if timeout(limits::LEG_CLOSE_WITHIN, rest).await.is_err() {
-            warn!(%call, "the call did not take its last events");
-        }
-    }
-
-    /// Hands an event over, or keeps it in order; says how many frames of audio had to go for it.
-    fn deliver(&mut self, event: LegEvent) -> u64 {
-        if self.backlog.is_empty() {
-            match self.events.try_send(event) {
-                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => return 0,
-                Err(mpsc::error::TrySendError::Full(event)) => self.backlog.push_back(event),
-            }
-        } else {
-            self.backlog.push_back(event);
-        }
-        let is_audio = |event: &LegEvent| matches!(event, LegEvent::Audio { .. });
-        if self.backlog.len() <= limits::LEG_EVENTS_QUEUE {
-            return 0;
-        }
-        match self.backlog.iter().position(is_audio) {
-            Some(oldest) => {
-                self.backlog.remove(oldest);
-                1
-            }
-            // Marks and keys only: the oldest of them is long past mattering.
-            None => {
-                self.backlog.pop_front();
-                0
-            }
-        }
-    }
-}
-
-/// Waits for the call: commands, its end, or room for the backlog. Nothing is lost if dropped.
-async fn attend(call: &mut Option<Link>, commands: &mut Vec<LegCommand>) -> Wake {
-    let Some(link) = call else { return std::future::pending().await };
-    tokio::select! {
-        count = link.commands.recv_many(commands, 32) => if count == 0 { Wake::CallGone } else { Wake::Commands },
-        room = link.events.reserve(), if !link.backlog.is_empty() => {
-            match (room, link.backlog.pop_front()) {
-                (Ok(room), Some(event)) => room.send(event),
-                _ => link.backlog.clear(), // nobody listens any more
-            }
-            Wake::Delivered
-        }
     }
 }

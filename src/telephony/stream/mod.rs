@@ -1,0 +1,12 @@
+//! What every transport that streams sound over a socket shares: the contract of its machine, the task
+//! that moves frames between a WebSocket and the call, and the call's end of the channels.
+//! Absent on purpose: any carrier's messages, and who may connect.
+
+pub mod link;
+pub mod machine;
+pub mod metrics;
+pub mod socket;
+
+pub use link::Link;
+pub use machine::{Frame, Input, Machine, Output};
+pub use metrics::StreamMetrics;
