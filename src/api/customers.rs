@@ -209,7 +209,7 @@ impl CustomerInput {
     }
 
     fn fields(self, deps: &ApiDeps) -> Result<Fields, Problem> {
-        let phone = Phone::written(&self.phone_number).map_err(|why| no("phone_number:", &why.to_string()))?;
+        let phone = Phone::of_customer(&self.phone_number).map_err(|why| no("phone_number:", &why.to_string()))?;
         let language = self.language_code.map(|text| text.parse::<Lang>()).transpose();
         let state = match self.state {
             Some(state) => Some(deps.lists.state(&state).ok_or_else(|| {

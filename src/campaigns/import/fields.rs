@@ -21,7 +21,7 @@ const fn wrong<T>(reason: &'static str, advice: &'static str) -> Result<T, Wrong
 }
 
 pub(super) fn phone(cell: &Cell) -> Result<Phone, Wrong> {
-    Phone::written(&cell.text()).map_err(|wrong| Wrong { reason: wrong.reason(), advice: wrong.advice() })
+    Phone::of_customer(&cell.text()).map_err(|wrong| Wrong { reason: wrong.reason(), advice: wrong.advice() })
 }
 
 /// Rupees as people write them, in paise.
