@@ -2,6 +2,7 @@
 //! knows every room.
 
 mod connect;
+mod dialers;
 mod health;
 mod keepers;
 mod keeping;
@@ -254,6 +255,9 @@ impl App {
             tasks: scope.clone(),
             metrics: twilio_metrics,
         };
+        if let Some(dialer) = dialers::twilio(&settings, &public)? {
+            registry.dial_through(Arc::new(dialer));
+        }
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,

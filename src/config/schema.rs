@@ -15,6 +15,7 @@ use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
 use crate::base::network::{Network, NotANetwork};
+use crate::base::phone::Phone;
 use crate::base::secret::Secret;
 
 #[derive(Clone, Debug)]
@@ -54,6 +55,10 @@ pub struct Twilio {
     pub previous_auth_token: Option<Secret>,
     /// The media stream's WebSocket request must be signed too.
     pub require_stream_signature: bool,
+    /// A number of the account, to place calls from.
+    pub caller_id: Option<Phone>,
+    /// Where the REST API is, if not at Twilio's usual place (a region of theirs, a test).
+    pub api_url: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -262,8 +267,30 @@ impl Twilio {
             fields.refuse(at, "`twilio.previous_auth_token` stands alone; write `twilio.auth_token` too, or remove it");
         }
         let require_stream_signature = fields.or("require_stream_signature", true);
+        let caller_id = fields.optional::<String>("caller_id").filter(|(text, _)| !text.trim().is_empty());
+        let caller_id = caller_id.and_then(|(text, at)| {
+            let phone = text.parse().ok();
+            if phone.is_none() {
+                fields
+                    .refuse(&at, "`twilio.caller_id` is no phone number; write + and the country code: +914440001234");
+            }
+            phone
+        });
+        let api_url = fields.optional::<String>("api_url").filter(|(text, _)| !text.trim().is_empty());
+        let api_url = api_url.map(|(text, at)| {
+            let plain = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+            if !text.starts_with("https://") && !plain.iter().any(|start| text.starts_with(start)) {
+                fields.refuse(
+                    &at,
+                    "`twilio.api_url` must begin with https://; calls are ordered with the account's secret",
+                );
+            }
+            text.trim().to_owned()
+        });
         fields.finish();
         Self {
+            caller_id,
+            api_url,
             account_sid,
             auth_token: auth_token.map(|(token, _)| token),
             previous_auth_token: previous.map(|(token, _)| token),
