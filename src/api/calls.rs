@@ -1,9 +1,9 @@
-//! `/api/calls`: what is kept of calls, and asking for new ones.
+//! `/api/calls`: what is kept of calls.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::csv::{self, Table};
 use super::cursor::Cursors;
 use super::customers::phone_hash;
-use super::extract::{Body, Key, Params, Segments, page, wants_csv};
+use super::extract::{Params, Segments, page, wants_csv};
 use super::guard::Tenant;
 use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
@@ -21,14 +21,13 @@ use crate::base::event::{CallState, Direction, EndCause, Event, Record, Way};
 use crate::base::money::Money;
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits, mask};
-use crate::call::lifecycle;
 use crate::store::call_list::{self, Filter, Place};
 use crate::store::calls::{self, Call};
-use crate::store::{StoreError, customers, journal};
+use crate::store::journal;
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(list, table, status, turns, events, initiate, trigger, trigger_many),
+    paths(list, table, status, turns, events),
     tags((name = "calls", description = "Calls, live and over"))
 )]
 pub(super) struct Doc;
@@ -40,9 +39,6 @@ pub(super) fn routes() -> Router<ApiDeps> {
         .route("/api/calls/status/{id}", get(status))
         .route("/api/calls/{id}/turns", get(turns))
         .route("/api/calls/{id}/events", get(events))
-        .route("/api/calls/initiate", post(initiate))
-        .route("/trigger-call/{id}", post(trigger))
-        .route("/trigger-bulk-calls", post(trigger_many))
 }
 
 /// A call, live or over.
@@ -460,124 +456,4 @@ pub(super) fn shown(record: Record, words: bool, who: &Principal) -> Record {
         other => other,
     };
     Record { event, ..record }
-}
-
-/// Whom to call.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CallInput {
-    /// Any form in which it is written in India, or + and the country code.
-    #[schema(example = "98765 43210")]
-    phone_number: String,
-    /// Where to tell of the call's end.
-    webhook_url: Option<String>,
-    /// Which agent speaks; absent: the usual one.
-    agent: Option<String>,
-}
-
-/// The box takes calls and does not place any yet. What was asked is checked and written down.
-fn not_yet() -> Problem {
-    Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "placing calls is not there yet",
-        "the request was understood and written down in the audit log, but this version of vaani does not dial; \
-         nobody was called and nothing is queued",
-    )
-}
-
-/// Asks for a call to a number. Not there yet: a request that is right is answered with 501.
-#[utoipa::path(post, path = "/api/calls/initiate", tag = "calls", request_body = CallInput,
-    responses((status = 501, description = "Placing calls is not there yet.", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn initiate(
-    State(deps): State<ApiDeps>,
-    tenant: Tenant,
-    who: Principal,
-    Body(input): Body<CallInput>,
-) -> Result<StatusCode, Problem> {
-    let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", detail);
-    let phone = Phone::written(&input.phone_number).map_err(|why| wrong(format!("phone_number: {why}")))?;
-    if let Some(agent) = &input.agent
-        && deps.scripts.get(Some(agent)).is_none()
-    {
-        return Err(wrong("agent: there is none of that name; `vaani config check` lists them".into()));
-    }
-    if let Some(address) = &input.webhook_url {
-        let fits = url::Url::parse(address).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-        if !fits {
-            return Err(wrong("webhook_url: it must be an https address".into()));
-        }
-    }
-    let detail = json!({ "phone_hash": phone_hash(&deps).of(phone.reveal()), "answer": "not there yet" });
-    deps.audit.note(Some(&tenant.id), &who, "call.asked", "", detail).await?;
-    Err(not_yet())
-}
-
-/// May this customer be called now?
-fn callable(db: &rusqlite::Connection, id: Uuid) -> Result<Result<(), Problem>, StoreError> {
-    let Some(customer) = customers::get(db, id)? else {
-        return Ok(Err(Problem::new(StatusCode::NOT_FOUND, "not found", "there is no customer with this id")));
-    };
-    Ok(if lifecycle::allowed(customer.status, CallState::Initiated) {
-        Ok(())
-    } else {
-        let state = customers::status_name(customer.status);
-        Err(Problem::new(
-            StatusCode::CONFLICT,
-            "not in this state",
-            format!("the customer is {state}; only one who is ready can be called"),
-        ))
-    })
-}
-
-/// Asks for a call to a customer. Not there yet: a request that is right is answered with 501.
-#[utoipa::path(post, path = "/trigger-call/{id}", tag = "calls", params(("id" = Uuid, Path)),
-    responses((status = 501, description = "Placing calls is not there yet.", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn trigger(
-    State(deps): State<ApiDeps>,
-    tenant: Tenant,
-    who: Principal,
-    Key(id): Key,
-) -> Result<StatusCode, Problem> {
-    tenant.db.read(move |db| callable(db, id)).await??;
-    let detail = json!({ "answer": "not there yet" });
-    deps.audit.note(Some(&tenant.id), &who, "call.asked", &id.to_string(), detail).await?;
-    Err(not_yet())
-}
-
-/// Customers that one request may ask calls for.
-const TRIGGERED_MAX: usize = 1_000;
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Many {
-    #[schema(min_items = 1, max_items = 1000)]
-    customer_ids: Vec<Uuid>,
-}
-
-/// Asks for calls to customers. Not there yet: a request that is right is answered with 501.
-#[utoipa::path(post, path = "/trigger-bulk-calls", tag = "calls", request_body = Many,
-    responses((status = 501, description = "Placing calls is not there yet.", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn trigger_many(
-    State(deps): State<ApiDeps>,
-    tenant: Tenant,
-    who: Principal,
-    Body(Many { customer_ids }): Body<Many>,
-) -> Result<StatusCode, Problem> {
-    let asked = customer_ids.len();
-    if !(1..=TRIGGERED_MAX).contains(&asked) {
-        return Err(Problem::bad_request(format!("customer_ids must have 1 to {TRIGGERED_MAX} ids")));
-    }
-    let ready = tenant
-        .db
-        .read(move |db| {
-            let mut ready = 0;
-            for id in customer_ids {
-                ready += usize::from(callable(db, id)?.is_ok());
-            }
-            Ok(ready)
-        })
-        .await?;
-    deps.audit.note(Some(&tenant.id), &who, "call.asked", "", json!({ "customers": asked, "ready": ready })).await?;
-    let problem = not_yet();
-    Err(Problem { detail: format!("{ready} of {asked} customers could be called; {}", problem.detail), ..problem })
 }

@@ -14,6 +14,7 @@ mod costs;
 mod csv;
 mod cursor;
 mod customers;
+mod dialling;
 mod diff;
 mod dnd;
 mod documents;
@@ -126,6 +127,7 @@ fn records() -> Router<ApiDeps> {
         customers::routes(),
         uploads::routes(),
         calls::routes(),
+        dialling::routes(),
         documents::routes(),
         analytics::routes(),
         stats::routes(),

@@ -446,12 +446,18 @@ async fn calls_are_listed_and_their_words_shown_to_those_who_may_read_them() {
 async fn asking_for_a_call_is_checked_and_honestly_refused() {
     let api = Api::start().await;
     let id = added(&api, &asha()).await;
+    let to = |more: serde_json::Value| {
+        let mut body = json!({ "phone_number": "98765 43210" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
     for (path, body, status) in [
-        ("/api/calls/initiate".to_owned(), json!({ "phone_number": "98765 43210" }), 501),
         ("/api/calls/initiate".to_owned(), json!({ "phone_number": "12" }), 422),
-        ("/api/calls/initiate".to_owned(), json!({ "phone_number": "98765 43210", "agent": "nobody" }), 422),
-        ("/api/calls/initiate".to_owned(), json!({ "phone_number": "98765 43210", "webhook_url": "ftp://x" }), 422),
-        (format!("/trigger-call/{id}"), json!({}), 501),
+        ("/api/calls/initiate".to_owned(), to(json!({ "agent": "nobody" })), 422),
+        ("/api/calls/initiate".to_owned(), to(json!({ "webhook_url": "https://x.example" })), 422),
+        ("/api/calls/initiate".to_owned(), to(json!({ "ring_seconds": 4 })), 422),
+        ("/api/calls/initiate".to_owned(), to(json!({ "caller_id": "x" })), 422),
+        ("/api/calls/initiate".to_owned(), to(json!({ "facts": { "customer name": "x".repeat(300) } })), 422),
         (format!("/trigger-call/{}", uuid::Uuid::now_v7()), json!({}), 404),
         ("/trigger-bulk-calls".to_owned(), json!({ "customer_ids": [id, uuid::Uuid::now_v7()] }), 501),
         ("/trigger-bulk-calls".to_owned(), json!({ "customer_ids": ["x"] }), 400),
@@ -462,6 +468,8 @@ async fn asking_for_a_call_is_checked_and_honestly_refused() {
             assert!(problem["detail"].as_str().unwrap().contains("nobody was called"));
         }
     }
+    // No agent speaks for this tenant.
+    assert_eq!(api.post(&format!("/trigger-call/{id}"), &json!({})).await.0, 422);
     assert_eq!(api.get(&format!("/api/customers/{id}")).await.1["call_status"], "ready");
     let to = json!({ "status": "initiated" });
     told(api.ask(Method::PUT, &format!("/customers/{id}/status")).json(&to)).await;

@@ -392,6 +392,8 @@ pub const UPLOAD_CELL_CHARS_MAX: usize = 2_000;
 pub const UPLOADS_AT_ONCE: usize = 2;
 /// Customers of a list that share one write, so that calls' facts get in between.
 pub const UPLOAD_BATCH: usize = 250;
+/// What one request for a call may tell the agent of the person.
+pub const CALL_FACTS_MAX: usize = 32;
 /// Characters of one text of a customer, of the comments, and bytes and keys of what a list adds.
 pub const CUSTOMER_TEXT_CHARS_MAX: usize = 200;
 pub const CUSTOMER_COMMENT_CHARS_MAX: usize = 2_000;

@@ -109,6 +109,13 @@ struct Placed {
     taken: bool,
 }
 
+/// Who gives a call up that has no media yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Carrier,
+    Us,
+}
+
 /// Do the engines have room for a call of this kind?
 pub type Room = Arc<dyn Fn(&Script, &Concerns, Lang) -> bool + Send + Sync>;
 
@@ -226,7 +233,7 @@ impl Registry {
         match sender {
             // Nobody reads what is sent to a call that has no media yet.
             Some(_) if self.is_waiting(call) => {
-                self.never_connected(call, CallState::Failed).await;
+                self.never_connected(call, CallState::Failed, By::Us).await;
                 true
             }
             Some(sender) => sender.send(control).await.is_ok(),
@@ -285,11 +292,11 @@ impl Registry {
             .map(|(id, _)| *id)
             .collect();
         for call in stale {
-            self.never_connected(call, CallState::Failed).await;
+            self.never_connected(call, CallState::Failed, By::Us).await;
         }
     }
 
-    async fn never_connected(&self, call: CallId, outcome: CallState) {
+    async fn never_connected(&self, call: CallId, outcome: CallState, by: By) {
         let (recorder, placed, carrier_call) = {
             let mut calls = lock(&self.0.calls);
             let Some(live) = calls.get_mut(&call).filter(|l| l.waiting.is_some()) else { return };
@@ -304,7 +311,7 @@ impl Registry {
         recorder.end_as(outcome, cause).await;
         recorder.over(outcome, cause);
         // It must not ring on with nobody here to speak.
-        if let Some(placed) = placed.filter(|placed| placed.taken && !carrier_call.is_empty()) {
+        if let Some(placed) = placed.filter(|placed| by == By::Us && placed.taken && !carrier_call.is_empty()) {
             self.0.deps.scope.spawn("hang up", outbound::hang_up(placed.dialer, call, carrier_call));
         }
     }
@@ -454,7 +461,10 @@ impl Exchange for Registry {
         if is_final(state) {
             // A call with media ends by its media; one without ends here.
             let registry = self.clone();
-            self.0.deps.scope.spawn("carrier end", async move { registry.never_connected(call, state).await });
+            self.0
+                .deps
+                .scope
+                .spawn("carrier end", async move { registry.never_connected(call, state, By::Carrier).await });
         } else if state == CallState::Ringing {
             self.change_state(call, state);
         }

@@ -9,7 +9,7 @@ use crate::ai::llm::{LlmRequest, Message, Role};
 use crate::base::area::Area;
 use crate::base::event::{Concerns, Stage};
 use crate::base::phone::Phone;
-use crate::base::{CallId, Lang, limits};
+use crate::base::{CallId, Lang, TenantId, limits};
 use crate::dialogue::agent::{Agent, Mode, Opening};
 use crate::dialogue::book::{Catalogue, Intent};
 use crate::dialogue::brief::{brief, classify_prompt, intent_grammar};
@@ -64,6 +64,13 @@ impl Script {
     /// Whose calls these are; empty: nobody's in particular.
     pub fn tenant(&self) -> &str {
         &self.agent.routing.tenant
+    }
+
+    fn is_of(&self, tenant: &TenantId) -> bool {
+        match self.tenant() {
+            "" => *tenant == TenantId::default_tenant(),
+            own => own == tenant.as_str(),
+        }
     }
 
     /// Learns the wordings of this agent's languages, so that no caller waits for it. Takes a
@@ -262,6 +269,20 @@ impl Scripts {
     /// The agent of that name, or the default one.
     pub fn get(&self, name: Option<&str>) -> Option<Arc<Script>> {
         self.by_name.get(name.unwrap_or(&self.default)).cloned()
+    }
+
+    /// Who speaks on a call that the box places for a tenant: the agent of that name, else the tenant's
+    /// first one that opens as a caller does, else the default one. Agents of other tenants are not there.
+    pub fn to_call(&self, name: Option<&str>, tenant: &TenantId) -> Option<Arc<Script>> {
+        let of_tenant = |script: &&Arc<Script>| script.is_of(tenant);
+        match name {
+            Some(name) => self.by_name.get(name).filter(of_tenant).cloned(),
+            None => {
+                let opens = |script: &&Arc<Script>| script.is_of(tenant) && script.agent.opening == Opening::Outbound;
+                let default = self.by_name.get(&self.default).filter(of_tenant);
+                self.by_name.values().find(opens).or(default).cloned()
+            }
+        }
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<Script>> {

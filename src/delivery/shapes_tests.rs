@@ -28,6 +28,7 @@ fn began() -> Event {
         agent: "collections".to_owned(),
         caller_hash: Some("ab12".to_owned()),
         concerns: Box::new(Concerns { campaign: "june".to_owned(), ..Concerns::default() }),
+        customer: None,
     }
 }
 

@@ -186,6 +186,7 @@ fn initiated() -> Event {
         agent: "helpdesk".to_owned(),
         caller_hash: Some("hash".to_owned()),
         concerns: Box::new(Concerns { tenant: "acme".to_owned(), ..Concerns::default() }),
+        customer: None,
     }
 }
 

@@ -11,4 +11,5 @@ mod engines;
 mod kills;
 mod left;
 mod lines;
+mod outbound;
 mod support;

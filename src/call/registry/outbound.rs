@@ -26,7 +26,7 @@ use crate::telephony::leg::Refusal;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub tenant: TenantId,
-    /// `None`: the usual agent.
+    /// `None`: the tenant's own agent for calling ([`crate::call::script::Scripts::to_call`]).
     pub agent: Option<String>,
     pub to: Phone,
     pub customer: Option<Uuid>,
@@ -84,12 +84,9 @@ impl Registry {
     /// Places a call; it is recorded when this returns, and the carrier is asked meanwhile.
     pub async fn originate(&self, wanted: Wanted) -> Result<CallId, NotCalled> {
         let deps = &self.0.deps;
-        let script = deps.scripts.get(wanted.agent.as_deref()).ok_or(NotCalled::UnknownAgent)?;
+        let script = deps.scripts.to_call(wanted.agent.as_deref(), &wanted.tenant).ok_or(NotCalled::UnknownAgent)?;
         let dialer = self.dialer(wanted.through.as_deref())?;
         let concerns = script.concerns(Some(&wanted.to), wanted.state.as_deref(), wanted.district.as_deref());
-        if concerns.tenant_id() != wanted.tenant {
-            return Err(NotCalled::UnknownAgent);
-        }
         let hash = deps.phone_hash.of(wanted.to.reveal());
         let db = deps.vault.tenant(&wanted.tenant).ok_or(StoreError::Closed)?;
         let (asked, now_ms) = (hash.clone(), deps.clock.unix_ms(deps.clock.now()));
@@ -142,7 +139,7 @@ impl Registry {
                 hash: hash.clone(),
                 taken: false,
             }),
-            agent: wanted.agent.clone(),
+            agent: Some(script.name().to_owned()),
             likely,
         };
         let recorder = self.recorder(call, &live);
