@@ -1,5 +1,6 @@
 //! Twilio: a box on a free port of this machine, and what the tests do to it.
 
+mod dial;
 mod golden;
 mod streams;
 mod webhooks;
