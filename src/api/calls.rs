@@ -15,6 +15,7 @@ use super::cursor::Cursors;
 use super::customers::phone_hash;
 use super::extract::{Body, Key, Params, Segments, page, wants_csv};
 use super::guard::Tenant;
+use super::readings::Reading;
 use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
 use crate::base::event::{CallState, Direction, EndCause, Event, Record, Way};
@@ -308,7 +309,8 @@ pub(super) struct Turns {
 /// Events of one call that its turns are read from.
 const TURN_EVENTS_MAX: usize = 10_000;
 
-/// May `who` read what was said on calls? Each reading is written down.
+/// May `who` read what was said on calls? Each reading is written down; one who goes on reading is
+/// written down again after a while only.
 pub(super) async fn words_for(
     deps: &ApiDeps,
     tenant: &Tenant,
@@ -317,8 +319,10 @@ pub(super) async fn words_for(
     how: &'static str,
 ) -> Result<bool, Problem> {
     let may = who.may(Permission::TranscriptsRead);
-    if may {
+    let reading = Reading::new(who, call, how);
+    if may && !deps.readings.is_noted(&reading, deps.clock.now()) {
         deps.audit.note(Some(&tenant.id), who, "transcript.view", &call.to_string(), json!({ "as": how })).await?;
+        deps.readings.noted(reading, deps.clock.now());
     }
     Ok(may)
 }
@@ -497,7 +501,7 @@ pub(super) async fn initiate(
     let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", detail);
     let phone = Phone::written(&input.phone_number).map_err(|why| wrong(format!("phone_number: {why}")))?;
     if let Some(agent) = &input.agent
-        && deps.scripts.get(Some(agent)).is_none()
+        && deps.scripts.within(who.tenant.as_ref(), Some(agent)).is_none()
     {
         return Err(wrong("agent: there is none of that name; `vaani config check` lists them".into()));
     }

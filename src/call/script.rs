@@ -9,7 +9,7 @@ use crate::ai::llm::{LlmRequest, Message, Role};
 use crate::base::area::Area;
 use crate::base::event::{Concerns, Stage};
 use crate::base::phone::Phone;
-use crate::base::{CallId, Lang, limits};
+use crate::base::{CallId, Lang, TenantId, limits};
 use crate::dialogue::agent::{Agent, Mode, Opening};
 use crate::dialogue::book::{Catalogue, Intent};
 use crate::dialogue::brief::{brief, classify_prompt, intent_grammar};
@@ -255,6 +255,15 @@ impl Scripts {
     /// The agent of that name, or the default one.
     pub fn get(&self, name: Option<&str>) -> Option<Arc<Script>> {
         self.by_name.get(name.unwrap_or(&self.default)).cloned()
+    }
+
+    /// The same for whoever may use the agents of `tenant` (`None`: of everybody). Agents that name no
+    /// tenant are for all.
+    pub fn within(&self, tenant: Option<&TenantId>, name: Option<&str>) -> Option<Arc<Script>> {
+        let reached = |script: &Arc<Script>| {
+            script.tenant().is_empty() || tenant.is_none_or(|tenant| tenant.as_str() == script.tenant())
+        };
+        self.get(name).filter(reached)
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<Script>> {

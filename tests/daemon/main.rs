@@ -12,3 +12,4 @@ mod kills;
 mod left;
 mod lines;
 mod support;
+mod walls;
