@@ -45,7 +45,7 @@ impl Side {
         let number = |n: u32| format!("+91{prefix}{n:04}");
         let (phone, touched) = (number(1), number(2));
         let tenant = format!("firm-{word}");
-        let needles = vec![word.to_owned(), phone[3..].to_owned()];
+        let needles = vec![word.to_owned(), mark(word), phone[3..].to_owned()];
         Self { word, tenant, phone, touched, ids: Ids::new(), needles, prefix }
     }
 
@@ -259,8 +259,8 @@ impl Side {
         }
         for (kind, name) in [("agent", format!("{word}-words")), ("prompt", format!("{word}-prompt"))] {
             for n in 0..2 {
-                let path = format!("/api/documents/{kind}/{name}?activate=true&note={word}");
-                owner.written(&self.tenant, &path, n == 0, format!("name = \"{word} {n}\"\n")).await;
+                let path = format!("/api/documents/{kind}/{name}?activate=true&note={}", mark(word));
+                owner.written(&self.tenant, &path, n == 0, format!("name = \"{} {n}\"\n", mark(word))).await;
             }
         }
         put.extend([("kind", "agent".to_owned()), ("name", format!("{word}-words")), ("version", "2".to_owned())]);
@@ -276,7 +276,9 @@ impl Side {
             ("page", "mine".to_owned()),
         ]);
         for (kind, id) in put {
-            if matches!(kind, "kind" | "version" | "page" | "list") {
+            // Whose data the other tenant asks to be erased stands in that tenant's own audit log.
+            let asked_for = kind == "customer" && self.ids.contains_key(kind);
+            if asked_for || matches!(kind, "kind" | "version" | "page" | "list") {
                 self.ids.entry(kind).or_default().push(id);
             } else {
                 self.put(kind, &id);
@@ -304,6 +306,11 @@ impl Side {
         let phones = [(self.phone.clone(), nobody.phone.clone()), (self.touched.clone(), nobody.touched.clone())];
         ids.chain(phones).chain([(self.word.to_owned(), nobody.word.to_owned())]).collect()
     }
+}
+
+/// For what is named by the word itself: a second word that no request has in it.
+fn mark(word: &str) -> String {
+    word.chars().rev().collect()
 }
 
 /// An id of the same kind that nobody has.

@@ -76,8 +76,8 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
             Sent::Json(json!({ "phone_number": side.touched, "reason": "by letter" }))
         }
         ("POST", "/api/dnd/lists") => Sent::Text("text/csv", format!("phone\n{}\n", side.touched)),
-        ("POST", "/api/privacy/export" | "/api/privacy/erase") => Sent::Json(json!({ "customer_id": customer() })),
-        ("POST", "/api/holds") => Sent::Json(json!({ "customer_id": customer(), "reason": "a case" })),
+        ("POST", "/api/privacy/export" | "/api/privacy/erase") => Sent::Json(json!({ "customer_id": side.ids["customer"][1] })),
+        ("POST", "/api/holds") => Sent::Json(json!({ "phone_number": side.touched, "reason": "a case" })),
         ("POST", "/api/setup" | "/api/login/reset") => {
             Sent::Json(json!({ "code": "wrong", "login": format!("{word}@example.com"), "password": "long enough 17" }))
         }
@@ -136,7 +136,9 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
     };
     let method: Method = method.parse().unwrap();
     let changes = matches!(method, Method::PUT | Method::PATCH | Method::DELETE) || route.ends_with("/activate");
-    let headers = if changes { vec![("if-match", "*".to_owned())] } else { Vec::new() };
+    // With * a document of this name would be begun.
+    let version = if route == "/api/documents/{kind}/{name}" { "\"v2\"" } else { "*" };
+    let headers = if changes { vec![("if-match", version.to_owned())] } else { Vec::new() };
     Ask { method, path, headers, sent }
 }
 
@@ -152,7 +154,6 @@ pub(super) fn names_things(method: &str, route: &str) -> bool {
         "/api/consents/history",
         "/api/consents/check",
         "/api/dnd/check",
-        "/api/dnd/remove",
         "/api/users",
         "/api/keys",
     ];
