@@ -77,7 +77,8 @@ impl Answer {
 
     /// Without what differs from one time to the next: made-up ids, times, secrets, hashes.
     pub(super) fn timeless(&self) -> String {
-        let headers: Vec<_> = self.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length")).collect();
+        let headers: Vec<_> =
+            self.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length")).collect();
         let body =
             serde_json::from_str(&self.body).map_or_else(|_| self.body.clone(), |body| faded(body, "").to_string());
         format!("{} {headers:?} {body}", self.status)

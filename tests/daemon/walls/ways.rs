@@ -76,7 +76,9 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
             Sent::Json(json!({ "phone_number": side.touched, "reason": "by letter" }))
         }
         ("POST", "/api/dnd/lists") => Sent::Text("text/csv", format!("phone\n{}\n", side.touched)),
-        ("POST", "/api/privacy/export" | "/api/privacy/erase") => Sent::Json(json!({ "customer_id": side.ids["customer"][1] })),
+        ("POST", "/api/privacy/export" | "/api/privacy/erase") => {
+            Sent::Json(json!({ "customer_id": side.ids["customer"][1] }))
+        }
         ("POST", "/api/holds") => Sent::Json(json!({ "phone_number": side.touched, "reason": "a case" })),
         ("POST", "/api/setup" | "/api/login/reset") => {
             Sent::Json(json!({ "code": "wrong", "login": format!("{word}@example.com"), "password": "long enough 17" }))
