@@ -28,7 +28,7 @@ use crate::ai::router::{self, CallFacts, Planner, Router, Table};
 use crate::ai::tts::Tts;
 use crate::api::http_metrics;
 use crate::api::linger::linger;
-use crate::api::{self, ApiDeps, Live, Metrics, RouterGauges};
+use crate::api::{self, ApiDeps, BudgetGauges, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, setup};
 use crate::base::event::{Event, Record};
@@ -181,11 +181,15 @@ impl App {
 
         let twilio_metrics = TwilioMetrics::default();
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
-        let metrics = Arc::new(Metrics::new(|registry| {
+        let metrics = Metrics::new(|registry| {
             twilio_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
+        });
+        let metrics = Arc::new(metrics.by_tenant(|registry| {
+            keepers.delivery.metrics().register_by_tenant(registry);
+            registry.register_collector(Box::new(BudgetGauges::new(Arc::clone(&planner))));
         }));
         let observing = Arc::clone(&metrics);
         let knowing = Arc::clone(&planner);
@@ -297,6 +301,7 @@ impl App {
             audit: keepers.audit.clone(),
             lists,
             live,
+            readings: api::Readings::default(),
             gate,
             delivery: keepers.delivery.clone(),
             keeping: api::backups::Keeping {

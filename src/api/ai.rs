@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::Body;
 use super::{ApiDeps, Problem};
+use crate::auth::Principal;
 use crate::base::Lang;
 use crate::base::limits;
 use crate::call::oneshot;
@@ -45,6 +46,7 @@ pub(super) struct Answer {
 ))]
 pub(super) async fn process(
     State(deps): State<ApiDeps>,
+    who: Principal,
     Body(question): Body<Question>,
 ) -> Result<Json<Answer>, Problem> {
     let text = question.user_input.trim();
@@ -54,7 +56,7 @@ pub(super) async fn process(
     }
     let script = deps
         .scripts
-        .get(question.agent.as_deref())
+        .within(who.tenant.as_ref(), question.agent.as_deref())
         .filter(|s| !s.is_echo())
         .ok_or_else(|| Problem::bad_request("no conversational agent of that name is configured"))?;
     let language = question.language.unwrap_or_else(|| detect(text, None).language);

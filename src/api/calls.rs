@@ -15,6 +15,7 @@ use super::cursor::Cursors;
 use super::customers::phone_hash;
 use super::extract::{Params, Segments, page, wants_csv};
 use super::guard::Tenant;
+use super::readings::Reading;
 use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
 use crate::base::event::{CallState, Direction, EndCause, Event, Record, Way};
@@ -304,7 +305,8 @@ pub(super) struct Turns {
 /// Events of one call that its turns are read from.
 const TURN_EVENTS_MAX: usize = 10_000;
 
-/// May `who` read what was said on calls? Each reading is written down.
+/// May `who` read what was said on calls? Each reading is written down; one who goes on reading is
+/// written down again after a while only.
 pub(super) async fn words_for(
     deps: &ApiDeps,
     tenant: &Tenant,
@@ -313,8 +315,10 @@ pub(super) async fn words_for(
     how: &'static str,
 ) -> Result<bool, Problem> {
     let may = who.may(Permission::TranscriptsRead);
-    if may {
+    let reading = Reading::new(who, call, how);
+    if may && !deps.readings.is_noted(&reading, deps.clock.now()) {
         deps.audit.note(Some(&tenant.id), who, "transcript.view", &call.to_string(), json!({ "as": how })).await?;
+        deps.readings.noted(reading, deps.clock.now());
     }
     Ok(may)
 }

@@ -16,11 +16,39 @@ use super::metrics::plain;
 use crate::ai::router::Planner;
 use crate::ai::router::report::Did;
 use crate::base::Clock;
+use crate::base::money::Money;
 use crate::ops::alerts::Alerts;
 use crate::ops::health::CATALOGUE;
 use crate::ops::log;
 use crate::ops::traces::Traces;
 use crate::store::Vault;
+
+/// What is left of tenants' budgets.
+pub struct BudgetGauges {
+    planner: Arc<Planner>,
+}
+
+impl BudgetGauges {
+    pub const fn new(planner: Arc<Planner>) -> Self {
+        Self { planner }
+    }
+}
+
+impl fmt::Debug for BudgetGauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BudgetGauges")
+    }
+}
+
+impl Collector for BudgetGauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let left = |(tenant, budget, spent): (String, Money, Money)| {
+            (vec![("tenant", plain(&tenant))], budget.less(spent).paise())
+        };
+        let left: Vec<_> = self.planner.budgets().into_iter().map(left).collect();
+        put(&mut encoder, "router_budget_left_paise", "What is left of a tenant's budget of the day", &left)
+    }
+}
 
 /// The router as a source of gauges.
 pub struct RouterGauges {
@@ -55,11 +83,6 @@ fn put(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, rows: &[(Lab
 
 impl Collector for RouterGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let left = |(tenant, budget, spent): (String, crate::base::money::Money, crate::base::money::Money)| {
-            (vec![("tenant", plain(&tenant))], budget.less(spent).paise())
-        };
-        let left: Vec<_> = self.planner.budgets().into_iter().map(left).collect();
-        put(&mut encoder, "router_budget_left_paise", "What is left of a tenant's budget of the day", &left)?;
         let now_ms = self.clock.unix_ms(self.clock.now());
         let known = |candidate: &str| self.planner.table().named(candidate).is_some();
         let did: Vec<Did> = self.planner.measured().iter().map(|measured| Did::of(measured, now_ms)).collect();

@@ -1,14 +1,16 @@
 //! `/metrics`: Prometheus, fed by the calls' facts. Counts and times only, nobody's words or numbers.
+//! Whoever can reach the port reads the page; what names tenants is on it only for whoever shows a key
+//! of the whole box with the permission `metrics_read`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 use super::ApiDeps;
 use super::http_metrics::HttpMeter;
+use crate::auth::{Permission, Principal};
 use crate::base::event::{Event, Record, Waterfall};
 use crate::base::money::Money;
 use crate::base::{Clock, limits, meter};
@@ -40,6 +43,8 @@ pub(super) struct Doc;
 /// All counters of the daemon.
 pub struct Metrics {
     registry: Registry,
+    /// What names tenants.
+    by_tenant: Registry,
     started: Family<Labels, Counter>,
     completed: Family<Labels, Counter>,
     duration: Histogram,
@@ -71,6 +76,7 @@ impl Metrics {
     pub fn new(more: impl FnOnce(&mut Registry)) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
+            by_tenant: Registry::default(),
             started: Family::default(),
             completed: Family::default(),
             duration: Histogram::new(CALL_BUCKETS),
@@ -142,6 +148,12 @@ impl Metrics {
         r.register_collector(Box::new(ProcessMetrics::new(Clock::system())));
         more(r);
         metrics
+    }
+
+    /// `more` registers what names tenants; its names must be others than those of the page for all.
+    pub fn by_tenant(mut self, more: impl FnOnce(&mut Registry)) -> Self {
+        more(&mut self.by_tenant);
+        self
     }
 
     /// Of the HTTP server; for `http_metrics::watch`.
@@ -258,10 +270,23 @@ impl Metrics {
         }
     }
 
+    /// The page for everybody.
     pub fn text(&self) -> String {
+        Self::page(&[&self.registry])
+    }
+
+    /// With what names tenants.
+    pub fn whole_text(&self) -> String {
+        Self::page(&[&self.registry, &self.by_tenant])
+    }
+
+    fn page(parts: &[&Registry]) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        for part in parts {
+            let _ = encode_registry(&mut text, part);
+        }
+        let _ = encode_eof(&mut text);
         text
     }
 }
@@ -276,12 +301,19 @@ fn name(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Everything that is counted, as OpenMetrics text.
+/// Everything that is counted, as OpenMetrics text. What is counted by tenant is left out but for the
+/// whole box's keys with the permission `metrics_read`.
 #[utoipa::path(get, path = "/metrics", tag = "system", responses(
     (status = 200, description = "Counters, gauges and histograms", content_type = "application/openmetrics-text", body = String)
 ))]
-pub(super) async fn show(State(deps): State<ApiDeps>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], deps.metrics.text())
+pub(super) async fn show(State(deps): State<ApiDeps>, who: Option<Principal>) -> Response {
+    let kind = (header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    if who.is_some_and(|who| who.may(Permission::MetricsRead)) {
+        let mut response = ([kind], deps.metrics.whole_text()).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return response;
+    }
+    ([kind], deps.metrics.text()).into_response()
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::strict::Page;
 use super::*;
 use crate::api::{StoreGauges, WatchGauges};
-use crate::base::event::{Attempted, CallCost, CallState, Concerns, Direction, EndCause, Routed, Stage, Usage, Way};
+use crate::base::event::{Attempted, CallState, Concerns, Direction, EndCause, Routed, Stage, Usage, Way};
 use crate::base::{CallId, Lang};
 use crate::config;
 use crate::ops::alerts::Alerts;
@@ -52,12 +50,15 @@ fn the_documents_names_and_the_stages_are_on_a_page_that_is_right() {
     let (watching, keeping) = (alerts.clone(), vault.clone());
     let delivery = crate::delivery::DeliveryMetrics::default();
     delivery.deliveries.get_or_create(&[("outcome", "delivered")]).inc();
-    delivery.waiting.get_or_create(&[("tenant", "default".to_owned())]).set(3);
-    let metrics = Arc::new(Metrics::new(move |registry| {
+    delivery.sizes("default", 3, 1);
+    delivery.sizes("bank", 4, 0);
+    let named = delivery.clone();
+    let metrics = Metrics::new(move |registry| {
         delivery.register(registry);
         registry.register_collector(Box::new(WatchGauges::new(watching, None)));
         registry.register_collector(Box::new(StoreGauges::new(keeping)));
-    }));
+    });
+    let metrics = metrics.by_tenant(|registry| named.register_by_tenant(registry));
     let at = crate::base::Moment::from_millis;
     for now in [0, 60_000] {
         alerts.look(at(now), vec![Finding::error("disk", "full", "make room")]);
@@ -102,7 +103,13 @@ fn the_documents_names_and_the_stages_are_on_a_page_that_is_right() {
     assert_eq!(page.value("alerts_active", &[("code", "audit")]), Some(0.0));
     assert_eq!(page.value("call_cost_paise_count", &[]), Some(1.0));
     assert!(page.value("store_databases", &[]) >= Some(2.0));
-    let _: CallCost = CallCost::default();
+    assert_eq!(page.value("outbox_queue_size", &[]), Some(7.0));
+    assert_eq!(page.value("outbox_dead_letters", &[]), Some(1.0));
+    assert!(!metrics.text().contains("tenant"), "a tenant is named to everybody");
+    let whole = Page::parse(&metrics.whole_text());
+    assert_eq!(whole.value("outbox_queue_size", &[]), Some(7.0));
+    assert_eq!(whole.value("tenant_outbox_queue_size", &[("tenant", "bank")]), Some(4.0));
+    assert_eq!(whole.value("tenant_outbox_dead_letters", &[("tenant", "default")]), Some(1.0));
     vault.close();
 }
 

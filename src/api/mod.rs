@@ -34,6 +34,7 @@ mod multipart;
 mod openapi;
 mod privacy;
 mod problem;
+mod readings;
 mod sessions;
 mod stats;
 mod stream;
@@ -49,11 +50,12 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{delete, get, post};
 
-pub use gauges::{RouterGauges, StoreGauges, WatchGauges};
+pub use gauges::{BudgetGauges, RouterGauges, StoreGauges, WatchGauges};
 pub use health::{Component, Health, HealthSource};
 pub use live::Live;
 pub use metrics::Metrics;
 pub use problem::Problem;
+pub use readings::Readings;
 
 use crate::ai::router::Planner;
 use crate::auth::Gate;
@@ -81,6 +83,7 @@ pub struct ApiDeps {
     pub audit: Audit,
     pub lists: Lists,
     pub live: Live,
+    pub readings: Readings,
     pub gate: Gate,
     pub delivery: Delivery,
     pub keeping: backups::Keeping,

@@ -176,6 +176,7 @@ impl Api {
             clock,
             lists: Lists::new(states, jiff::tz::TimeZone::UTC),
             live,
+            readings: super::Readings::default(),
             tasks: tasks.clone(),
         };
         let router = more(records())

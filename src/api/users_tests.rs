@@ -259,6 +259,29 @@ async fn a_token_of_a_restored_or_shredded_box_holds_no_more() {
 }
 
 #[tokio::test]
+async fn whether_another_tenant_exists_is_told_to_the_box_only() {
+    let house = House::new().await;
+    for tenant in ["asha", "bina"] {
+        house.tenant(tenant).await;
+    }
+    let user = house.person("clerk", Role::Viewer, Some("asha")).await;
+    let admin = house.key(Role::Admin, Some("asha")).await;
+    let bearer = format!("Bearer {admin}");
+    let change = [("authorization", bearer.as_str()), ("if-match", "*")];
+    for other in ["bina", "nobody"] {
+        let body = json!({ "login": "new", "role": "viewer", "tenant": other });
+        house.by(&admin, "POST", "/api/users", Some(body)).await.is(403);
+        let body = json!({ "name": "new", "role": "viewer", "tenant": other });
+        house.by(&admin, "POST", "/api/keys", Some(body)).await.is(403);
+        let path = format!("/api/users/{user}");
+        house.send("PUT", &path, &change, Some(json!({ "tenant": other }))).await.is(403);
+    }
+    let wanted = |tenant: &str| json!({ "name": "new", "role": "viewer", "tenant": tenant });
+    house.owner("POST", "/api/keys", Some(wanted("nobody"))).await.is(422);
+    house.owner("POST", "/api/keys", Some(wanted("bina"))).await.is(201);
+}
+
+#[tokio::test]
 async fn tenants_are_made_and_renamed() {
     let house = House::new().await;
     let made = house.owner("POST", "/api/tenants", Some(json!({ "id": "asha", "name": "Bank of Asha" }))).await;

@@ -162,6 +162,7 @@ struct DeliveryPage {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Paging {
     cursor: Option<String>,
     #[param(minimum = 1)]

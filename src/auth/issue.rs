@@ -48,7 +48,7 @@ impl Gate {
         if wanted.tenant.is_none() {
             wanted.tenant.clone_from(&who.tenant);
         }
-        self.check_tenant(wanted.tenant.as_ref()).await?;
+        self.check_tenant(who, wanted.tenant.as_ref()).await?;
         let now_ms = self.now_ms();
         if wanted.until_ms.is_some_and(|until| until <= now_ms) {
             return Err(Refusal::Invalid("the key would have run out already; choose a later end".to_owned()));
@@ -122,7 +122,7 @@ impl Gate {
         if !who.may_give(role, scopes.as_deref(), Some(&wanted.tenant)) {
             return Err(Refusal::beyond());
         }
-        self.check_tenant(Some(&wanted.tenant)).await?;
+        self.check_tenant(who, Some(&wanted.tenant)).await?;
         let key = self.0.vault.tenant_secret(&wanted.tenant, jwt::PURPOSE).ok_or(Refusal::NotFound("the tenant"))?;
         let (now, now_ms) = (self.now_seconds(), self.now_ms());
         let jti = Uuid::now_v7().to_string();

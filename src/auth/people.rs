@@ -128,8 +128,12 @@ fn shut_out(db: &Connection, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
 }
 
 impl Gate {
-    pub(super) async fn check_tenant(&self, tenant: Option<&TenantId>) -> Result<(), Refusal> {
+    /// Is it there? Whether another tenant exists is nobody's business who belongs to one.
+    pub(super) async fn check_tenant(&self, who: &Principal, tenant: Option<&TenantId>) -> Result<(), Refusal> {
         let Some(id) = tenant else { return Ok(()) };
+        if !who.reaches(id) {
+            return Err(Refusal::beyond());
+        }
         if self.tenant(id).await?.is_none() {
             return Err(Refusal::Invalid(format!("there is no tenant {id}; make it first")));
         }
@@ -142,7 +146,7 @@ impl Gate {
         if wanted.tenant.is_none() {
             wanted.tenant.clone_from(&who.tenant);
         }
-        self.check_tenant(wanted.tenant.as_ref()).await?;
+        self.check_tenant(who, wanted.tenant.as_ref()).await?;
         let (role, tenant) = (wanted.role, wanted.tenant.clone());
         let user = fresh_user(wanted, self.now_ms())?;
         if !who.may_give(role, None, tenant.as_ref()) {
@@ -197,7 +201,7 @@ impl Gate {
     /// `version`: the one that was read.
     pub async fn change_user(&self, who: &Principal, id: Uuid, version: i64, change: Change) -> Result<User, Refusal> {
         if let Some(Some(tenant)) = &change.tenant {
-            self.check_tenant(Some(tenant)).await?;
+            self.check_tenant(who, Some(tenant)).await?;
         }
         let name = change.name.as_deref().map(plain_name).transpose()?;
         if change.role == Some(Role::Service) {

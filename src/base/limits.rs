@@ -346,6 +346,10 @@ pub const AUDIT_TEXT_MAX: usize = 256;
 pub const AUDIT_DETAIL_MAX: usize = 8 * 1024;
 /// The heads of audit chains that grew are signed this often: what somebody could cut off unseen.
 pub const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(300);
+/// Somebody who reads the words of one call again within this time is not written down again.
+pub const READING_FOLDED: Duration = Duration::from_secs(15 * 60);
+/// Readings that are remembered for it; the oldest are forgotten, and written down when they go on.
+pub const READINGS_KEPT: usize = 10_000;
 /// Signed heads in one answer.
 pub const AUDIT_HEADS_SHOWN: usize = 100;
 /// Pieces of a large body on their way between a socket and a thread.

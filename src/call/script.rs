@@ -66,11 +66,9 @@ impl Script {
         &self.agent.routing.tenant
     }
 
-    fn is_of(&self, tenant: &TenantId) -> bool {
-        match self.tenant() {
-            "" => *tenant == TenantId::default_tenant(),
-            own => own == tenant.as_str(),
-        }
+    /// Agents that name no tenant are for all.
+    fn serves(&self, tenant: &TenantId) -> bool {
+        self.tenant().is_empty() || self.tenant() == tenant.as_str()
     }
 
     /// Learns the wordings of this agent's languages, so that no caller waits for it. Takes a
@@ -271,18 +269,21 @@ impl Scripts {
         self.by_name.get(name.unwrap_or(&self.default)).cloned()
     }
 
-    /// Who speaks on a call that the box places for a tenant: the agent of that name, else the tenant's
-    /// first one that opens as a caller does, else the default one. Agents of other tenants are not there.
+    /// The same for whoever may use the agents of `tenant` (`None`: of everybody). Agents that name no
+    /// tenant are for all.
+    pub fn within(&self, tenant: Option<&TenantId>, name: Option<&str>) -> Option<Arc<Script>> {
+        self.get(name).filter(|script| tenant.is_none_or(|tenant| script.serves(tenant)))
+    }
+
+    /// Who speaks on a call that the box places for a tenant: the agent of that name, else the first one
+    /// that opens as a caller does, the tenant's own before those for all, else the default one.
     pub fn to_call(&self, name: Option<&str>, tenant: &TenantId) -> Option<Arc<Script>> {
-        let of_tenant = |script: &&Arc<Script>| script.is_of(tenant);
-        match name {
-            Some(name) => self.by_name.get(name).filter(of_tenant).cloned(),
-            None => {
-                let opens = |script: &&Arc<Script>| script.is_of(tenant) && script.agent.opening == Opening::Outbound;
-                let default = self.by_name.get(&self.default).filter(of_tenant);
-                self.by_name.values().find(opens).or(default).cloned()
-            }
+        if name.is_some() {
+            return self.within(Some(tenant), name);
         }
+        let opens = |script: &&Arc<Script>| script.agent.opening == Opening::Outbound && script.serves(tenant);
+        let own = self.by_name.values().filter(opens).find(|script| !script.tenant().is_empty());
+        own.or_else(|| self.by_name.values().find(opens)).cloned().or_else(|| self.within(Some(tenant), None))
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<Script>> {

@@ -13,3 +13,4 @@ mod left;
 mod lines;
 mod outbound;
 mod support;
+mod walls;

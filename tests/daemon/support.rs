@@ -57,7 +57,22 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, self.base.webhook(path)).bearer_auth(self.token.expose())
+        self.bare(method, path).bearer_auth(self.token.expose())
+    }
+
+    /// Of nobody, unless it is told who asks.
+    pub(crate) fn bare(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.base.webhook(path))
+    }
+
+    /// The header that tells that the box itself asks.
+    pub(crate) fn authorization(&self) -> (&'static str, String) {
+        ("authorization", format!("Bearer {}", self.token.expose()))
+    }
+
+    /// Where a WebSocket is opened.
+    pub(crate) fn socket(&self, path: &str) -> String {
+        self.base.socket(path)
     }
 }
 

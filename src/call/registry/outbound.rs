@@ -86,7 +86,11 @@ impl Registry {
         let deps = &self.0.deps;
         let script = deps.scripts.to_call(wanted.agent.as_deref(), &wanted.tenant).ok_or(NotCalled::UnknownAgent)?;
         let dialer = self.dialer(wanted.through.as_deref())?;
-        let concerns = script.concerns(Some(&wanted.to), wanted.state.as_deref(), wanted.district.as_deref());
+        let mut concerns = script.concerns(Some(&wanted.to), wanted.state.as_deref(), wanted.district.as_deref());
+        // An agent for all tenants speaks for the one that asks.
+        if wanted.tenant != TenantId::default_tenant() {
+            wanted.tenant.as_str().clone_into(&mut concerns.tenant);
+        }
         let hash = deps.phone_hash.of(wanted.to.reveal());
         let db = deps.vault.tenant(&wanted.tenant).ok_or(StoreError::Closed)?;
         let (asked, now_ms) = (hash.clone(), deps.clock.unix_ms(deps.clock.now()));
