@@ -1,7 +1,7 @@
 //! All calls of the box: announced, live, and those that ended a moment ago.
 //!
 //! Promise: one carrier call is one [`CallId`], however often it is announced; every call leaves with
-//! exactly one `CallEnded` on the disk. Other rooms see calls as [`View`]s and send [`Control`]s.
+//! exactly one `CallEnded` on the disk, as soon as the disk has room for it. Other rooms see calls as [`View`]s and send [`Control`]s.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -317,6 +317,10 @@ impl Exchange for Registry {
         }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
         let concerns = concerns(&script, &announcement);
+        // Whose calls nobody may keep, nobody may take.
+        if deps.vault.is_nobody(&concerns.tenant_id()) {
+            return Err(Refusal::NoTenant);
+        }
         let likely = script.first_language(&concerns);
         let place = deps.admission.enter()?;
         // With nobody else on the line there is nothing to wait for.
@@ -536,8 +540,13 @@ impl CallRecorder {
         }
         let record = self.record(event);
         self.show(&record);
-        if let Err(error) = self.registry.0.deps.journal.append_durable(self.kept(record)).await {
-            tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
+        let journal = &self.registry.0.deps.journal;
+        if let Err(error) = journal.append_durable(self.kept(record)).await {
+            if journal.waits_for(self.call) {
+                tracing::debug!(call = %self.call, %error, "the end of a call waits to be recorded");
+            } else {
+                tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
+            }
         }
     }
 

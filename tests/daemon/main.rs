@@ -8,7 +8,9 @@
 
 mod ends;
 mod engines;
+mod full;
 mod kills;
 mod left;
 mod lines;
 mod support;
+mod tenants;
