@@ -17,7 +17,8 @@ use vaani::telephony::twilio::carrier::CarrierCall;
 use crate::support::{Daemon, ends, journal, root, until};
 
 const SETTINGS: [(&str, &str); 4] = [
-    ("VAANI_LOG__LEVEL", "info"),
+    // Engines that are not there are no matter of this test.
+    ("VAANI_LOG__LEVEL", "info,vaani::ai=off"),
     ("VAANI_ALERTS__RAISE_AFTER_SECONDS", "0"),
     ("VAANI_ALERTS__CLEAR_AFTER_SECONDS", "0"),
     ("VAANI_ALERTS__QUIET_MINUTES", "0"),
@@ -204,7 +205,7 @@ async fn a_disk_that_gets_full_under_calls_ends_none_loses_no_end_and_heals_by_i
     assert!((1..=2).contains(&wrong.len()), "little room, then none: {wrong:#?}");
     assert!(lines(&log, "writes were lost").len() <= 4, "{log}");
     let complaints = log.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).count();
-    assert!(complaints < 40, "{complaints} lines:\n{log}");
+    assert!(complaints < 20, "{complaints} lines:\n{log}");
 }
 
 #[tokio::test]

@@ -58,6 +58,11 @@ async fn an_agent_of_a_tenant_that_was_destroyed_takes_no_calls_and_keeps_nobody
     let gone = gone.json(&serde_json::json!({ "confirm": "shop" })).send().await.unwrap();
     assert!(gone.status().is_success(), "{}", gone.text().await.unwrap());
     assert!(dial("shop-line").await.is_err());
+    let told = |agent: &str| {
+        let log = std::fs::read_to_string(&log).unwrap();
+        log.lines().any(|line| line.contains("an agent takes no calls") && line.contains(agent)).then_some(())
+    };
+    until("the log says so, too", async || told("shop-line")).await;
     daemon.stop().await;
     let log = std::fs::read_to_string(&log).unwrap();
     assert_eq!(log.matches("an agent takes no calls: its tenant is not there").count(), 2, "once for each:\n{log}");
