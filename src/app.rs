@@ -8,6 +8,7 @@ mod keepers;
 mod keeping;
 mod lines;
 mod probe;
+mod tenants;
 mod watching;
 
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ use crate::api::http_metrics;
 use crate::api::linger::linger;
 use crate::api::{self, ApiDeps, BudgetGauges, Live, Metrics, RouterGauges};
 use crate::auth::audit::Audit;
-use crate::auth::{Gate, GateDeps, setup};
+use crate::auth::{Gate, GateDeps};
 use crate::base::event::{Event, Record};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
@@ -51,8 +52,11 @@ use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 
 use health::Parts;
 use keepers::Keepers;
-use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
+use keeping::{
+    catch_up, close_lost_calls, forget_half_lists, invite_first_admin, kept_secret, load_lists, only_one, open_vault,
+};
 use lines::{Prompts, render_ahead};
+use tenants::AgentTenants;
 use watching::{Sources, Watching};
 
 /// The running daemon.
@@ -136,17 +140,20 @@ impl App {
             Some(token) => token.clone(),
             None => kept_secret(&state.join("api-token"))?,
         };
-        let vault = open_vault(state, &scripts, clock)?;
+        let vault = open_vault(state, clock)?;
+        let tenants = AgentTenants::new(&vault, &scripts)?;
         let phone_hash = KeyedHash::of_key(&vault.master().derive("phone hash"));
-        let keepers = Keepers::new(&settings, &vault, clock, &scope)?;
+        let bell: Arc<tokio::sync::Notify> = Arc::default();
+        let ringing = Arc::clone(&bell);
+        let keepers = Keepers::new(&settings, &vault, clock, &scope, Arc::new(move |_| ringing.notify_one()))?;
         let journal = Journal::new(vault.clone(), keepers.derive(&settings));
-        let watching_box = Watching::start(&settings, clock, &scope, &vault, &keepers)?;
-        let lists = load_lists(&settings)?;
-        forget_half_lists(&vault, clock)?;
         let pages = settings.http.public_base_url.iter().map(|url| url.trim_end_matches('/').to_owned());
         let live = Live::new(pages.collect());
         let watching = live.clone();
-        close_lost_calls(&journal, clock).await?;
+        let watching_box = Watching::start(&settings, clock, &scope, &vault, &keepers, &live, bell)?;
+        let lists = load_lists(&settings)?;
+        forget_half_lists(&vault, &lists, clock);
+        close_lost_calls(&journal, clock).await;
 
         let listener = TcpListener::bind(settings.http.listen).await.with_context(|| {
             format!(
@@ -242,6 +249,9 @@ impl App {
         scope.spawn("fixed lines", render_ahead(Arc::clone(&scripts), Arc::clone(&tts), scope.clone()));
 
         keepers.start(&vault, &scope);
+        scope.spawn("tenants", tenants.clone().notice(scope.clone()));
+        let later = catch_up(vault.clone(), journal.clone(), lists.clone(), clock, scope.clone());
+        scope.spawn("late facts", later);
 
         let public = settings.http.public_base_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let mut twilio = TwilioSettings::new(
@@ -276,6 +286,7 @@ impl App {
             journal,
             vault: vault.clone(),
             keepers: keepers.clone(),
+            tenants,
         };
         watching_box.run(&settings, setup.clone(), clock, &scope, sources);
         let gate = GateDeps {
@@ -287,7 +298,7 @@ impl App {
             token: api_token,
         };
         let gate = tokio::task::spawn_blocking(move || Gate::new(gate)).await??;
-        invite_first_admin(&gate)?;
+        invite_first_admin(&gate, &scope).await;
         scope.spawn("access sweep", sweep_access(gate.clone(), scope.clone()));
         let api = ApiDeps {
             registry: registry.clone(),
@@ -385,16 +396,6 @@ impl App {
         }
         tracing::info!("stopped");
     }
-}
-
-/// While nobody exists: a code for the first admin, on the console and in the log.
-fn invite_first_admin(gate: &Gate) -> anyhow::Result<()> {
-    if let Some(code) = setup::code(gate.vault().system(), gate.now_ms())? {
-        let banner = setup::banner(&code, gate.base_url());
-        // Not through the log: it may be set to say nothing.
-        std::io::Write::write_all(&mut std::io::stderr(), banner.as_bytes())?;
-    }
-    Ok(())
 }
 
 /// Forgets sessions, codes and tokens that are over.

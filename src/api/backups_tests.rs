@@ -14,7 +14,6 @@ use crate::store::Vault;
 use crate::store::backup::Source;
 use crate::store::crypt::MasterKey;
 use crate::store::depot::Depot;
-use crate::store::disk::DiskState;
 
 struct Served {
     dir: tempfile::TempDir,
@@ -38,7 +37,7 @@ async fn served() -> Served {
     };
     let keeping = Keeping {
         backups: Backups::new(plan, clock, scope.clone(), Arc::new(|_| ())),
-        upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| ())),
+        upkeep: Upkeep::new(vault.clone(), clock, Arc::new(|_| ())),
         audit: Audit::new(vault.clone(), clock),
     };
     let looking = keeping.upkeep.clone();

@@ -247,6 +247,9 @@ pub(super) async fn trigger_many(
     who: Principal,
     Body(Many { customer_ids }): Body<Many>,
 ) -> Result<StatusCode, Problem> {
+    if !deps.vault.disk().campaigns_may_start() {
+        return Err(Problem::no_room("no calls are begun for many customers at once"));
+    }
     let asked = customer_ids.len();
     if !(1..=TRIGGERED_MAX).contains(&asked) {
         return Err(Problem::bad_request(format!("customer_ids must have 1 to {TRIGGERED_MAX} ids")));

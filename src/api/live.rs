@@ -60,7 +60,8 @@ pub(super) struct Since {
     _tenant: Option<String>,
 }
 
-/// Live events as server-sent events. `event: missed` says how many were left out, of any tenant.
+/// Live events as server-sent events: `event: call` and, for whoever may read alerts and belongs to the
+/// whole box, `event: alert` (`alert.raised`, `alert.cleared`). `event: missed` says how many were left out, of any tenant.
 #[utoipa::path(
     get, path = "/api/live", tag = "live",
     params(Since, ("last-event-id" = Option<String>, Header, description = "The same, as browsers send it.")),
@@ -84,7 +85,7 @@ pub(super) async fn events(
             () = tokio::time::sleep_until(until) => return None,
         };
         let event = match told {
-            Told::Event { id, json } => Sse::default().id(id).event("call").data(json),
+            Told::Event { id, kind, json } => Sse::default().id(id).event(kind).data(json),
             Told::Missed(count) => Sse::default().event("missed").data(format!("{{\"missed\":{count}}}")),
         };
         Some((Ok::<_, Infallible>(event), (watcher, stopping)))
@@ -129,7 +130,8 @@ pub(super) struct Entry {
     _tenant: Option<String>,
 }
 
-/// Live events over a WebSocket, one JSON object a message: `{"id", "event", …}`, `{"event": "missed",
+/// Live events over a WebSocket, one JSON object a message: `{"id", "event", …}` (alerts for whoever
+/// may read them and belongs to the whole box), `{"event": "missed",
 /// "missed"}` or `{"event": "beat"}`. Who has no session or token in headers comes with a ticket.
 #[utoipa::path(
     get, path = "/ws/dashboard/{id}", tag = "live",

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::auth::{OidcError, PasswordError, Refusal};
+use crate::base::limits;
 use crate::store::StoreError;
 
 /// What went wrong and what to do, for the person who called the API.
@@ -35,6 +36,15 @@ impl Problem {
 
     pub fn unauthorized() -> Self {
         Self::of(Refusal::Unknown)
+    }
+
+    /// The disk has little room: what would take much of it waits.
+    pub fn no_room(what: &str) -> Self {
+        let detail = format!(
+            "the disk of the state directory has little room: {what} until there is more; make room on it, then ask again"
+        );
+        let retry_after = Some(limits::NO_ROOM_RETRY);
+        Self { retry_after, ..Self::new(StatusCode::INSUFFICIENT_STORAGE, "the disk is full", detail) }
     }
 
     pub fn forbidden(detail: &str) -> Self {
@@ -103,11 +113,14 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(what) => Self::not_found(&format!("there is no {what}")),
             StoreError::Conflict(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
             StoreError::Invalid(why) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", why),
-            StoreError::Full => Self::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "the disk is full",
-                "make room on the disk of the state directory; calls go on meanwhile",
-            ),
+            StoreError::Full => Self {
+                retry_after: Some(limits::NO_ROOM_RETRY),
+                ..Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "the disk is full",
+                    "nothing of it was kept; make room on the disk of the state directory; calls go on meanwhile",
+                )
+            },
             StoreError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "closing", "the box is stopping; ask again in a moment")
             }

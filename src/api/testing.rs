@@ -39,7 +39,6 @@ use crate::ops::upkeep::Upkeep;
 use crate::store::backup::Source;
 use crate::store::crypt::MasterKey;
 use crate::store::depot::Depot;
-use crate::store::disk::DiskState;
 use crate::store::journal::Journal;
 use crate::store::{Database, Vault};
 
@@ -148,6 +147,7 @@ impl Api {
             give_up_hours: 1,
             parallel: 1,
             keep_days: 1,
+            roots: Default::default(),
         };
         let delivery = Delivery::new(&webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap();
         let plan = Plan {
@@ -158,7 +158,7 @@ impl Api {
         };
         let keeping = Keeping {
             backups: Backups::new(plan, clock, tasks.clone(), Arc::new(|_| ())),
-            upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, Arc::new(|_| ())),
+            upkeep: Upkeep::new(vault.clone(), clock, Arc::new(|_| ())),
             audit: audit.clone(),
         };
         let deps = ApiDeps {

@@ -152,6 +152,9 @@ pub(super) async fn bring(
     Params(How { mut dry_run, mut file_name }): Params<How>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    if !deps.vault.disk().campaigns_may_start() {
+        return Err(Problem::no_room("no list of customers is taken over"));
+    }
     let body = whole(body, limits::UPLOAD_BYTES_MAX)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let file = if kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
@@ -185,7 +188,9 @@ pub(super) async fn bring(
         let parsed = lists.parse(&file)?;
         let sha256 = hex(&Sha256::digest(&file));
         let ignored = parsed.ignored.clone();
-        let how = Bring { file_name: &file_name, sha256, bytes: file.len(), who: &by, dry_run, clock, hash: &hash };
+        let (bytes, who) = (file.len(), by.as_str());
+        let left = |list| lists.leave(db.clone(), list);
+        let how = Bring { file_name: &file_name, sha256, bytes, who, dry_run, clock, hash: &hash, left: &left };
         Ok::<_, Broken>((import::bring(&db, &how, parsed)?, ignored))
     });
     let (upload, ignored_columns) = match work.await {

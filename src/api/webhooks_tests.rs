@@ -33,6 +33,7 @@ async fn start() -> Desked {
         give_up_hours: 1,
         parallel: 4,
         keep_days: 1,
+        roots: Default::default(),
     };
     let delivery = Delivery::new(&settings, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap();
     let audit = Audit::new(vault.clone(), clock);

@@ -49,16 +49,18 @@ impl HealthSource for Parts {
             facts: serde_json::Value::Null,
         });
         all.extend(probe::component(&self.planner));
-        let dropped = self.journal.dropped();
+        let (lost, waiting) = (self.journal.dropped(), self.journal.waiting());
         all.push(Component {
             name: "journal".to_owned(),
-            status: if dropped == 0 { "ok" } else { "degraded" },
-            detail: if dropped == 0 {
+            status: if lost == 0 && waiting == 0 { "ok" } else { "degraded" },
+            detail: if lost == 0 && waiting == 0 {
                 String::new()
             } else {
-                format!("{dropped} records were lost; is the disk of the state directory full?")
+                format!(
+                    "{lost} records were lost, {waiting} wait to be written; is the disk of the state directory full?"
+                )
             },
-            facts: serde_json::Value::Null,
+            facts: serde_json::json!({ "lost": lost, "waiting": waiting }),
         });
         all
     }

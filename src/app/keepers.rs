@@ -6,17 +6,16 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::auth::audit::Audit;
+use crate::base::Clock;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, limits};
 use crate::config::Settings;
 use crate::delivery::objects::{Key, Objects};
 use crate::delivery::{self, Delivery, DeliveryMetrics, ShapeSettings, SystemNames};
 use crate::ops::backups::{self, Backups, Plan};
-use crate::ops::notice::{Notice, Tell};
-use crate::ops::sweep::{Remove, Sweep};
+use crate::ops::notice::Tell;
+use crate::ops::sweep::{Chore, Remove, Sweep};
 use crate::ops::upkeep::Upkeep;
 use crate::store::backup::Source;
-use crate::store::disk::DiskState;
 use crate::store::journal::Derive;
 use crate::store::{Vault, customers, dnd};
 
@@ -27,11 +26,18 @@ pub(super) struct Keepers {
     pub(super) backups: Backups,
     pub(super) upkeep: Upkeep,
     sweep: Sweep,
+    objects: Objects,
 }
 
 impl Keepers {
-    pub(super) fn new(settings: &Settings, vault: &Vault, clock: Clock, scope: &Scope) -> anyhow::Result<Self> {
-        let tell: Tell = Arc::new(say);
+    /// `look`: something has changed that health must see at once.
+    pub(super) fn new(
+        settings: &Settings,
+        vault: &Vault,
+        clock: Clock,
+        scope: &Scope,
+        look: Tell,
+    ) -> anyhow::Result<Self> {
         let delivery = Delivery::new(&settings.webhooks, Arc::new(SystemNames), clock, DeliveryMetrics::default())?;
         let source = Source {
             state: settings.state.dir.clone(),
@@ -45,20 +51,27 @@ impl Keepers {
             keep: settings.backup.keep,
         };
         let audit = Audit::new(vault.clone(), clock);
+        let objects = Objects::open(settings, vault.clone())?;
+        let parts = objects.clone();
+        let chore: Chore = Arc::new(move || {
+            let parts = parts.clone();
+            async move { Ok(parts.sweep().await as u64) }.boxed()
+        });
         let sweep = Sweep {
             vault: vault.clone(),
             audit: audit.clone(),
             clock,
             retention: settings.retention,
-            remove: Some(removing(Objects::open(settings, vault.clone())?)),
-            chores: Vec::new(),
+            remove: Some(removing(objects.clone())),
+            chores: vec![("object parts", chore)],
         };
         Ok(Self {
             audit,
             delivery,
-            backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&tell)),
-            upkeep: Upkeep::new(vault.clone(), DiskState::default(), clock, tell),
+            backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&look)),
+            upkeep: Upkeep::new(vault.clone(), clock, look),
             sweep,
+            objects,
         })
     }
 
@@ -75,6 +88,13 @@ impl Keepers {
         self.backups.run();
         self.upkeep.run(scope);
         scope.spawn("audit heads", self.audit.clone().sign_heads(scope.clone()));
+        let objects = self.objects.clone();
+        scope.spawn("object parts", async move {
+            let parts = objects.sweep().await;
+            if parts > 0 {
+                tracing::info!(parts, "removed what had died on its way into the object store");
+            }
+        });
         scope.spawn("retention", self.sweep.clone().nightly(scope.clone()));
         let (delivery, tasks) = (self.delivery.clone(), scope.clone());
         let runtime = tokio::runtime::Handle::current();
@@ -85,21 +105,6 @@ impl Keepers {
                 None => delivery.close(id),
             }
         });
-        scope.spawn("tenants", notice_tenants(vault.clone(), scope.clone()));
-    }
-}
-
-/// Looks for tenants that the command line has made or removed.
-async fn notice_tenants(vault: Vault, scope: Scope) {
-    loop {
-        tokio::select! {
-            () = scope.stopped() => return,
-            () = tokio::time::sleep(limits::TENANTS_LOOK) => {}
-        }
-        let looking = vault.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || looking.refresh()).await {
-            tracing::error!(%error, "tenants that were made or removed cannot be taken notice of");
-        }
     }
 }
 
@@ -113,13 +118,4 @@ fn removing(objects: Objects) -> Remove {
         }
         .boxed()
     })
-}
-
-fn say(notice: Notice) {
-    let Notice { code, about, raised, severe, text, fix } = notice;
-    match (raised, severe) {
-        (true, true) => tracing::error!(code, about, text, fix, "something needs a person"),
-        (true, false) => tracing::warn!(code, about, text, fix, "something is not as it should be"),
-        (false, _) => tracing::info!(code, about, "it is well again"),
-    }
 }

@@ -1,16 +1,17 @@
 //! What the box keeps, opened: one daemon a state directory, secrets made at the first start, the
-//! databases, and the ends of calls that a dead process left open.
+//! databases, and the ends of calls that a dead process left open. Promise: a full disk keeps the
+//! daemon from no start; what should have been written is written when there is room.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
 
+use crate::auth::{Gate, setup};
 use crate::base::event::{CallState, EndCause, Event, Record};
 use crate::base::secret::Secret;
-use crate::base::{Clock, TenantId};
-use crate::call::script::Scripts;
-use crate::campaigns::import;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, limits};
 use crate::campaigns::lists::Lists;
 use crate::config::Settings;
 use crate::dialogue::states::States;
@@ -44,28 +45,19 @@ pub(super) fn kept_secret(path: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// Opens what the box keeps; tenants that agents name are made.
-pub(super) fn open_vault(state: &Path, scripts: &Scripts, clock: Clock) -> anyhow::Result<Vault> {
-    let vault = Vault::open(state, MasterKey::load(state)?, clock)?;
-    for script in scripts.all().filter(|script| !script.tenant().is_empty()) {
-        let name = script.tenant();
-        let id: TenantId = name.parse().with_context(|| {
-            format!("the agent {} has the tenant {name:?} (routing.tenant of its file)", script.name())
-        })?;
-        // One that is damaged is told by health; calls of the others go on.
-        if !vault.broken().contains_key(&id) {
-            vault.create_tenant(&id, name)?;
-        }
-    }
-    Ok(vault)
+/// Opens what the box keeps.
+pub(super) fn open_vault(state: &Path, clock: Clock) -> anyhow::Result<Vault> {
+    Ok(Vault::open(state, MasterKey::load(state)?, clock)?)
 }
 
-/// Calls that were live when the last process died get their end now.
-pub(super) async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow::Result<()> {
-    let lost = journal.unfinished()?;
-    if !lost.is_empty() {
-        tracing::warn!(calls = lost.len(), "the last run ended with live calls; recording their end");
+/// Calls that were live when the last process died get their end now, or once there is room for it.
+pub(super) async fn close_lost_calls(journal: &Journal, clock: Clock) {
+    let lost = journal.unfinished();
+    if lost.is_empty() {
+        return;
     }
+    tracing::warn!(calls = lost.len(), "the last run ended with live calls; recording their end");
+    let mut failed = 0;
     for Unfinished { call, call_ms, .. } in lost {
         let event = Event::CallEnded {
             outcome: CallState::Failed,
@@ -74,9 +66,11 @@ pub(super) async fn close_lost_calls(journal: &Journal, clock: Clock) -> anyhow:
             turns: 0,
         };
         let record = Record { call, unix_ms: clock.unix_ms(clock.now()), call_ms, event };
-        journal.append_durable(record).await?;
+        failed += usize::from(journal.append_durable(record).await.is_err());
     }
-    Ok(())
+    if failed > 0 {
+        tracing::error!(calls = failed, "their end could not be recorded; it is tried again until it can");
+    }
 }
 
 /// What reading lists of customers needs of the site.
@@ -87,13 +81,86 @@ pub(super) fn load_lists(settings: &Settings) -> anyhow::Result<Lists> {
 }
 
 /// Lists of customers that were being written when the last process died leave nothing behind.
-pub(super) fn forget_half_lists(vault: &Vault, clock: Clock) -> anyhow::Result<()> {
-    let now_ms = i64::try_from(clock.unix_ms(clock.now())).unwrap_or(i64::MAX);
+pub(super) fn forget_half_lists(vault: &Vault, lists: &Lists, clock: Clock) {
     for (tenant, db) in vault.databases() {
-        let lists = import::recover(&db, now_ms)?;
-        if lists > 0 {
-            tracing::warn!(%tenant, lists, "removed what was left of lists that were being written");
+        if let Err(error) = lists.leave_unfinished(&db) {
+            tracing::error!(%tenant, %error, "lists that were being written cannot be looked for; the next start does");
         }
+    }
+    clear_left(lists, clock);
+}
+
+fn clear_left(lists: &Lists, clock: Clock) {
+    let done = lists.clear_left(i64::try_from(clock.unix_ms(clock.now())).unwrap_or(i64::MAX));
+    if done > 0 {
+        tracing::warn!(lists = done, "removed what was left of lists that were being written");
+    }
+}
+
+/// Does what could not be done for want of room, once there is some.
+pub(super) async fn catch_up(vault: Vault, journal: Journal, lists: Lists, clock: Clock, scope: Scope) {
+    loop {
+        tokio::select! {
+            () = scope.stopped() => break,
+            () = tokio::time::sleep(limits::STORE_RETRY) => {}
+        }
+        // Whoever looks at the disk says when it takes something again.
+        if vault.disk().is_failing() {
+            continue;
+        }
+        if journal.waiting() > 0 {
+            let before = journal.waiting();
+            journal.catch_up().await;
+            let waiting = journal.waiting();
+            if waiting < before {
+                tracing::info!(
+                    written = before - waiting,
+                    waiting,
+                    "facts of calls that waited for room were recorded"
+                );
+            }
+        }
+        if lists.has_left() {
+            let lists = lists.clone();
+            drop(tokio::task::spawn_blocking(move || clear_left(&lists, clock)).await);
+        }
+    }
+    journal.catch_up().await;
+    let lost = journal.waiting();
+    if lost > 0 {
+        tracing::error!(
+            facts = lost,
+            "facts of calls found no room and are lost; calls without an end get one at the next start"
+        );
+    }
+}
+
+/// While nobody exists: a code for the first admin, on the console and in the log. On a full disk it
+/// comes when there is room for it.
+pub(super) async fn invite_first_admin(gate: &Gate, scope: &Scope) {
+    let Err(error) = invite(gate).await else { return };
+    tracing::error!(%error, "no set-up code for a first admin could be made; it is tried again");
+    let (gate, stop) = (gate.clone(), scope.clone());
+    scope.spawn("set-up code", async move {
+        loop {
+            tokio::select! {
+                () = stop.stopped() => return,
+                () = tokio::time::sleep(limits::STORE_RETRY) => {}
+            }
+            if invite(&gate).await.is_ok() {
+                return;
+            }
+        }
+    });
+}
+
+async fn invite(gate: &Gate) -> anyhow::Result<()> {
+    let asking = gate.clone();
+    let code = tokio::task::spawn_blocking(move || setup::code(asking.vault().system(), asking.now_ms())).await??;
+    if let Some(code) = code {
+        let banner = setup::banner(&code, gate.base_url());
+        // Not through the log: it may be set to say nothing.
+        std::io::Write::write_all(&mut std::io::stderr(), banner.as_bytes())?;
     }
     Ok(())
 }

@@ -4,12 +4,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::registry::Registry as Page;
+use tokio::sync::Notify;
 
 use super::health::Parts;
 use super::keepers::Keepers;
+use super::tenants::AgentTenants;
 use crate::ai::engines::Setup;
 use crate::ai::router::Planner;
-use crate::api::{HealthSource as _, StoreGauges, WatchGauges, http_metrics};
+use crate::api::{HealthSource as _, Live, StoreGauges, WatchGauges, http_metrics};
 use crate::auth::audit::Audit;
 use crate::base::event::Record;
 use crate::base::tasks::Scope;
@@ -19,16 +21,17 @@ use crate::config::Settings;
 use crate::delivery::{self, Public};
 use crate::ops::alerts::{self, Alerts};
 use crate::ops::call_log;
-use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, OutboxFacts};
+use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, JournalFacts, OutboxFacts};
 use crate::ops::lately::Lately;
 use crate::ops::traces::{Answered, Traces};
 use crate::ops::watch::{FactsSource, Watch};
 use crate::store::journal::Journal;
-use crate::store::{Vault, outbox};
+use crate::store::{StoreError, Vault, outbox};
 
 /// What watches.
 pub(super) struct Watching {
     pub(super) alerts: Alerts,
+    bell: Arc<Notify>,
     lately: Arc<Lately>,
     traces: Option<Traces>,
 }
@@ -41,6 +44,7 @@ pub(super) struct Sources {
     pub(super) journal: Journal,
     pub(super) vault: Vault,
     pub(super) keepers: Keepers,
+    pub(super) tenants: AgentTenants,
 }
 
 /// Alerts go out as webhooks of the tenant `default`, whose people own the box.
@@ -57,10 +61,11 @@ fn as_webhooks(vault: &Vault, keepers: &Keepers, clock: Clock) -> alerts::Observ
         };
         let public = Public::alert(now_ms, alert, event.alert.cleared_ms.is_none());
         let ringing = bell.clone();
-        let told = move |result: Result<usize, _>| match result {
+        let told = move |result: Result<usize, StoreError>| match result {
             Ok(endpoints) if endpoints > 0 => ringing.ring(),
             Ok(_) => {}
             // A full disk is itself an alert; it stands in the log and at /api/alerts.
+            Err(error) if error.is_full() => {}
             Err(error) => tracing::error!(%error, "an alert could not be put into the outbox"),
         };
         if !db.post(move |db| delivery::publish(db, now_ms, &public), told) {
@@ -76,11 +81,16 @@ impl Watching {
         scope: &Scope,
         vault: &Vault,
         keepers: &Keepers,
+        live: &Live,
+        bell: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let tellers = vec![as_webhooks(vault, keepers, clock)];
+        let watchers = live.clone();
+        let tellers: Vec<alerts::Observer> =
+            vec![as_webhooks(vault, keepers, clock), Arc::new(move |event| watchers.alert(event))];
         Ok(Self {
             alerts: Alerts::new(&settings.alerts, clock, tellers),
+            bell,
             lately: Arc::new(Lately::new(&settings.alerts, clock)),
             traces: Traces::start(&settings.telemetry, scope, name.trim())?,
         })
@@ -142,6 +152,7 @@ impl Watching {
             facts,
             lately: Arc::clone(&self.lately),
             alerts: self.alerts.clone(),
+            bell: Arc::clone(&self.bell),
         };
         scope.spawn("watch", Box::pin(watch.run(scope.clone())));
     }
@@ -193,7 +204,9 @@ impl Sources {
         Facts {
             components: self.parts.components(),
             offline: self.planner.is_outside_allowed().then_some(offline),
-            journal_dropped: Some(self.journal.dropped()),
+            disk: Some(self.vault.disk().last()).filter(|look| look.total_bytes != u64::MAX),
+            agents: self.tenants.shut(),
+            journal: Some(JournalFacts { lost: self.journal.dropped(), waiting: self.journal.waiting() as u64 }),
             databases,
             backup,
             outbox: Some(waiting),

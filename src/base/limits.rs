@@ -215,12 +215,31 @@ pub const DEPOT_LISTED_MAX: usize = 10_000;
 /// Characters of a name in a folder or bucket, and its parts between slashes.
 pub const DEPOT_NAME_MAX: usize = 512;
 pub const DEPOT_NAME_PARTS_MAX: usize = 16;
+/// A file with certificates of the site's own authorities, bytes.
+pub const EXTRA_ROOTS_MAX: u64 = 1024 * 1024;
 /// An object that is read into memory, bytes (an hour of stereo sound at 8 kHz has 115 MB).
 pub const OBJECT_MAX: u64 = 256 * 1024 * 1024;
 /// Free on the disk of the state, bytes: below the first no new campaign starts, below the second
 /// it counts as full; a tenth more must be free before it counts as better.
 pub const DISK_LOW: u64 = 1024 * 1024 * 1024;
 pub const DISK_FULL: u64 = 200 * 1024 * 1024;
+/// Kept back on that disk for a start on a full one, bytes: for the box, and for each tenant. SQLite
+/// needs 32 KiB of index for a database before anything in it can be read.
+pub const RESERVE_BOX: u64 = 1024 * 1024;
+pub const RESERVE_TENANT: u64 = 64 * 1024;
+/// How often what could not be written is tried again.
+pub const STORE_RETRY: Duration = Duration::from_secs(5);
+/// What is refused for want of room may be asked for again after this time.
+pub const NO_ROOM_RETRY: Duration = Duration::from_secs(60);
+/// Lost transactions of one database are told at once and then this often; they count as over when
+/// none was lost for the second time.
+pub const STORE_COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+pub const STORE_WELL_AFTER: Duration = Duration::from_secs(10);
+/// Facts of calls (beginnings, states, costs, ends) that wait in memory for room on the disk; further
+/// ones are lost and counted. One has about 400 bytes.
+pub const LATE_FACTS_MAX: usize = 50_000;
+/// Tries of a late fact that fail for other reasons than a full disk before it counts as lost.
+pub const LATE_TRIES_MAX: u32 = 20;
 /// How often it is looked at, and what is written to see whether writing works again, bytes.
 pub const DISK_LOOK: Duration = Duration::from_secs(5);
 pub const DISK_PROBE: usize = 64 * 1024;

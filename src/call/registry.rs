@@ -1,7 +1,8 @@
 //! All calls of the box: announced, live, and those that ended a moment ago.
 //!
 //! Promise: one carrier call is one [`CallId`], however often it is announced; every call leaves with
-//! exactly one `CallEnded` on the disk. Other rooms see calls as [`View`]s and send [`Control`]s.
+//! exactly one `CallEnded` on the disk, as soon as the disk has room for it. Other rooms see calls as
+//! [`View`]s and send [`Control`]s.
 
 mod outbound;
 mod pen;
@@ -368,6 +369,10 @@ impl Exchange for Registry {
         }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
         let concerns = concerns(&script, &announcement);
+        // Whose calls nobody may keep, nobody may take.
+        if deps.vault.is_nobody(&concerns.tenant_id()) {
+            return Err(Refusal::NoTenant);
+        }
         let likely = script.first_language(&concerns);
         let place = deps.admission.enter()?;
         // With nobody else on the line there is nothing to wait for.

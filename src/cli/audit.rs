@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use super::NotSetUp;
 use super::output::{json_line, line};
 use crate::auth::audit::Audit;
 use crate::base::secret::hex;
@@ -91,11 +92,13 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
 /// What the box keeps, for commands that need no daemon. It must be there: nothing is made by looking.
 pub(super) fn open(settings: &Settings, clock: Clock) -> anyhow::Result<Vault> {
     let state = &settings.state.dir;
-    anyhow::ensure!(
-        state.join("system.db").exists(),
-        "{} holds no box; start the daemon once, or set state.dir",
-        state.display()
-    );
+    if !state.join("system.db").exists() {
+        let what = format!(
+            "{} holds no box; start the daemon once, or name its directory (state.dir in vaani.toml, VAANI_STATE__DIR)",
+            state.display()
+        );
+        return Err(NotSetUp(what).into());
+    }
     Ok(Vault::open(state, MasterKey::load(state)?, clock)?)
 }
 

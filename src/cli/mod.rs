@@ -92,6 +92,12 @@ enum Command {
     Privacy(privacy::Args),
 }
 
+/// What was asked for cannot be done here, whatever is tried: the box is not set up, or the command does
+/// not know where.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotSetUp(String);
+
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -120,7 +126,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("vaani: {error:#}");
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<NotSetUp>() { 2 } else { 1 })
         }
     }
 }

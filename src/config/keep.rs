@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::load::Place;
+use super::roots::Roots;
 use super::schema::secret;
 use super::tree::Fields;
 use crate::base::limits::{BACKUP_EVERY_MAX_HOURS, BACKUPS_KEPT_MAX};
@@ -77,6 +78,8 @@ pub struct S3 {
     pub path_style: bool,
     /// What is sent is sealed; but the key's signature and the names travel open.
     pub allow_http: bool,
+    /// Trusted besides the usual authorities.
+    pub roots: Roots,
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ fn address(fields: &mut Fields<'_>, key: &str, place: &Place) -> Option<Address>
 }
 
 impl S3 {
-    fn read(mut fields: Fields<'_>) -> Self {
+    fn read(mut fields: Fields<'_>, roots: &Roots) -> Self {
         let allow_http = fields.or("allow_http", false);
         let endpoint = fields.optional::<String>("endpoint").and_then(|(text, at)| {
             let wanted = text.trim().trim_end_matches('/').to_owned();
@@ -171,21 +174,22 @@ impl S3 {
             secret_access_key: secret_access_key.map(|(key, _)| key),
             path_style,
             allow_http,
+            roots: roots.clone(),
         }
     }
 }
 
 impl Objects {
-    pub(super) fn read(mut fields: Fields<'_>, place: &Place) -> Self {
+    pub(super) fn read(mut fields: Fields<'_>, place: &Place, roots: &Roots) -> Self {
         let to = address(&mut fields, "to", place);
-        let s3 = S3::read(fields.section("s3"));
+        let s3 = S3::read(fields.section("s3"), roots);
         fields.finish();
         Self { to, s3 }
     }
 }
 
 impl Backup {
-    pub(super) fn read(mut fields: Fields<'_>, place: &Place) -> Self {
+    pub(super) fn read(mut fields: Fields<'_>, place: &Place, roots: &Roots) -> Self {
         let by_hours = fields.place("every_hours").is_some();
         let every = fields.whole("every_hours", 0, 0, BACKUP_EVERY_MAX_HOURS);
         let hour = u8::try_from(fields.whole("at_hour", 2, 0, 23)).unwrap_or(2);
@@ -198,7 +202,7 @@ impl Backup {
         let to = address(&mut fields, "to", place);
         let keep = fields.whole("keep", 7, 1, BACKUPS_KEPT_MAX) as usize;
         let own = fields.place("s3").is_some();
-        let s3 = S3::read(fields.section("s3"));
+        let s3 = S3::read(fields.section("s3"), roots);
         fields.finish();
         Self { rhythm, to, keep, s3: own.then_some(s3) }
     }

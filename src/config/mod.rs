@@ -7,6 +7,7 @@ mod keep;
 mod load;
 mod problem;
 mod retention;
+mod roots;
 mod schema;
 mod tree;
 mod validate;
@@ -22,6 +23,7 @@ pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use problem::{ConfigError, Problem};
 pub use retention::{Class, Retention};
+pub use roots::Roots;
 pub use schema::{
     Api, Calls, Data, Engine, Engines, Http, LlmEngine, Log, LogFormat, Privacy, Settings, State, SttEngine, TtsEngine,
     Twilio, Webhooks,

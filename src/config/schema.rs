@@ -10,6 +10,7 @@ use super::auth::Auth;
 use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::retention::Retention;
+use super::roots::Roots;
 use super::tree::{At, Fields, FromNode, Node};
 use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
@@ -156,6 +157,8 @@ pub struct Webhooks {
     pub parallel: u32,
     /// Delivered webhooks and dead letters are kept, to be looked at and replayed.
     pub keep_days: u32,
+    /// Trusted besides the usual authorities.
+    pub roots: Roots,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +186,7 @@ impl Settings {
         let mut fields = Fields::new(root, problems);
         let http = Http::read(fields.section("http"));
         let https = http.public_base_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+        let roots = Roots::read(fields.section("tls"), place);
         let settings = Self {
             http,
             twilio: Twilio::read(fields.section("twilio")),
@@ -194,9 +198,9 @@ impl Settings {
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
             retention: Retention::read(fields.section("retention")),
-            webhooks: Webhooks::read(fields.section("webhooks")),
-            backup: Backup::read(fields.section("backup"), place),
-            objects: Objects::read(fields.section("objects"), place),
+            webhooks: Webhooks::read(fields.section("webhooks"), &roots),
+            backup: Backup::read(fields.section("backup"), place, &roots),
+            objects: Objects::read(fields.section("objects"), place, &roots),
             log: Log::read(fields.section("log")),
             alerts: Alerts::read(fields.section("alerts")),
             telemetry: Telemetry::read(fields.section("telemetry")),
@@ -481,13 +485,14 @@ impl FromNode for Network {
 }
 
 impl Webhooks {
-    fn read(mut fields: Fields<'_>) -> Self {
+    fn read(mut fields: Fields<'_>, roots: &Roots) -> Self {
         let webhooks = Self {
             allow_private: fields.or("allow_private", Vec::new()),
             allow_http: fields.or("allow_http", false),
             give_up_hours: fields.whole("give_up_hours", 72, 1, 720),
             parallel: fields.whole("parallel", WEBHOOK_PARALLEL, 1, WEBHOOK_PARALLEL_MAX),
             keep_days: fields.whole("keep_days", 7, 1, 366),
+            roots: roots.clone(),
         };
         fields.finish();
         webhooks

@@ -82,7 +82,7 @@ impl Delivery {
     ) -> Result<Self, DeliveryError> {
         let guard = Guard::new(settings.allow_private.clone(), settings.allow_http, names);
         let tools = Tools {
-            post: Post::new(guard, clock)?,
+            post: Post::new(guard, clock, &settings.roots)?,
             clock,
             metrics,
             bounds: Bounds {

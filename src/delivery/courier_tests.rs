@@ -229,6 +229,7 @@ impl Bench {
             give_up_hours: 1,
             parallel: 8,
             keep_days: 1,
+            roots: Default::default(),
         };
         let delivery =
             Delivery::new(&settings, Arc::new(SystemNames), Clock::system(), DeliveryMetrics::default()).unwrap();

@@ -232,7 +232,7 @@ async fn a_name_that_changes_between_check_and_connection_gains_nothing() {
         secrets: crate::store::webhooks::Secrets { current: super::super::new_secret().unwrap(), old: None },
     };
     let send = async |guard: Guard| {
-        let post = super::super::post::Post::new(guard, crate::base::Clock::system()).unwrap();
+        let post = super::super::post::Post::new(guard, crate::base::Clock::system(), &Default::default()).unwrap();
         tokio::time::timeout(std::time::Duration::from_millis(600), post.send(&letter(&url))).await
     };
     // Public when it is written down, private when it is sent: refused, and nobody connects.

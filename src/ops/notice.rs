@@ -1,21 +1,18 @@
-//! What the box tells its people of its own accord: something went wrong, or is well again. Absent on
-//! purpose: how they are told (alerts, webhooks, logs are the composition root's to connect).
+//! Something went wrong, or is well again: whoever looks at the box ([`super::watch`]) need not wait for
+//! its time to look. Absent on purpose: texts and fixes; they are the findings' ([`super::health`]), so
+//! that nothing is told twice in different words.
 
 use std::sync::Arc;
 
-/// Something that began or ended. One code is raised once until it is cleared.
+/// Something that began or ended. One code is raised once until it is cleared, or has become worse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// As in the catalogue of findings.
     pub code: &'static str,
     /// Which of several; empty if there is only one.
     pub about: String,
     /// False: it is over.
     pub raised: bool,
-    /// Nothing but a reduced service, or something that needs a person now.
-    pub severe: bool,
-    pub text: String,
-    /// What to do; empty when it is over.
-    pub fix: String,
 }
 
 /// Who is told. Must not wait.

@@ -1,7 +1,7 @@
 //! Keeping disk and databases in shape while calls go on.
 //!
 //! Promise: a disk that runs out of room is seen within seconds, told once, and cleared once when there is
-//! room again, without a restart; long write-ahead logs are worked off; every night each database is
+//! room again, without a restart; some room is kept for a start on a full disk; long write-ahead logs are worked off; every night each database is
 //! checked to its last page and tidied. Calls are never held up for longer than one small write. Absent on
 //! purpose: what a full disk means for campaigns (they ask [`DiskState`]) and for calls (they go on; what
 //! must be durable is refused where it is asked for).
@@ -19,7 +19,8 @@ use crate::base::{Clock, limits};
 use crate::config::Rhythm;
 use crate::store::care;
 use crate::store::database::Database;
-use crate::store::disk::{DiskState, Look, Room};
+use crate::store::disk::{DiskState, Room};
+use crate::store::reserve;
 use crate::store::vault::Vault;
 
 /// How one database is doing.
@@ -42,12 +43,11 @@ pub struct Shape {
 
 struct Inner {
     vault: Vault,
-    disk: DiskState,
     clock: Clock,
     tell: Tell,
     shapes: Mutex<BTreeMap<String, Shape>>,
-    /// Transactions that were lost for lack of room up to the last look.
-    lost: Mutex<u64>,
+    /// How much room there was when it was last told.
+    told: Mutex<Room>,
 }
 
 /// Cheap to clone.
@@ -59,12 +59,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upkeep {
-    pub fn new(vault: Vault, disk: DiskState, clock: Clock, tell: Tell) -> Self {
-        Self(Arc::new(Inner { vault, disk, clock, tell, shapes: Mutex::default(), lost: Mutex::default() }))
+    pub fn new(vault: Vault, clock: Clock, tell: Tell) -> Self {
+        let (shapes, told) = (Mutex::default(), Mutex::new(Room::Enough));
+        Self(Arc::new(Inner { vault, clock, tell, shapes, told }))
     }
 
     pub fn disk(&self) -> &DiskState {
-        &self.0.disk
+        self.0.vault.disk()
     }
 
     /// Looks at the disk and after the databases until the scope stops.
@@ -117,7 +118,7 @@ impl Upkeep {
 
     /// How every database is doing. Asks the disk for lengths only.
     pub fn shapes(&self) -> Vec<Shape> {
-        let full = self.0.disk.room() == Room::Full;
+        let full = self.disk().room() == Room::Full;
         let known = lock(&self.0.shapes).clone();
         let shape = |(name, db): (String, Database)| {
             let before = known.get(&name).cloned().unwrap_or_default();
@@ -135,49 +136,22 @@ impl Upkeep {
 
     /// One look at the disk; tells when the state has changed. Waits for the disk.
     pub fn look(&self) {
-        let lost: u64 = self.databases().iter().map(|(_, db)| db.stats().full).sum();
-        let was = self.0.disk.room();
-        if std::mem::replace(&mut *lock(&self.0.lost), lost) < lost {
-            self.0.disk.write_failed();
-        }
-        let now = match self.0.disk.look(self.0.vault.state()) {
-            Ok((_, now)) => now,
+        let state = self.0.vault.state();
+        let now = match self.disk().look(state) {
+            Ok((_, now)) => now.room,
             Err(error) => {
                 tracing::error!(%error, "the disk of the state directory could not be looked at");
                 return;
             }
         };
-        if now.room != was {
-            self.told(was, now);
+        if now == Room::Enough
+            && let Err(error) = reserve::keep(state, self.0.vault.tenants().len())
+        {
+            tracing::debug!(%error, "no room could be kept for a start on a full disk");
         }
-    }
-
-    fn told(&self, was: Room, now: Look) {
-        let free = now.free_bytes >> 20;
-        let place = self.0.vault.state().display();
-        match now.room {
-            Room::Enough => tracing::info!(free_mib = free, "there is room on the disk again"),
-            Room::Low => tracing::warn!(free_mib = free, "the disk has little room; no new campaign starts"),
-            Room::Full => tracing::error!(free_mib = free, "the disk is full; calls go on but leave no record"),
+        if std::mem::replace(&mut *lock(&self.0.told), now) != now {
+            (self.0.tell)(Notice { code: "disk", about: String::new(), raised: now != Room::Enough });
         }
-        let (raised, text) = match (was, now.room) {
-            (_, Room::Enough) => (false, format!("there is room on the disk of {place} again: {free} MiB")),
-            (_, Room::Low) => {
-                (true, format!("only {free} MiB are free on the disk of {place}; no new campaign starts"))
-            }
-            (_, Room::Full) => {
-                (true, format!("the disk of {place} is full ({free} MiB are free); calls go on but leave no record"))
-            }
-        };
-        let fix = if raised { "make room on it, or shorten what is kept" } else { "" };
-        (self.0.tell)(Notice {
-            code: "disk",
-            about: String::new(),
-            raised,
-            severe: now.room == Room::Full,
-            text,
-            fix: fix.to_owned(),
-        });
     }
 
     /// Works off write-ahead logs that have become long. Waits for the disk.
@@ -223,28 +197,7 @@ impl Upkeep {
         if was.is_empty() == faults.is_empty() {
             return;
         }
-        let raised = !faults.is_empty();
-        if raised {
-            // The complaints name pages and tables, never what is in them.
-            tracing::error!(database = name, faults = faults.len(), "a database is damaged");
-        }
-        let text = match faults.first() {
-            Some(first) => format!("the database {name} is damaged: {first}"),
-            None => format!("the database {name} is whole again"),
-        };
-        let fix = if raised {
-            "stop the daemon, keep a copy of the state directory, and bring the last backup back (vaani restore)"
-        } else {
-            ""
-        };
-        (self.0.tell)(Notice {
-            code: "database",
-            about: name.to_owned(),
-            raised,
-            severe: raised,
-            text,
-            fix: fix.to_owned(),
-        });
+        (self.0.tell)(Notice { code: "database", about: name.to_owned(), raised: !faults.is_empty() });
     }
 }
 

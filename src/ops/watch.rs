@@ -1,16 +1,18 @@
 //! The box looks at itself: gathers facts, judges them, and hands what is to be shown to the alerts.
 //! Promise: a look that hangs is itself a finding, and never keeps the daemon from anything.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::alerts::Alerts;
 use super::health::{
-    Board, Certificate, Facts, Finding, Synchronised, examine, fetch_certificate, is_synchronised, judge,
+    Board, Certificate, FILES, Facts, Finding, Severity, Synchronised, examine, fetch_certificate, is_synchronised,
+    judge,
 };
 use super::lately::Lately;
 use crate::ai::engines::Setup;
@@ -29,6 +31,8 @@ pub struct Watch {
     pub facts: FactsSource,
     pub lately: Arc<Lately>,
     pub alerts: Alerts,
+    /// Rung when there is something to be seen at once.
+    pub bell: Arc<Notify>,
 }
 
 /// What is not looked at every time, and when it was.
@@ -44,7 +48,7 @@ struct Slow {
 impl Watch {
     /// Until the daemon stops.
     pub async fn run(self, scope: Scope) {
-        let (mut board, mut slow, mut told) = (Board::default(), Slow::default(), BTreeSet::new());
+        let (mut board, mut slow, mut told) = (Board::default(), Slow::default(), BTreeMap::new());
         loop {
             let shown = self.look(&mut board, &mut slow).await;
             tell(&shown, &mut told);
@@ -52,6 +56,7 @@ impl Watch {
             tokio::select! {
                 () = scope.stopped() => return,
                 () = tokio::time::sleep(limits::HEALTH_LOOK) => {}
+                () = self.bell.notified() => {}
             }
         }
     }
@@ -73,6 +78,8 @@ impl Watch {
                 facts.synchronised = facts.synchronised.or(slow.synchronised);
                 facts.certificate = facts.certificate.or_else(|| slow.certificate.clone());
                 facts.rates = facts.rates.or_else(|| Some(self.lately.rates(self.clock.now())));
+                // The daemon knows more of its disk, and newer: writes that fail.
+                found.retain(|finding| finding.code != "disk" || finding.about == FILES || facts.disk.is_none());
                 found.extend(judge(&self.settings.alerts, &facts));
             }
             Err(_) => found.push(stuck("databases and parts")),
@@ -113,13 +120,20 @@ fn stuck(what: &str) -> Finding {
     .about(what)
 }
 
-/// One line in the log for each finding that is new, and one when it is gone.
-fn tell(shown: &[Finding], told: &mut BTreeSet<(&'static str, String)>) {
-    let wrong: BTreeSet<_> = shown.iter().filter(|f| !f.is_fine()).map(|f| (f.code, f.about.clone())).collect();
-    for finding in shown.iter().filter(|f| !f.is_fine() && !told.contains(&(f.code, f.about.clone()))) {
-        tracing::warn!(code = finding.code, text = %finding.text, fix = %finding.fix, "the box found something wrong with itself");
+/// One line in the log for each finding that is new or has become worse, and one when it is gone.
+fn tell(shown: &[Finding], told: &mut BTreeMap<(&'static str, String), Severity>) {
+    let key = |finding: &Finding| (finding.code, finding.about.clone());
+    let worst = |finding: &Finding| told.get(&key(finding)).copied().unwrap_or(Severity::Fine).max(finding.severity);
+    let wrong: BTreeMap<_, _> = shown.iter().filter(|f| !f.is_fine()).map(|f| (key(f), worst(f))).collect();
+    for finding in shown.iter().filter(|f| !f.is_fine() && told.get(&key(f)).is_none_or(|was| *was < f.severity)) {
+        let Finding { code, about, text, fix, severity } = finding;
+        if *severity == Severity::Error {
+            tracing::error!(code, about, text, fix, "the box found something wrong with itself");
+        } else {
+            tracing::warn!(code, about, text, fix, "the box found something wrong with itself");
+        }
     }
-    for (code, about) in told.difference(&wrong) {
+    for (code, about) in told.keys().filter(|key| !wrong.contains_key(*key)) {
         tracing::info!(code, %about, "what the box found wrong is mended");
     }
     *told = wrong;
@@ -155,7 +169,7 @@ mod tests {
             vec![Arc::new(move |event: &AlertEvent| drop(told.send(event.clone())))],
         );
         let lately = Arc::new(Lately::new(&settings.alerts, clock));
-        Watch { settings, setup, clock, facts, lately, alerts }
+        Watch { settings, setup, clock, facts, lately, alerts, bell: Arc::default() }
     }
 
     async fn until(

@@ -16,8 +16,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::StoreError;
 use super::crypt::DataKey;
+use super::disk::DiskState;
 use super::migrations::{self, Schema};
-use crate::base::{Clock, limits, meter};
+use crate::base::{Clock, Moment, limits, meter};
 
 /// Tells whoever asked for the write how it went; called after the commit.
 type Ack = Box<dyn FnOnce(Option<StoreError>) + Send>;
@@ -36,6 +37,8 @@ trait Write: Send {
 
 struct Written {
     kept: bool,
+    /// It failed for want of room.
+    full: bool,
     ack: Ack,
 }
 
@@ -54,8 +57,8 @@ where
         let Self { job, told } = *self;
         let result = catch_unwind(AssertUnwindSafe(|| job(connection)))
             .unwrap_or_else(|_| Err(StoreError::Lost("the write broke; see the log".to_owned())));
-        let kept = result.is_ok();
-        Written { kept, ack: Box::new(move |lost| told(lost.map_or(result, Err))) }
+        let (kept, full) = (result.is_ok(), result.as_ref().is_err_and(StoreError::is_full));
+        Written { kept, full, ack: Box::new(move |lost| told(lost.map_or(result, Err))) }
     }
 
     fn refuse(self: Box<Self>, error: StoreError) {
@@ -138,23 +141,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Database {
     /// Opens the file, made if it is not there, and brings its tables to this version's.
-    pub(super) fn open(path: &Path, key: DataKey, schema: Schema) -> Result<Self, StoreError> {
-        Self::open_in(path, key, schema, None)
+    /// `disk` is told of writes that fail for want of room.
+    pub(super) fn open(path: &Path, key: DataKey, schema: Schema, disk: &DiskState) -> Result<Self, StoreError> {
+        Self::open_in(path, key, schema, disk, None)
     }
 
     fn open_in(
         path: &Path,
         key: DataKey,
         schema: Schema,
+        disk: &DiskState,
         dir: Option<Box<dyn Send + Sync>>,
     ) -> Result<Self, StoreError> {
         let mut writer = connect(path, &key, true)?;
         migrations::apply(&mut writer, schema)?;
         let (jobs, inbox) = mpsc::channel(limits::STORE_QUEUE);
         let counts = Arc::new(Counts::default());
-        let counting = Arc::clone(&counts);
-        let thread =
-            std::thread::Builder::new().name("store".into()).spawn(move || write_all(&writer, inbox, &counting))?;
+        let (counting, disk) = (Arc::clone(&counts), disk.clone());
+        let complaint = Complaint::about(path);
+        let writing = move || write_all(&writer, inbox, &counting, &disk, complaint);
+        let thread = std::thread::Builder::new().name("store".into()).spawn(writing)?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             key,
@@ -175,8 +181,26 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.write_then(job, |_| ()).await
+    }
+
+    /// Like [`Database::write`]; `then` hears how it went before anybody else, on the writer's thread,
+    /// also when nobody waits any more.
+    pub async fn write_then<T, F>(
+        &self,
+        job: F,
+        then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (told, done) = oneshot::channel();
-        let job = Job::Write(Box::new(Asked { job, told: move |result| drop(told.send(result)) }));
+        let telling = move |result| {
+            then(&result);
+            drop(told.send(result));
+        };
+        let job = Job::Write(Box::new(Asked { job, told: telling }));
         self.0.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         done.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -293,7 +317,8 @@ impl Database {
     pub fn scratch(schema: Schema) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scratch.db");
-        Self::open_in(&path, DataKey::random().unwrap(), schema, Some(Box::new(dir))).unwrap()
+        let key = DataKey::random().unwrap();
+        Self::open_in(&path, key, schema, &DiskState::default(), Some(Box::new(dir))).unwrap()
     }
 }
 
@@ -334,7 +359,47 @@ pub(super) fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connec
     Ok(connection)
 }
 
-fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &Counts) {
+/// What the log is told of lost transactions: a full disk loses many, and the log lies on it, too.
+struct Complaint {
+    database: String,
+    /// Writes since the last line.
+    writes: usize,
+    last: Option<Moment>,
+    told: Option<Moment>,
+}
+
+impl Complaint {
+    fn about(path: &Path) -> Self {
+        let database = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { database, writes: 0, last: None, told: None }
+    }
+
+    fn lost(&mut self, now: Moment, writes: usize, error: &StoreError) {
+        self.writes += writes;
+        self.last = Some(now);
+        if self.told.is_none_or(|told| now.since(told) >= limits::STORE_COMPLAIN_EVERY) {
+            let (database, writes) = (&self.database, std::mem::take(&mut self.writes));
+            tracing::error!(database, %error, writes, "writes were lost; whoever waits for them is told");
+            self.told = Some(now);
+        }
+    }
+
+    fn kept(&mut self, now: Moment) {
+        if self.last.is_some_and(|last| now.since(last) >= limits::STORE_WELL_AFTER) {
+            let (database, writes) = (&self.database, std::mem::take(&mut self.writes));
+            tracing::info!(database, writes, "the database is written again; so many more writes were lost meanwhile");
+            (self.last, self.told) = (None, None);
+        }
+    }
+}
+
+fn write_all(
+    connection: &Connection,
+    mut inbox: mpsc::Receiver<Job>,
+    counts: &Counts,
+    disk: &DiskState,
+    mut complaint: Complaint,
+) {
     let clock = Clock::system();
     while let Some(first) = inbox.blocking_recv() {
         let began = clock.now();
@@ -346,7 +411,7 @@ fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &C
             match job {
                 Job::Stop => stop = true,
                 Job::Write(write) => match &lost {
-                    None => match one(connection, write) {
+                    None => match one(connection, write, disk) {
                         Ok(ack) => acks.push(ack),
                         Err((ack, error)) => {
                             acks.push(ack);
@@ -370,11 +435,15 @@ fn write_all(connection: &Connection, mut inbox: mpsc::Receiver<Job>, counts: &C
             }
             counts.failed.fetch_add(acks.len() as u64, Ordering::Relaxed);
             meter::store().failed(if error.is_full() { "full" } else { "other" });
-            counts.full.fetch_add(u64::from(error.is_full()), Ordering::Relaxed);
-            tracing::error!(%error, writes = acks.len(), "a transaction was lost; whoever waits for it is told");
+            if error.is_full() {
+                counts.full.fetch_add(1, Ordering::Relaxed);
+                disk.write_failed();
+            }
+            complaint.lost(clock.now(), acks.len(), error);
         } else {
             counts.writes.fetch_add(acks.len() as u64, Ordering::Relaxed);
             meter::store().committed(acks.len(), clock.now().since(began));
+            complaint.kept(clock.now());
         }
         for ack in acks {
             ack(lost.as_ref().map(StoreError::shared));
@@ -391,9 +460,12 @@ fn begin(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// One write within the transaction. An error: the transaction itself is gone.
-fn one(connection: &Connection, write: Box<dyn Write>) -> Result<Ack, (Ack, StoreError)> {
+fn one(connection: &Connection, write: Box<dyn Write>, disk: &DiskState) -> Result<Ack, (Ack, StoreError)> {
     let savepoint = connection.prepare_cached("SAVEPOINT one").and_then(|mut s| s.execute([]));
     let written = write.run(connection);
+    if written.full {
+        disk.write_failed();
+    }
     if connection.is_autocommit() {
         // SQLite gives up a whole transaction when the disk is full.
         return Err((written.ack, StoreError::Full));
@@ -511,9 +583,10 @@ mod tests {
 
     #[test]
     fn another_key_opens_nothing_and_no_word_is_in_the_files() {
+        let disk = DiskState::default();
         let dir = tempfile::tempdir().unwrap();
         let (path, key) = (dir.path().join("t.db"), DataKey::random().unwrap());
-        let db = Database::open(&path, key.clone(), NUMBERS).unwrap();
+        let db = Database::open(&path, key.clone(), NUMBERS, &disk).unwrap();
         db.write_blocking(|db| put(db, 7)).unwrap();
         let files = || std::fs::read_dir(dir.path()).unwrap().map(|f| std::fs::read(f.unwrap().path()).unwrap());
         assert!(files().count() > 1, "the log is there while it is open");
@@ -521,8 +594,8 @@ mod tests {
             assert!(!bytes.windows(6).any(|w| w == "नम".as_bytes()) && !bytes.starts_with(b"SQLite"));
         }
         db.close();
-        let error = Database::open(&path, DataKey::random().unwrap(), NUMBERS).unwrap_err();
+        let error = Database::open(&path, DataKey::random().unwrap(), NUMBERS, &disk).unwrap_err();
         assert!(matches!(&error, StoreError::Crypt(why) if why.contains("backup")), "{error}");
-        assert_eq!(count(&Database::open(&path, key, NUMBERS).unwrap()), 1);
+        assert_eq!(count(&Database::open(&path, key, NUMBERS, &disk).unwrap()), 1);
     }
 }

@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Name;
-use object_store::{BackoffConfig, ClientOptions, MultipartUpload, ObjectStore, PutPayload, RetryConfig};
+use object_store::{BackoffConfig, Certificate, ClientOptions, MultipartUpload, ObjectStore, PutPayload, RetryConfig};
 use rustix::fs::{FlockOperation, flock};
 use tokio::runtime::Handle;
 
@@ -230,10 +230,13 @@ impl Depot {
 }
 
 fn client(bucket: &str, s3: &S3) -> object_store::Result<AmazonS3> {
-    let options = ClientOptions::new()
+    let mut options = ClientOptions::new()
         .with_timeout(limits::DEPOT_REQUEST_MAX)
         .with_connect_timeout(limits::DEPOT_CONNECT_MAX)
         .with_allow_http(s3.allow_http);
+    for root in Certificate::from_pem_bundle(s3.roots.pem())? {
+        options = options.with_root_certificate(root);
+    }
     let retry = RetryConfig {
         backoff: BackoffConfig::default(),
         max_retries: limits::DEPOT_RETRIES_MAX,

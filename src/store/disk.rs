@@ -111,6 +111,11 @@ impl DiskState {
         }
     }
 
+    /// Has a write failed for lack of room, and none worked since?
+    pub fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Acquire)
+    }
+
     /// A write failed because there was no room.
     pub fn write_failed(&self) {
         self.0.failing.store(true, Ordering::Release);

@@ -49,6 +49,8 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            // No room for the index of the write-ahead log.
+            _ if extended(&error) == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
             // Numbers of requests may be larger than a column's.
             _ if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) => {
@@ -65,6 +67,10 @@ impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::StorageFull { Self::Full } else { Self::Io(error) }
     }
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }
 
 fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {

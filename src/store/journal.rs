@@ -1,8 +1,10 @@
 //! The journal of all calls, in the database of the tenant each call concerns.
 //!
 //! Promise: a record acknowledged by [`Journal::append_durable`] is on the disk, and so is everything
-//! that was made from it in the same transaction; one that is not kept has left nothing behind. A
-//! full disk fails the durable append and drops the others, counted; calls go on.
+//! that was made from it in the same transaction; one that is not kept has left nothing behind. On a
+//! full disk calls go on: the durable append fails, the box's dues (that there was a call, its states,
+//! its cost, its end) wait in memory and are written before anything else of their call once there is
+//! room, other facts are dropped and counted.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 use rusqlite::{Connection, params};
 
+use super::late::Late;
 use super::vault::Vault;
 use super::{Database, StoreError, calls};
 use crate::base::event::{Event, Record};
@@ -24,7 +27,16 @@ struct Inner {
     derive: Vec<Derive>,
     /// Where the facts of a call go; the oldest calls are forgotten.
     tenants: Mutex<IndexMap<CallId, TenantId>>,
+    late: Late,
     dropped: AtomicU64,
+}
+
+/// One record on its way, with what waited of its call.
+struct Attempt {
+    call: CallId,
+    tenant: TenantId,
+    record: Option<Record>,
+    taken: Mutex<Vec<Record>>,
 }
 
 /// Cheap to clone.
@@ -48,7 +60,8 @@ pub struct Unfinished {
 
 impl Journal {
     pub fn new(vault: Vault, derive: Vec<Derive>) -> Self {
-        Self(Arc::new(Inner { vault, derive, tenants: Mutex::default(), dropped: AtomicU64::new(0) }))
+        let (tenants, late, dropped) = (Mutex::default(), Late::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { vault, derive, tenants, late, dropped }))
     }
 
     /// Whom a call concerns: the tenant named when it began.
@@ -65,47 +78,103 @@ impl Journal {
         tenants.insert(call, tenant);
     }
 
-    fn database(&self, record: &Record) -> Option<Database> {
+    fn database(&self, record: &Record) -> Option<(TenantId, Database)> {
         if let Event::CallInitiated { concerns, .. } = &record.event {
             self.remember(record.call, concerns.tenant_id());
         }
-        self.0.vault.tenant(&self.tenant_of(record.call))
+        let tenant = self.tenant_of(record.call);
+        let db = self.0.vault.tenant(&tenant)?;
+        Some((tenant, db))
     }
 
-    /// Writes soon. When the queue or the disk is full the record is dropped and counted: a call
-    /// never waits.
+    /// Writes soon. When the queue or the disk is full a record that is not owed is dropped and counted:
+    /// a call never waits.
     pub fn append(&self, record: Record) {
-        let posted = self.database(&record).is_some_and(|db| {
-            let (writing, telling) = (self.clone(), self.clone());
-            db.post(
-                move |db| writing.put(db, &record),
-                move |result| {
-                    if let Err(error) = result {
-                        telling.lost(&error);
-                    }
-                },
-            )
-        });
+        let Some((tenant, db)) = self.database(&record) else { return self.lost(1, &StoreError::Closed) };
+        let attempt = Arc::new(Attempt::of(tenant, record));
+        let (writing, trying) = (self.clone(), Arc::clone(&attempt));
+        let (settling, tried) = (self.clone(), Arc::clone(&attempt));
+        let posted = db
+            .post(move |db| writing.attempt(db, &trying), move |result| settling.settle(&tried, result.as_ref().err()));
         if !posted {
-            self.lost(&StoreError::Closed);
+            self.settle(&attempt, Some(&StoreError::Lost("too many writes are waiting".to_owned())));
         }
     }
 
-    fn lost(&self, error: &StoreError) {
-        if self.0.dropped.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000) {
+    fn lost(&self, records: usize, error: &StoreError) {
+        let before = self.0.dropped.fetch_add(records as u64, Ordering::Relaxed);
+        if before / 1_000 != (before + records as u64) / 1_000 || before == 0 {
             tracing::error!(%error, "the journal cannot be written; calls go on without a record");
         }
     }
 
-    /// Returns once the record (and all before it of the same tenant) is on the disk.
+    /// Returns once the record (and all before it of the same tenant) is on the disk. After an error it
+    /// may still be written later, if [`Journal::waits_for`] says so.
     pub async fn append_durable(&self, record: Record) -> Result<(), StoreError> {
-        let db = self.database(&record).ok_or(StoreError::Closed)?;
-        let writing = self.clone();
-        let result = db.write(move |db| writing.put(db, &record)).await;
-        if result.is_err() {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        let (tenant, db) = self.database(&record).ok_or(StoreError::Closed)?;
+        self.write(&db, Attempt::of(tenant, record)).await
+    }
+
+    async fn write(&self, db: &Database, attempt: Attempt) -> Result<(), StoreError> {
+        let attempt = Arc::new(attempt);
+        let (writing, trying) = (self.clone(), Arc::clone(&attempt));
+        let settling = self.clone();
+        let result = db
+            .write_then(move |db| writing.attempt(db, &trying), {
+                let attempt = Arc::clone(&attempt);
+                move |result| settling.settle(&attempt, result.as_ref().err())
+            })
+            .await;
+        // The queue takes nothing any more: nobody has settled it.
+        if let Err(error @ StoreError::Closed) = &result {
+            self.settle(&attempt, Some(error));
         }
         result
+    }
+
+    /// On the writer's thread, in its transaction.
+    fn attempt(&self, db: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
+        let mut taken = attempt.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken = self.0.late.take(attempt.call);
+        taken.iter().chain(&attempt.record).try_for_each(|record| self.put(db, record))
+    }
+
+    fn settle(&self, attempt: &Attempt, error: Option<&StoreError>) {
+        let taken = std::mem::take(&mut *attempt.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(error) = error else {
+            self.0.late.kept(attempt.call);
+            return;
+        };
+        let lost = self.0.late.failed((attempt.call, &attempt.tenant), taken, attempt.record.clone(), error);
+        if lost > 0 {
+            self.lost(lost, error);
+        }
+    }
+
+    /// Facts that wait for room on the disk.
+    pub fn waiting(&self) -> usize {
+        self.0.late.len()
+    }
+
+    /// Does something of this call wait for room?
+    pub fn waits_for(&self, call: CallId) -> bool {
+        self.0.late.waits(call)
+    }
+
+    /// Writes what waits. Stops at the first call of which nothing can be written.
+    pub async fn catch_up(&self) {
+        for (call, tenant) in self.0.late.calls() {
+            let Some(db) = self.0.vault.tenant(&tenant) else {
+                // A tenant that was removed takes its calls with it.
+                let gone = self.0.late.take(call);
+                self.lost(self.0.late.failed((call, &tenant), gone, None, &StoreError::Closed), &StoreError::Closed);
+                continue;
+            };
+            let attempt = Attempt { call, tenant, record: None, taken: Mutex::default() };
+            if self.write(&db, attempt).await.is_err_and(|error| error.is_full()) {
+                return;
+            }
+        }
     }
 
     fn put(&self, db: &Connection, record: &Record) -> Result<(), StoreError> {
@@ -121,24 +190,34 @@ impl Journal {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Calls without an end, of every tenant. Waits for the disk.
-    pub fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+    /// Calls without an end, of every tenant that can be read. Waits for the disk.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
         let mut found = Vec::new();
         for (tenant, db) in self.0.vault.databases() {
-            let open: Vec<Unfinished> = db.read_blocking(|db| {
+            let open: Result<Vec<Unfinished>, StoreError> = db.read_blocking(|db| {
                 let sql = "SELECT id, max(unix_ms), max(call_ms) FROM calls JOIN events ON events.call = calls.id
                            WHERE ended_ms IS NULL GROUP BY id";
                 let of_row = |row: &rusqlite::Row<'_>| {
                     Ok(Unfinished { call: calls::of_word(row, 0)?, unix_ms: row.get(1)?, call_ms: row.get(2)? })
                 };
                 Ok(db.prepare(sql)?.query_map([], of_row)?.collect::<Result<_, _>>()?)
-            })?;
+            });
+            let open = open.unwrap_or_else(|error| {
+                tracing::error!(%tenant, %error, "calls that were lost with the last process cannot be looked for; the next start does");
+                Vec::new()
+            });
             for unfinished in &open {
                 self.remember(unfinished.call, tenant.clone());
             }
             found.extend(open);
         }
-        Ok(found)
+        found
+    }
+}
+
+impl Attempt {
+    fn of(tenant: TenantId, record: Record) -> Self {
+        Self { call: record.call, tenant, record: Some(record), taken: Mutex::default() }
     }
 }
 
@@ -246,11 +325,11 @@ mod tests {
         assert_eq!((call.state, call.turns, call.duration_ms), (CallState::Completed, 2, Some(9)));
         assert_eq!(daily(&default), [(1, 2)], "an end that comes twice counts once");
 
-        let open = journal.unfinished().unwrap();
+        let open = journal.unfinished();
         assert_eq!(open, [Unfinished { call: torn, unix_ms: 86_400_000, call_ms: 0 }]);
         journal.append_durable(ended(torn)).await.unwrap();
         assert_eq!(daily(&bank), [(1, 2)], "its end goes where it began");
-        assert!(journal.unfinished().unwrap().is_empty());
+        assert!(journal.unfinished().is_empty());
         let late = Event::StateChanged { from: CallState::Ringing, to: CallState::InProgress };
         journal.append_durable(Record { event: late, ..ended(whole) }).await.unwrap();
         let call = default.read(move |db| calls::find(db, &whole.to_string())).await.unwrap().unwrap();
@@ -288,14 +367,29 @@ mod tests {
             })
         };
         limit(1).unwrap();
+        let heard = |n| Record { event: Event::SpeechStarted { turn: 1 }, ..began(CallId::from_seed(4, n), "") };
         let mut full = 0;
         for n in 0..200 {
             journal.append(began(CallId::from_seed(4, n), ""));
-            full +=
-                u32::from(journal.append_durable(began(CallId::from_seed(5, n), "")).await.is_err_and(|e| e.is_full()));
+            journal.append(heard(n));
+            let owed = journal.append_durable(ended(CallId::from_seed(4, n))).await;
+            full += u64::from(owed.is_err_and(|e| e.is_full()));
         }
-        assert!(full > 0 && journal.dropped() >= u64::from(full), "{full}");
+        assert!(full > 0 && journal.dropped() >= full, "{full}");
+        assert!(journal.waiting() as u64 >= full && vault.disk().is_failing());
+        journal.catch_up().await;
+        assert!(journal.waiting() as u64 >= full, "there is still no room");
         limit(1_000_000).unwrap();
         journal.append_durable(began(CallId::from_seed(6, 1), "")).await.unwrap();
+        let dropped = journal.dropped();
+        journal.catch_up().await;
+        assert_eq!((journal.waiting(), journal.dropped()), (0, dropped));
+        let count =
+            |sql: &'static str| db.read_blocking(|db| Ok(db.query_row(sql, [], |r| r.get::<_, u64>(0))?)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM events WHERE kind = 'speech_started'"), 200 - dropped, "they are lost");
+        assert_eq!(count("SELECT count(*) FROM calls WHERE state = 'completed'"), 200, "every call has its end");
+        assert_eq!(daily(&db), [(200, 400)]);
+        let twice = "SELECT count(*) FROM (SELECT 1 FROM events GROUP BY call, kind HAVING count(*) > 1)";
+        assert_eq!(count(twice), 0);
     }
 }

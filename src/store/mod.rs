@@ -14,6 +14,7 @@ pub mod backup;
 pub mod care;
 pub mod depot;
 pub mod disk;
+pub(crate) mod reserve;
 pub mod sealed;
 #[cfg(test)]
 pub(crate) mod tiny_disk;
@@ -26,6 +27,7 @@ pub mod consents;
 pub mod dnd;
 pub mod holds;
 pub mod journal;
+mod late;
 pub mod media;
 pub mod outbox;
 pub mod person;

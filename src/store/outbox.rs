@@ -410,14 +410,6 @@ pub fn sweep(db: &Connection, keep_after_ms: u64, give_up_before_ms: u64, now_ms
     Ok(swept)
 }
 
-/// Forgets everything about a call, delivered or not: its person is to be erased. Returns how many.
-pub fn forget_about(db: &Connection, about: &str) -> Result<usize, StoreError> {
-    if about.is_empty() {
-        return Ok(0);
-    }
-    Ok(db.execute("DELETE FROM outbox WHERE about = ?1", [about])?)
-}
-
 /// Of all endpoints, for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Counts {

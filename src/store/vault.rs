@@ -2,7 +2,8 @@
 //!
 //! Promise: one tenant's rows are in no other tenant's file; a tenant that was shredded cannot be
 //! read by anybody again, and its name is never given to another. A tenant whose database cannot be
-//! opened is left out and told, the others work. Absent on purpose: who may see what.
+//! opened is left out and told, the others work; one that lacked nothing but room is opened when there
+//! is some. Absent on purpose: who may see what.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +16,8 @@ use serde::Serialize;
 use super::StoreError;
 use super::crypt::{self, MasterKey};
 use super::database::Database;
-use super::files;
-use super::migrations;
+use super::disk::DiskState;
+use super::{files, migrations, reserve};
 use crate::base::{Clock, TenantId, limits};
 
 struct Inner {
@@ -25,8 +26,16 @@ struct Inner {
     clock: Clock,
     system: Database,
     tenants: RwLock<BTreeMap<TenantId, Database>>,
-    broken: RwLock<BTreeMap<TenantId, String>>,
+    broken: RwLock<BTreeMap<TenantId, Broken>>,
+    disk: DiskState,
     told: OnceLock<Told>,
+}
+
+/// Why a database is not open.
+struct Broken {
+    why: String,
+    /// It is worth another try: the disk was full, or the file may have been in the making.
+    again: bool,
 }
 
 /// Hears of tenants that come (with their database) and go.
@@ -58,8 +67,10 @@ impl Vault {
     pub fn open(state: &Path, master: MasterKey, clock: Clock) -> Result<Self, StoreError> {
         files::own_folder(state)?;
         files::own_folder(&state.join("tenants"))?;
-        let system =
-            Database::open(&state.join("system.db"), master.database_key(state, "system")?, migrations::SYSTEM)?;
+        let disk = DiskState::default();
+        let key = master.database_key(state, "system")?;
+        let path = state.join("system.db");
+        let system = with_room(state, || Database::open(&path, key.clone(), migrations::SYSTEM, &disk))?;
         let vault = Self(Arc::new(Inner {
             state: state.to_owned(),
             master,
@@ -67,20 +78,19 @@ impl Vault {
             system,
             tenants: RwLock::default(),
             broken: RwLock::default(),
+            disk,
             told: OnceLock::new(),
         }));
         for row in vault.0.system.read_blocking(all)? {
             if row.shredded_ms.is_some() {
-                vault.destroy(&row.id)?;
+                if let Err(error) = vault.destroy(&row.id) {
+                    tracing::error!(tenant = %row.id, %error, "what is left of a removed tenant could not be destroyed; the next start tries again");
+                }
                 continue;
             }
-            match vault.open_tenant(&row.id, false) {
+            match with_room(state, || vault.open_tenant(&row.id, false)) {
                 Ok(db) => drop(vault.write_tenants().insert(row.id, db)),
-                Err(error) => {
-                    tracing::error!(tenant = %row.id, %error, "the database of a tenant cannot be opened; its calls are not recorded");
-                    let mut broken = vault.0.broken.write().unwrap_or_else(PoisonError::into_inner);
-                    broken.insert(row.id, error.to_string());
-                }
+                Err(error) => vault.is_broken(row.id, &error, error.is_full()),
             }
         }
         let default = TenantId::default_tenant();
@@ -96,6 +106,11 @@ impl Vault {
 
     pub fn master(&self) -> &MasterKey {
         &self.0.master
+    }
+
+    /// Of the disk that all of this lies on.
+    pub fn disk(&self) -> &DiskState {
+        &self.0.disk
     }
 
     pub fn state(&self) -> &Path {
@@ -116,7 +131,28 @@ impl Vault {
 
     /// Tenants whose databases could not be opened, and why.
     pub fn broken(&self) -> BTreeMap<TenantId, String> {
-        self.0.broken.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let broken = self.0.broken.read().unwrap_or_else(PoisonError::into_inner);
+        broken.iter().map(|(id, broken)| (id.clone(), broken.why.clone())).collect()
+    }
+
+    /// Is there no such tenant (any more)? A damaged one is there.
+    pub fn is_nobody(&self, id: &TenantId) -> bool {
+        let broken = self.0.broken.read().unwrap_or_else(PoisonError::into_inner);
+        !broken.contains_key(id) && self.tenant(id).is_none()
+    }
+
+    fn is_broken(&self, id: TenantId, error: &StoreError, again: bool) {
+        let mut broken = self.0.broken.write().unwrap_or_else(PoisonError::into_inner);
+        let now = Broken { why: error.to_string(), again };
+        if broken.get(&id).is_none_or(|before| before.why != now.why) {
+            tracing::error!(tenant = %id, %error, "the database of a tenant cannot be opened; its calls are not recorded");
+        }
+        broken.insert(id, now);
+    }
+
+    fn may_open(&self, id: &TenantId) -> bool {
+        let broken = self.0.broken.read().unwrap_or_else(PoisonError::into_inner);
+        broken.get(id).is_none_or(|broken| broken.again)
     }
 
     /// A key for one purpose of one tenant; gone with the tenant.
@@ -191,8 +227,15 @@ impl Vault {
                     db.close();
                     self.destroy(&row.id)?;
                 }
-                (None, None) if !self.broken().contains_key(&row.id) => {
-                    drop(self.took(&row.id, self.open_tenant(&row.id, false)?));
+                (None, None) if self.may_open(&row.id) => match self.open_tenant(&row.id, false) {
+                    Ok(db) => {
+                        self.0.broken.write().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
+                        drop(self.took(&row.id, db));
+                    }
+                    Err(error) => self.is_broken(row.id, &error, true),
+                },
+                (Some(_), None) => {
+                    self.0.broken.write().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
                 }
                 _ => {}
             }
@@ -244,7 +287,8 @@ impl Vault {
         if !fresh && !path.exists() {
             return Err(StoreError::Crypt(format!("{} is missing; restore it from a backup", path.display())));
         }
-        Database::open(&path, self.0.master.database_key(&self.0.state, &key_name(id))?, migrations::TENANT)
+        let key = self.0.master.database_key(&self.0.state, &key_name(id))?;
+        Database::open(&path, key, migrations::TENANT, &self.0.disk)
     }
 
     /// Writes what is queued and closes every database. Waits for the disk.
@@ -265,6 +309,17 @@ impl Vault {
 
     fn write_tenants(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<TenantId, Database>> {
         self.0.tenants.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens; on a full disk once more with the room that is kept for it.
+fn with_room(state: &Path, open: impl Fn() -> Result<Database, StoreError>) -> Result<Database, StoreError> {
+    match open() {
+        Err(error) if error.is_full() && reserve::release(state) => {
+            tracing::warn!("the disk of the state directory is full; the room that was kept for the start is used");
+            open()
+        }
+        opened => opened,
     }
 }
 
@@ -390,6 +445,44 @@ mod tests {
         assert!(daemon.tenant(&id("bank")).is_none());
         let told = |name: &str, came| (name.to_owned(), came);
         assert_eq!(*heard.lock().unwrap(), [told("default", true), told("bank", true), told("bank", false)]);
+    }
+
+    #[test]
+    fn what_is_kept_can_be_opened_on_a_full_disk_with_the_room_that_was_kept_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(disk) = crate::store::tiny_disk::TinyDisk::new(&dir.path().join("disk"), 8 * 1_024) else { return };
+        let vault = open(disk.path()).unwrap();
+        note(&vault.create_tenant(&id("bank"), "A bank").unwrap(), "x");
+        vault.close();
+        drop(vault);
+        disk.fill(0);
+        assert!(open(disk.path()).unwrap_err().is_full());
+        disk.make_room();
+        reserve::keep(disk.path(), 2).unwrap();
+        disk.fill(0);
+        let vault = open(disk.path()).unwrap();
+        assert_eq!(noted(&vault.tenant(&id("bank")).unwrap()), ["x"]);
+        assert!(vault.broken().is_empty() && !reserve::release(disk.path()));
+    }
+
+    #[test]
+    fn a_tenant_that_lacked_room_only_is_opened_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = open(dir.path()).unwrap();
+        note(&vault.create_tenant(&id("bank"), "A bank").unwrap(), "x");
+        vault.close();
+        let vault = open(dir.path()).unwrap();
+        for (error, opened) in [(StoreError::Crypt("damaged".to_owned()), false), (StoreError::Full, true)] {
+            drop(vault.write_tenants().remove(&id("bank")));
+            vault.0.broken.write().unwrap().clear();
+            vault.is_broken(id("bank"), &error, error.is_full());
+            assert!(!vault.is_nobody(&id("bank")), "it is there");
+            vault.refresh().unwrap();
+            assert_eq!((vault.tenant(&id("bank")).is_some(), vault.broken().is_empty()), (opened, opened));
+        }
+        assert_eq!(noted(&vault.tenant(&id("bank")).unwrap()), ["x"]);
+        vault.shred_tenant(&id("bank")).unwrap();
+        assert!(vault.is_nobody(&id("bank")) && vault.is_nobody(&id("stranger")));
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub enum Refusal {
     UnknownCall,
     #[error("no agent of that name is configured")]
     UnknownAgent,
+    #[error("the agent answers for a tenant that is not there")]
+    NoTenant,
 }
 
 /// The exchange behind the legs, implemented by `call::registry`.

@@ -8,9 +8,11 @@
 
 mod ends;
 mod engines;
+mod full;
 mod kills;
 mod left;
 mod lines;
 mod outbound;
 mod support;
+mod tenants;
 mod walls;

@@ -37,6 +37,7 @@ pub(crate) fn sending(scope: &Scope, db: &Database) -> Delivery {
         give_up_hours: 24,
         parallel: 8,
         keep_days: 1,
+        roots: Default::default(),
     };
     let delivery =
         Delivery::new(&settings, Arc::new(SystemNames), Clock::system(), DeliveryMetrics::default()).unwrap();

@@ -3,7 +3,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "processes are timed by a real clock")]
 
+#[path = "../support/private_ca.rs"]
+mod authority;
 mod crash;
+mod private_ca;
 mod receiver;
 mod sdk;
 mod speed;

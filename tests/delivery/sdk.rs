@@ -27,6 +27,7 @@ async fn the_official_library_verifies_what_the_box_sends() {
         give_up_hours: 1,
         parallel: 1,
         keep_days: 1,
+        roots: Default::default(),
     };
     let clock = Clock::system();
     let sending = Delivery::new(&settings, Arc::new(SystemNames), clock, DeliveryMetrics::default()).unwrap();

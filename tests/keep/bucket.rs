@@ -6,12 +6,13 @@ use std::path::Path;
 use axum::http::Method;
 use vaani::base::secret::Secret;
 use vaani::base::{CallId, Clock, TenantId};
-use vaani::config::{Address, S3 as Settings};
+use vaani::config::{Address, Roots, S3 as Settings};
 use vaani::delivery::objects::{Key, Kind, Objects};
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
 use vaani::store::depot::{Depot, DepotError};
 
+use crate::private_ca;
 use crate::s3::{ACCESS_KEY, BUCKET, Fault, REGION, S3, SECRET_KEY};
 
 fn settings(s3: &S3, secret: &str) -> Settings {
@@ -22,6 +23,7 @@ fn settings(s3: &S3, secret: &str) -> Settings {
         secret_access_key: Some(Secret::new(secret)),
         path_style: true,
         allow_http: true,
+        roots: Roots::default(),
     }
 }
 
@@ -51,6 +53,26 @@ fn get(depot: &Depot, name: &str) -> Result<Vec<u8>, DepotError> {
 
 fn plain(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 31 % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn a_bucket_behind_an_authority_of_the_sites_own_is_reached_by_whoever_trusts_it() {
+    let s3 = S3::start();
+    let (ca, at) = private_ca::in_front_of(s3.listens());
+    let address = Address::Bucket { name: BUCKET.into(), prefix: String::new() };
+    let open = |roots: Roots| {
+        let settings =
+            Settings { endpoint: Some(format!("https://{at}")), allow_http: false, roots, ..settings(&s3, SECRET_KEY) };
+        Depot::open(&address, &settings).unwrap()
+    };
+    let trusting = open(Roots::of_pem(&ca).unwrap());
+    let kept = trusting.clone();
+    wait(move || put(&kept, "a", b"sealed")).await.unwrap();
+    assert_eq!(wait(move || get(&trusting, "a")).await.unwrap(), b"sealed");
+    let strange = open(Roots::default());
+    let error = wait(move || put(&strange, "b", b"sealed")).await.unwrap_err();
+    assert!(matches!(error, DepotError::Unreachable { .. }), "{error}");
+    assert_eq!(s3.keys(), ["a"]);
 }
 
 #[tokio::test]

@@ -4,4 +4,6 @@
 
 mod bucket;
 mod command_line;
+#[path = "../support/private_ca.rs"]
+mod private_ca;
 mod s3;

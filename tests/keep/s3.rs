@@ -82,6 +82,10 @@ impl S3 {
         Self { inner, at: at.recv().unwrap() }
     }
 
+    pub(crate) fn listens(&self) -> SocketAddr {
+        self.at
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.at)
     }

@@ -13,13 +13,22 @@ use super::ticket::Tickets;
 use crate::auth::{Permission, Principal};
 use crate::base::event::{Event, Record};
 use crate::base::{CallId, TenantId, limits};
+use crate::ops::alerts::{Alert, AlertEvent};
 
 /// One event on its way.
 struct Item {
     /// From 1, since the start of the process.
     seq: u64,
-    tenant: TenantId,
-    record: Record,
+    what: What,
+}
+
+enum What {
+    Fact {
+        tenant: TenantId,
+        record: Record,
+    },
+    /// Of the box itself, as JSON.
+    Alert(String),
 }
 
 #[derive(Default)]
@@ -91,12 +100,7 @@ impl Live {
             Event::CallEnded { .. } => past.tenants.remove(&record.call).unwrap_or_else(TenantId::default_tenant),
             _ => past.tenants.get(&record.call).cloned().unwrap_or_else(TenantId::default_tenant),
         };
-        let seq = self.0.seen.fetch_add(1, Ordering::Relaxed) + 1;
-        let item = Arc::new(Item { seq, tenant, record: record.clone() });
-        if past.items.len() >= limits::LIVE_KEPT {
-            past.items.pop_front();
-        }
-        past.items.push_back(Arc::clone(&item));
+        let item = self.keep(&mut past, What::Fact { tenant, record: record.clone() });
         if matches!(record.event, Event::CallEnded { .. }) {
             forget_words(&mut past.items, record.call);
         }
@@ -104,7 +108,34 @@ impl Live {
         let _ = self.0.sender.send(item);
     }
 
-    /// Watches a tenant's calls as `who`; `None`: too many do already.
+    /// Takes an alert; never waits for anybody who watches.
+    pub fn alert(&self, event: &AlertEvent) {
+        #[derive(serde::Serialize)]
+        struct Shown<'a> {
+            event: &'static str,
+            #[serde(flatten)]
+            alert: &'a Alert,
+        }
+        let shown = Shown { event: event.event_type, alert: &event.alert };
+        // An alert of ours can always be written.
+        let json = serde_json::to_string(&shown).unwrap_or_default();
+        let mut past = self.past();
+        let item = self.keep(&mut past, What::Alert(json));
+        let _ = self.0.sender.send(item);
+    }
+
+    fn keep(&self, past: &mut Past, what: What) -> Arc<Item> {
+        let seq = self.0.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        let item = Arc::new(Item { seq, what });
+        if past.items.len() >= limits::LIVE_KEPT {
+            past.items.pop_front();
+        }
+        past.items.push_back(Arc::clone(&item));
+        item
+    }
+
+    /// Watches a tenant's calls as `who`, and the box's alerts if they may read them and belong to no
+    /// tenant; `None`: too many do already.
     pub(super) fn watch(&self, tenant: &TenantId, who: &Principal, last: Option<&str>) -> Option<Watcher> {
         let place = Place::take(self)?;
         let past = self.past();
@@ -129,7 +160,8 @@ impl Live {
         }
         drop(past);
         let words = who.may(Permission::TranscriptsRead);
-        Some(Watcher { place, receiver, ready, tenant: tenant.clone(), who: who.clone(), words })
+        let alerts = who.tenant.is_none() && who.may(Permission::SystemRead);
+        Some(Watcher { place, receiver, ready, tenant: tenant.clone(), who: who.clone(), words, alerts })
     }
 
     /// Was the socket opened by a page of this box, or by no page at all?
@@ -147,10 +179,11 @@ impl Live {
 /// Conversations are kept no longer than their calls.
 fn forget_words(items: &mut VecDeque<Arc<Item>>, call: CallId) {
     for item in items {
-        let with_words = matches!(item.record.event, Event::Heard { .. } | Event::Said { .. });
-        if item.record.call == call && with_words {
-            let record = Record { event: item.record.event.clone().without_words(), ..item.record };
-            *item = Arc::new(Item { seq: item.seq, tenant: item.tenant.clone(), record });
+        let What::Fact { tenant, record } = &item.what else { continue };
+        let with_words = matches!(record.event, Event::Heard { .. } | Event::Said { .. });
+        if record.call == call && with_words {
+            let record = Record { event: record.event.clone().without_words(), ..*record };
+            *item = Arc::new(Item { seq: item.seq, what: What::Fact { tenant: tenant.clone(), record } });
         }
     }
 }
@@ -183,6 +216,8 @@ enum Queued {
 pub(super) enum Told {
     Event {
         id: String,
+        /// `call` or `alert`.
+        kind: &'static str,
         json: String,
     },
     /// So many events were left out, of any tenant; 0: nobody knows how many.
@@ -197,6 +232,7 @@ pub(super) struct Watcher {
     tenant: TenantId,
     who: Principal,
     words: bool,
+    alerts: bool,
 }
 
 impl Watcher {
@@ -213,13 +249,18 @@ impl Watcher {
             };
             match next {
                 Queued::Missed(count) => return Some(Told::Missed(count)),
-                Queued::Item(item) if item.tenant == self.tenant => {
-                    let record = shown(item.record.clone(), self.words, &self.who);
-                    // A record of ours can always be written.
-                    let json = serde_json::to_string(&record).unwrap_or_default();
-                    return Some(Told::Event { id: format!("{}-{}", self.place.0.boot(), item.seq), json });
+                Queued::Item(item) => {
+                    let (kind, json) = match &item.what {
+                        What::Fact { tenant, record } if *tenant == self.tenant => {
+                            let record = shown(record.clone(), self.words, &self.who);
+                            // A record of ours can always be written.
+                            ("call", serde_json::to_string(&record).unwrap_or_default())
+                        }
+                        What::Alert(json) if self.alerts => ("alert", json.clone()),
+                        _ => continue,
+                    };
+                    return Some(Told::Event { id: format!("{}-{}", self.place.0.boot(), item.seq), kind, json });
                 }
-                Queued::Item(_) => {}
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) async fn serve(mut socket: WebSocket, mut watcher: Watcher, tasks: Sc
     loop {
         let message = tokio::select! {
             told = watcher.next() => match told {
-                Some(Told::Event { id, json }) => event(&id, &json),
+                Some(Told::Event { id, json, .. }) => event(&id, &json),
                 Some(Told::Missed(count)) => format!("{{\"event\":\"missed\",\"missed\":{count}}}"),
                 None => break,
             },

@@ -12,6 +12,8 @@ use super::hub::{Live, Told};
 use crate::auth::{Kind, Principal, Role};
 use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record};
 use crate::base::{CallId, Lang, limits};
+use crate::ops::alerts::{Alert, AlertEvent};
+use crate::ops::health::Severity;
 
 fn record(call: CallId, event: Event) -> Record {
     Record { call, unix_ms: 1, call_ms: 1, event }
@@ -49,6 +51,38 @@ async fn next(watcher: &mut super::hub::Watcher) -> Option<Value> {
         Ok(Some(Told::Missed(count))) => Some(serde_json::json!({ "missed": count })),
         Ok(None) | Err(_) => None,
     }
+}
+
+#[tokio::test]
+async fn alerts_reach_those_who_own_the_box_and_may_read_them() {
+    let live = Live::new(Vec::new());
+    let bank: crate::base::TenantId = "bank".parse().unwrap();
+    let mut owner = live.watch(&bank, &who(Role::Admin), None).unwrap();
+    let of_bank = Principal::new(Kind::Nobody, "x", Role::Admin, Some(bank.clone()));
+    let mut others =
+        [live.watch(&bank, &of_bank, None).unwrap(), live.watch(&bank, &who(Role::HumanAgent), None).unwrap()];
+    let alert = Alert {
+        id: uuid::Uuid::now_v7(),
+        code: "disk",
+        about: String::new(),
+        severity: Severity::Error,
+        text: "full".to_owned(),
+        fix: "make room".to_owned(),
+        raised_ms: 1,
+        cleared_ms: None,
+    };
+    live.alert(&AlertEvent { event_type: "alert.raised", alert });
+    let told = next(&mut owner).await.unwrap();
+    assert_eq!(
+        (&told["event"], &told["code"], &told["fix"]),
+        (&"alert.raised".into(), &"disk".into(), &"make room".into())
+    );
+    for other in &mut others {
+        assert_eq!(next(other).await, None);
+    }
+    let mut late = live.watch(&bank, &who(Role::Admin), Some("of another process")).unwrap();
+    next(&mut late).await;
+    assert_eq!(next(&mut late).await.unwrap()["severity"], "error", "kept for those who come again");
 }
 
 #[tokio::test]

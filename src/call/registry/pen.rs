@@ -108,8 +108,13 @@ impl CallRecorder {
         }
         let record = self.record(event);
         self.show(&record);
-        if let Err(error) = self.registry.0.deps.journal.append_durable(self.kept(record)).await {
-            tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
+        let journal = &self.registry.0.deps.journal;
+        if let Err(error) = journal.append_durable(self.kept(record)).await {
+            if journal.waits_for(self.call) {
+                tracing::debug!(call = %self.call, %error, "the end of a call waits to be recorded");
+            } else {
+                tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
+            }
         }
     }
 

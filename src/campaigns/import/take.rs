@@ -19,6 +19,8 @@ pub struct Bring<'a> {
     pub dry_run: bool,
     pub clock: Clock,
     pub hash: &'a KeyedHash,
+    /// Is told of a list that was given up and whose rows could not be removed, for another try.
+    pub left: &'a (dyn Fn(Uuid) + Sync),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +55,11 @@ pub fn bring(db: &Database, bring: &Bring<'_>, parsed: Parsed) -> Result<Upload,
     match write(db, bring, parsed, &mut upload) {
         Ok(()) => Ok(upload),
         Err(error) => {
-            // If this fails, too, the next start does it: until then nobody sees the rows.
+            let id = upload.id;
+            // If this fails, too, it is done later: until then nobody sees the rows.
             if let Err(later) = give_up(db, upload, now_ms(bring.clock), &error) {
-                tracing::warn!(error = %later, "what an upload left behind is removed at the next start");
+                tracing::warn!(error = %later, "what an upload left behind is removed when it can be");
+                (bring.left)(id);
             }
             Err(error)
         }
@@ -137,21 +141,18 @@ fn clear(db: &Database, upload: Uuid) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes what lists left behind that were being written when the last process died. Returns how
-/// many. For the start, before anybody brings a list.
-pub fn recover(db: &Database, now_ms: i64) -> Result<usize, StoreError> {
-    let unfinished = db.read_blocking(uploads::unfinished)?;
-    for id in &unfinished {
-        clear(db, *id)?;
-        let id = *id;
-        db.write_blocking(move |db| {
-            let Some(upload) = uploads::get(db, id)? else { return Ok(()) };
-            let detail = "the box stopped while it was written; bring it again".to_owned();
-            let (status, finished_ms) = (Status::Failed, Some(now_ms));
-            uploads::finish(db, &Upload { status, finished_ms, detail, rows_ok: 0, rows_rejected: 0, ..upload })
-        })?;
-    }
-    Ok(unfinished.len())
+/// Removes what one list left behind that was being written when the process died or the disk was
+/// full. Never for one that is being written now.
+pub fn recover(db: &Database, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
+    clear(db, id)?;
+    db.write_blocking(move |db| {
+        let Some(upload) = uploads::get(db, id)?.filter(|upload| upload.status == Status::Writing) else {
+            return Ok(());
+        };
+        let detail = "the box stopped, or its disk was full, while it was written; bring it again".to_owned();
+        let (status, finished_ms) = (Status::Failed, Some(now_ms));
+        uploads::finish(db, &Upload { status, finished_ms, detail, rows_ok: 0, rows_rejected: 0, ..upload })
+    })
 }
 
 fn now_ms(clock: Clock) -> i64 {

@@ -87,11 +87,9 @@ impl Alerts {
         };
         for event in events {
             let AlertEvent { event_type, alert } = &event;
-            if *event_type == "alert.cleared" {
-                tracing::info!(event_type, code = alert.code, about = %alert.about, "an alert is over");
-            } else {
-                tracing::warn!(event_type, code = alert.code, about = %alert.about, text = %alert.text, "an alert is raised");
-            }
+            // What is wrong is in the log already, as a finding; this says that people are told.
+            let what = if *event_type == "alert.cleared" { "an alert is over" } else { "an alert is raised" };
+            tracing::info!(event_type, code = alert.code, about = %alert.about, "{what}");
             for observer in self.observers.iter() {
                 observer(&event);
             }

@@ -61,7 +61,10 @@ pub const CATALOGUE: &[Entry] = &[
         .after(10)
         .wakes(Severity::Error),
     entry_of("database", "a database is damaged or cannot be written").behind(&["disk"]).wakes(Severity::Error),
-    entry_of("journal", "facts about calls were lost").behind(&["disk"]).wakes(Severity::Warning),
+    entry_of("agent", "an agent takes no calls").behind(&["disk", "database"]).wakes(Severity::Error),
+    entry_of("journal", "facts about calls wait to be written, or were lost")
+        .behind(&["disk"])
+        .wakes(Severity::Warning),
     entry_of("backup", "the last backup failed or is old").behind(&["disk"]).wakes(Severity::Error),
     entry_of("audit", "an audit trail does not verify").behind(&["database"]).wakes(Severity::Error),
     entry_of("outbox", "webhooks are not delivered").behind(&["offline"]).after(60).wakes(Severity::Warning),

@@ -4,43 +4,60 @@ use std::path::Path;
 
 use super::finding::Finding;
 use crate::config::Alerts;
+use crate::store::disk::{Look, Room};
 
-/// Of a file system; what has no limit says 0 names.
-struct Room {
-    free_mb: u64,
-    names: u64,
-    free_names: u64,
-}
+/// What a finding about names instead of bytes is about.
+pub const FILES: &str = "files";
+
+const FIX: &str = "make room on it, or shorten what is kept ([retention]); without room calls go on but leave little record, and no new campaign starts";
 
 pub(super) fn check(dir: &Path, limits: &Alerts) -> Option<Finding> {
     // Before the first start the directory is not there, but its disk is.
     let there = dir.ancestors().find(|place| place.exists())?;
     let about = rustix::fs::statvfs(there).ok()?;
-    let room = Room {
-        free_mb: about.f_bavail.saturating_mul(about.f_frsize) >> 20,
-        names: about.f_files,
-        free_names: about.f_favail,
-    };
-    Some(judge(&room, dir, limits))
+    let of = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+    // What has no limit says 0 names.
+    if about.f_files > 0 && about.f_favail < 1_000 {
+        return Some(few_files(dir, about.f_favail));
+    }
+    Some(judge(&format!("of {}", dir.display()), of(about.f_bavail), of(about.f_blocks), limits))
 }
 
-fn judge(room: &Room, dir: &Path, limits: &Alerts) -> Finding {
-    let place = dir.display();
-    let fix = "make room on it, or shorten what is kept ([retention]); without room calls go on but leave no record";
-    if room.free_mb < u64::from(limits.disk_full_mb) {
-        return Finding::error("disk", format!("only {} MiB are free on the disk of {place}", room.free_mb), fix);
-    }
-    if room.names > 0 && room.free_names < 1_000 {
-        return Finding::error(
+/// The same for a running daemon, which knows whether writing works.
+pub(super) fn check_now(look: Look, limits: &Alerts) -> Finding {
+    let (place, free) = ("of the state directory", look.free_bytes >> 20);
+    match (look.room, judge(place, look.free_bytes, look.total_bytes, limits)) {
+        (Room::Full, _) => Finding::error(
             "disk",
-            format!("the disk of {place} has room for only {} further files", room.free_names),
-            "remove files that nobody needs from it",
-        );
+            format!("the disk {place} is full ({free} MiB are free): writing fails, or soon will"),
+            FIX,
+        ),
+        (Room::Low, finding) if finding.is_fine() => {
+            Finding::warning("disk", format!("{free} MiB are free on the disk {place}"), FIX)
+        }
+        (_, finding) => finding,
     }
-    if room.free_mb < u64::from(limits.disk_low_mb) {
-        return Finding::warning("disk", format!("{} MiB are free on the disk of {place}", room.free_mb), fix);
+}
+
+fn few_files(dir: &Path, left: u64) -> Finding {
+    Finding::error(
+        "disk",
+        format!("the disk of {} has room for only {left} further files", dir.display()),
+        "remove files that nobody needs from it",
+    )
+    .about(FILES)
+}
+
+fn judge(place: &str, free: u64, total: u64, limits: &Alerts) -> Finding {
+    // A small disk has smaller limits.
+    let full = (u64::from(limits.disk_full_mb) << 20).min(total / 50);
+    let low = (u64::from(limits.disk_low_mb) << 20).min(total / 10);
+    let free_mb = free >> 20;
+    if free < full {
+        return Finding::error("disk", format!("only {free_mb} MiB are free on the disk {place}"), FIX);
     }
-    Finding::fine("disk", format!("{} MiB are free on the disk of {place}", room.free_mb))
+    let text = format!("{free_mb} MiB are free on the disk {place}");
+    if free < low { Finding::warning("disk", text, FIX) } else { Finding::fine("disk", text) }
 }
 
 #[cfg(test)]
@@ -48,15 +65,37 @@ mod tests {
     use super::super::Severity;
     use super::*;
 
+    const MIB: u64 = 1 << 20;
+
     #[test]
-    fn the_limits_of_the_settings_hold() {
+    fn the_limits_of_the_settings_hold_and_small_disks_have_smaller_ones() {
         let limits = Alerts::default();
-        let of =
-            |free_mb, names, free_names| judge(&Room { free_mb, names, free_names }, Path::new("/x"), &limits).severity;
-        assert_eq!(of(199, 0, 0), Severity::Error);
-        assert_eq!(of(200, 0, 0), Severity::Warning);
-        assert_eq!(of(2_048, 0, 0), Severity::Fine, "btrfs counts no names");
-        assert_eq!(of(2_048, 1_000_000, 999), Severity::Error);
+        for (free_mb, total_mb, severity) in [
+            (199, 1_000_000, Severity::Error),
+            (200, 1_000_000, Severity::Warning),
+            (2_048, 1_000_000, Severity::Fine),
+            (0, 64, Severity::Error),
+            (6, 64, Severity::Warning),
+            (7, 64, Severity::Fine),
+        ] {
+            assert_eq!(
+                judge("here", free_mb * MIB, total_mb * MIB, &limits).severity,
+                severity,
+                "{free_mb}/{total_mb}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_write_is_full_whatever_it_says_of_itself() {
+        let look = |room| Look { room, free_bytes: 1 << 40, total_bytes: 1 << 41 };
+        let told = |room| check_now(look(room), &Alerts::default()).severity;
+        assert_eq!(
+            [Room::Enough, Room::Low, Room::Full].map(told),
+            [Severity::Fine, Severity::Warning, Severity::Error]
+        );
+        let few = few_files(Path::new("/x"), 999);
+        assert_eq!((few.severity, few.about.as_str()), (Severity::Error, FILES));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::facts::Facts;
 use super::finding::Finding;
 use super::{
-    audit, backup, certificate, clock, component, database, disk, engines, journal, master_key, memory, models,
+    agents, audit, backup, certificate, clock, component, database, disk, engines, journal, master_key, memory, models,
     offline, outbox, processor, public_url, rates, speech_library, state, twilio,
 };
 use crate::ai::engines::Setup;
@@ -34,8 +34,10 @@ pub fn judge(limits: &Alerts, facts: &Facts) -> Vec<Finding> {
     found.extend(facts.certificate.as_ref().map(|read| certificate::check(read.as_ref(), facts.wall_ms, limits)));
     found.extend(component::check(&facts.components));
     found.extend(facts.offline.map(offline::check));
+    found.extend(facts.disk.map(|look| disk::check_now(look, limits)));
     found.extend(database::check(&facts.databases));
-    found.extend(facts.journal_dropped.map(journal::check));
+    found.extend(agents::check(&facts.agents));
+    found.extend(facts.journal.map(journal::check));
     found.extend(facts.backup.as_ref().map(|last| backup::check(last, facts.wall_ms, limits.backup_hours)));
     found.extend(audit::check(&facts.audit));
     found.extend(facts.outbox.as_ref().map(|waiting| outbox::check(waiting, facts.wall_ms, limits)));
@@ -46,9 +48,11 @@ pub fn judge(limits: &Alerts, facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        AuditFacts, BackupFacts, Component, DatabaseFacts, OutboxFacts, Rate, Rates, Synchronised, entry,
+        AgentFacts, AuditFacts, BackupFacts, Component, DatabaseFacts, JournalFacts, OutboxFacts, Rate, Rates,
+        Synchronised, entry,
     };
     use super::*;
+    use crate::store::disk::{Look, Room};
 
     /// All that can be handed in, wrong if `bad`.
     fn facts(bad: bool) -> Facts {
@@ -63,7 +67,13 @@ mod tests {
                 facts: serde_json::Value::Null,
             }],
             offline: Some(bad),
-            journal_dropped: Some(u64::from(bad)),
+            disk: Some(Look {
+                room: if bad { Room::Full } else { Room::Enough },
+                free_bytes: 1 << 40,
+                total_bytes: 1 << 41,
+            }),
+            agents: vec![AgentFacts { shut: some("it was removed"), ..AgentFacts::default() }],
+            journal: Some(JournalFacts { lost: u64::from(bad), waiting: 0 }),
             databases: vec![DatabaseFacts { corrupt: some("page 3"), ..DatabaseFacts::default() }],
             backup: Some(BackupFacts {
                 scheduled: true,
@@ -86,7 +96,7 @@ mod tests {
     fn every_finding_is_in_the_catalogue_and_every_bad_one_says_what_to_do() {
         for bad in [false, true] {
             let found = judge(&Alerts::default(), &facts(bad));
-            assert_eq!(found.len(), 12);
+            assert_eq!(found.len(), 14);
             for finding in found {
                 assert!(entry(finding.code).is_some(), "{}", finding.code);
                 assert_eq!(finding.is_fine(), !bad, "{finding:?}");

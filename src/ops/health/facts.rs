@@ -6,6 +6,7 @@ use super::component::Component;
 use super::rates::Rates;
 use crate::ops::backups::Backups;
 use crate::ops::upkeep::{Shape, Upkeep};
+use crate::store::disk::Look;
 
 /// `None` and empty: not known here, so nothing is said of it.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +15,10 @@ pub struct Facts {
     pub wall_ms: u64,
     pub components: Vec<Component>,
     pub offline: Option<bool>,
-    /// Facts about calls that were lost, since the start.
-    pub journal_dropped: Option<u64>,
+    /// Of the disk of the state directory.
+    pub disk: Option<Look>,
+    pub agents: Vec<AgentFacts>,
+    pub journal: Option<JournalFacts>,
     pub databases: Vec<DatabaseFacts>,
     pub backup: Option<BackupFacts>,
     pub audit: Vec<AuditFacts>,
@@ -24,6 +27,23 @@ pub struct Facts {
     pub certificate: Option<Result<Certificate, String>>,
     pub synchronised: Option<Synchronised>,
     pub rates: Option<Rates>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentFacts {
+    pub agent: String,
+    /// For whom it answers.
+    pub tenant: String,
+    /// Why it takes no calls.
+    pub shut: Option<String>,
+}
+
+/// Facts about calls since the start of the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalFacts {
+    pub lost: u64,
+    /// To be written when the disk takes them.
+    pub waiting: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

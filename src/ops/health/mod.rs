@@ -3,6 +3,7 @@
 //! Promise: looking changes nothing on the box; a finding whose cause is known hides behind it.
 //! Absent on purpose: how findings are shown, and who is told.
 
+mod agents;
 mod audit;
 mod backup;
 mod board;
@@ -35,7 +36,8 @@ pub use catalogue::{CATALOGUE, Entry, entry};
 pub use certificate::{Certificate, fetch as fetch_certificate, read as read_certificate};
 pub use clock::{Synchronised, is_synchronised};
 pub use component::Component;
+pub use disk::FILES;
 pub use examine::{examine, judge};
-pub use facts::{AuditFacts, BackupFacts, DatabaseFacts, Facts, OutboxFacts};
+pub use facts::{AgentFacts, AuditFacts, BackupFacts, DatabaseFacts, Facts, JournalFacts, OutboxFacts};
 pub use finding::{Finding, Severity};
 pub use rates::{Rate, Rates};
