@@ -146,6 +146,7 @@ impl Side {
                 agent: self.agent("echo"),
                 caller_hash: Some(hash.to_owned()),
                 concerns: Box::new(concerns),
+                customer: None,
             },
             Event::StateChanged { from: CallState::Ringing, to: CallState::InProgress },
             Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.9, text: format!("{word} has a fever") },
