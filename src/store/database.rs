@@ -15,10 +15,11 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::StoreError;
+use super::complaint::Complaint;
 use super::crypt::DataKey;
 use super::disk::DiskState;
 use super::migrations::{self, Schema};
-use crate::base::{Clock, Moment, limits, meter};
+use crate::base::{Clock, limits, meter};
 
 /// Tells whoever asked for the write how it went; called after the commit.
 type Ack = Box<dyn FnOnce(Option<StoreError>) + Send>;
@@ -357,40 +358,6 @@ pub(super) fn connect(path: &Path, key: &DataKey, writes: bool) -> Result<Connec
     connection.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STORE_WAL_KEPT), [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
-}
-
-/// What the log is told of lost transactions: a full disk loses many, and the log lies on it, too.
-struct Complaint {
-    database: String,
-    /// Writes since the last line.
-    writes: usize,
-    last: Option<Moment>,
-    told: Option<Moment>,
-}
-
-impl Complaint {
-    fn about(path: &Path) -> Self {
-        let database = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { database, writes: 0, last: None, told: None }
-    }
-
-    fn lost(&mut self, now: Moment, writes: usize, error: &StoreError) {
-        self.writes += writes;
-        self.last = Some(now);
-        if self.told.is_none_or(|told| now.since(told) >= limits::STORE_COMPLAIN_EVERY) {
-            let (database, writes) = (&self.database, std::mem::take(&mut self.writes));
-            tracing::error!(database, %error, writes, "writes were lost; whoever waits for them is told");
-            self.told = Some(now);
-        }
-    }
-
-    fn kept(&mut self, now: Moment) {
-        if self.last.is_some_and(|last| now.since(last) >= limits::STORE_WELL_AFTER) {
-            let (database, writes) = (&self.database, std::mem::take(&mut self.writes));
-            tracing::info!(database, writes, "the database is written again; so many more writes were lost meanwhile");
-            (self.last, self.told) = (None, None);
-        }
-    }
 }
 
 fn write_all(

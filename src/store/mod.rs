@@ -5,6 +5,7 @@
 mod error;
 pub(crate) mod files;
 
+mod complaint;
 pub mod crypt;
 pub mod database;
 mod migrations;

@@ -43,6 +43,15 @@ fn refused(state: &Path, arguments: &[&str], input: Option<&str>, code: i32, wor
 }
 
 #[test]
+fn a_directory_without_a_box_is_told_as_such_and_stays_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in [["audit", "verify"], ["audit", "list"], ["audit", "head"]] {
+        refused(dir.path(), &arguments, None, 2, "start the daemon once");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn people_are_kept_from_the_command_line() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();

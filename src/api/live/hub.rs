@@ -25,7 +25,7 @@ struct Item {
 enum What {
     Fact {
         tenant: TenantId,
-        record: Record,
+        record: Box<Record>,
     },
     /// Of the box itself, as JSON.
     Alert(String),
@@ -100,7 +100,7 @@ impl Live {
             Event::CallEnded { .. } => past.tenants.remove(&record.call).unwrap_or_else(TenantId::default_tenant),
             _ => past.tenants.get(&record.call).cloned().unwrap_or_else(TenantId::default_tenant),
         };
-        let item = self.keep(&mut past, What::Fact { tenant, record: record.clone() });
+        let item = self.keep(&mut past, What::Fact { tenant, record: Box::new(record.clone()) });
         if matches!(record.event, Event::CallEnded { .. }) {
             forget_words(&mut past.items, record.call);
         }
@@ -182,8 +182,9 @@ fn forget_words(items: &mut VecDeque<Arc<Item>>, call: CallId) {
         let What::Fact { tenant, record } = &item.what else { continue };
         let with_words = matches!(record.event, Event::Heard { .. } | Event::Said { .. });
         if record.call == call && with_words {
-            let record = Record { event: record.event.clone().without_words(), ..*record };
-            *item = Arc::new(Item { seq: item.seq, what: What::Fact { tenant: tenant.clone(), record } });
+            let record = Record { event: record.event.clone().without_words(), ..**record };
+            *item =
+                Arc::new(Item { seq: item.seq, what: What::Fact { tenant: tenant.clone(), record: Box::new(record) } });
         }
     }
 }
@@ -252,7 +253,7 @@ impl Watcher {
                 Queued::Item(item) => {
                     let (kind, json) = match &item.what {
                         What::Fact { tenant, record } if *tenant == self.tenant => {
-                            let record = shown(record.clone(), self.words, &self.who);
+                            let record = shown(Record::clone(record), self.words, &self.who);
                             // A record of ours can always be written.
                             ("call", serde_json::to_string(&record).unwrap_or_default())
                         }
