@@ -113,6 +113,10 @@ async fn place(deps: &ApiDeps, tenant: &Tenant, who: &Principal, wanted: Wanted)
     let about = wanted.customer.map(|id| id.to_string()).unwrap_or_default();
     let hash = phone_hash(deps).of(wanted.to.reveal());
     let placed = deps.registry.originate(wanted).await.map_err(problem);
+    if placed.as_ref().is_err_and(|problem| problem.code == StatusCode::UNPROCESSABLE_ENTITY) {
+        // A request that makes no sense is nothing that was done.
+        return placed;
+    }
     let answer = match &placed {
         Ok(call) => call.to_string(),
         Err(problem) => problem.title.clone(),

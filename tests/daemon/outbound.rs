@@ -191,6 +191,15 @@ impl Rig {
         self.get(&format!("/api/customers/{customer}")).await["call_status"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The call once it is over.
+    async fn ended(&self, call: &str) -> Value {
+        until("the call is over", async || {
+            let kept = self.get(&format!("/api/calls/status/{call}")).await;
+            (!kept["cause"].is_null()).then_some(kept)
+        })
+        .await
+    }
+
     async fn becomes(&self, customer: &str, wanted: &str) {
         until(&format!("the customer is {wanted}"), async || (self.status_of(customer).await == wanted).then_some(()))
             .await;
@@ -242,7 +251,8 @@ async fn who_is_not_reached_is_told_apart_from_who_may_have_been() {
         let customer = it.customer(&format!("+91987650000{digit}")).await;
         let (_, begun) = it.post(&format!("/trigger-call/{customer}"), &json!({})).await;
         it.becomes(&customer, status).await;
-        let kept = it.get(&format!("/api/calls/status/{}", begun["call_id"].as_str().unwrap())).await;
+        let call = begun["call_id"].as_str().unwrap();
+        let kept = it.ended(call).await;
         assert_eq!(kept["cause"], cause, "{kept}");
         // Only a person puts them back on the list.
         assert_eq!(it.post(&format!("/trigger-call/{customer}"), &json!({})).await.0, 409);
@@ -262,7 +272,7 @@ async fn who_is_not_reached_is_told_apart_from_who_may_have_been() {
     let gone = it.daemon.api().request(Method::DELETE, &format!("/sessions/{call}")).send().await.unwrap();
     assert!(gone.status().is_success());
     it.becomes(&unknown, "failed").await;
-    assert_eq!(it.get(&format!("/api/calls/status/{call}")).await["cause"], "dial_unknown");
+    assert_eq!(it.ended(&call).await["cause"], "dial_unknown");
 
     // One that rings is ended at the carrier, too, when the box stops.
     let ringing = it.customer(&format!("+91987650000{RINGS_ON}")).await;
@@ -294,8 +304,8 @@ async fn a_machine_gets_the_message() {
     let (status, begun) = it.post(&format!("/trigger-call/{customer}"), &json!({})).await;
     assert_eq!(status, 202, "{begun}");
     let call = begun["call_id"].as_str().unwrap().to_owned();
-    it.becomes(&customer, "completed").await;
-    let kept = it.get(&format!("/api/calls/status/{call}")).await;
+    let kept = it.ended(&call).await;
+    assert_eq!(it.status_of(&customer).await, "completed");
     assert_eq!((&kept["cause"], &kept["language"]), (&json!("machine"), &json!("ta-IN")), "{kept}");
     let facts = it.daemon.facts(&call).await;
     let told = format!("{facts:?}");
