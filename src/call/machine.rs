@@ -53,6 +53,8 @@ pub enum Input {
     },
     /// End the call politely (the box stops, an operator said so).
     Finish(EndCause),
+    /// A machine has taken the call and waits for the message.
+    LeaveMessage,
     /// End it now, without a word.
     Cut(EndCause),
     Tick,
@@ -188,6 +190,12 @@ impl Machine {
         self
     }
 
+    /// The leg wants sound so far ahead of real time. To be told before any of it is due.
+    pub fn with_lead(mut self, lead: Duration) -> Self {
+        self.mouth.lead_by(lead);
+        self
+    }
+
     /// A call whose conversation broke: says so and ends.
     pub fn apology(
         id: CallId,
@@ -267,6 +275,7 @@ impl Machine {
             Input::Tts { ask, event } => self.voiced(ask, event),
             Input::Acted { ask, done } => self.acted(ask, done),
             Input::Finish(cause) => self.finish(cause),
+            Input::LeaveMessage => self.leave_message(),
             Input::Cut(cause) => self.over(cause),
             Input::Tick => {}
         }
@@ -443,7 +452,7 @@ impl Machine {
 
     fn finished(&mut self, spoken: Spoken) {
         self.next_mark += 1;
-        self.marks.push_back((self.next_mark, self.now + limits::PLAYOUT_LEAD));
+        self.marks.push_back((self.next_mark, self.now + self.mouth.lead()));
         self.put(Output::Leg(LegCommand::Mark(self.next_mark)));
         self.said(spoken);
     }
@@ -562,6 +571,13 @@ impl Machine {
     fn finish(&mut self, cause: EndCause) {
         if self.phase == Phase::Talking {
             self.farewell(if cause == EndCause::Drained { "draining" } else { "goodbye" }, cause);
+        }
+    }
+
+    /// Whatever was said so far was said to a greeting; the message is said from its beginning.
+    fn leave_message(&mut self) {
+        if self.phase == Phase::Talking {
+            self.farewell("voicemail", EndCause::Machine);
         }
     }
 

@@ -12,9 +12,8 @@ use super::server::{Answer, Shared, Webhook, document};
 use super::twiml::{Gather, Verb};
 use crate::base::Lang;
 use crate::telephony::leg::Refusal;
+use crate::telephony::lines::CALLBACK_KEY as KEY;
 
-/// The key that asks for a call back.
-const KEY: char = '1';
 const ADDRESS: &str = "/voice/callback";
 
 /// A key was pressed after the offer, or none was.
@@ -41,6 +40,10 @@ async fn note(shared: &Shared, webhook: &Webhook) -> Result<Answer, Answer> {
 impl Shared {
     /// What a caller hears who cannot be taken.
     pub(super) fn refuse(&self, refusal: Refusal, webhook: &Webhook) -> Answer {
+        // A call of our own has been answered by then: it cannot be rejected any more.
+        if webhook.query("call").is_some() {
+            return document(&[Verb::Hangup]);
+        }
         let busy = matches!(refusal, Refusal::Full | Refusal::Overloaded | Refusal::Draining);
         // A box that is stopping will not be there for the lines to be fetched from.
         if refusal == Refusal::Draining || !busy || !self.deps.settings.spoken_busy {
