@@ -3,7 +3,7 @@
 
 mod connect;
 mod dialers;
-mod exotel;
+pub(crate) mod exotel;
 mod health;
 mod keepers;
 mod keeping;
