@@ -271,6 +271,9 @@ impl App {
         if let Some(dialer) = dialers::twilio(&settings, &public)? {
             registry.dial_through(Arc::new(dialer));
         }
+        if let Some(dialer) = dialers::exotel(&settings, &public)? {
+            registry.dial_through(Arc::new(dialer));
+        }
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,

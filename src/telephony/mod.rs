@@ -7,6 +7,7 @@ pub mod exotel;
 pub mod far;
 pub mod leg;
 pub mod lines;
+pub mod orders;
 pub mod public_url;
 pub mod signature;
 pub mod stream;
