@@ -175,7 +175,9 @@ impl Registry {
 
     /// A live call, or one that ended a moment ago; by the box's id or the carrier's.
     pub fn view(&self, id: &str) -> Option<View> {
-        let call = id.parse::<CallId>().ok().or_else(|| lock(&self.0.by_carrier).get(id).copied());
+        // Some carriers' ids are as long as ours and read like one.
+        let carriers = lock(&self.0.by_carrier).get(id).copied();
+        let call = carriers.or_else(|| id.parse::<CallId>().ok());
         if let Some(call) = call
             && let Some(live) = lock(&self.0.calls).get(&call)
         {
@@ -450,6 +452,7 @@ impl Exchange for Registry {
             script,
             language: offer.language,
             likely,
+            lead: offer.lead,
             engines: deps.engines.clone(),
             clock: deps.clock,
             events: offer.events,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::auth::Auth;
+use super::exotel::Exotel;
 use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::retention::Retention;
@@ -23,6 +24,7 @@ use crate::base::secret::Secret;
 pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
+    pub exotel: Exotel,
     pub api: Api,
     pub auth: Auth,
     pub state: State,
@@ -190,6 +192,7 @@ impl Settings {
         let settings = Self {
             http,
             twilio: Twilio::read(fields.section("twilio")),
+            exotel: Exotel::read(fields.section("exotel")),
             api: Api::read(fields.section("api")),
             auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),

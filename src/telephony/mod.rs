@@ -1,8 +1,13 @@
 //! A leg: the bytes of a carrier on one side, [`leg::LegEvent`] and [`leg::LegCommand`] on the
 //! other. Nothing above this room knows which carrier a call came from.
 
+pub mod apology;
 pub mod dial;
+pub mod exotel;
+pub mod far;
 pub mod leg;
+pub mod lines;
+pub mod orders;
 pub mod public_url;
 pub mod signature;
 pub mod stream;

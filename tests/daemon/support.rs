@@ -18,8 +18,10 @@ use vaani::media::wav;
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
 use vaani::store::journal;
+use vaani::telephony::exotel::carrier as exotel;
+use vaani::telephony::far::FarCall;
 use vaani::telephony::public_url::PublicUrl;
-use vaani::telephony::twilio::carrier::{self, CarrierCall, DialError, DialOptions};
+use vaani::telephony::twilio::carrier::{self, DialError, DialOptions};
 
 /// Long enough for a busy test machine; the tests fail by their assertions, not by this.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -130,8 +132,19 @@ impl Daemon {
         DialOptions::new(base_url, auth_token)
     }
 
-    pub(crate) async fn dial(&self, options: DialOptions) -> Result<CarrierCall, DialError> {
-        CarrierCall::dial(options, &self.tasks, self.clock).await
+    pub(crate) async fn dial(&self, options: DialOptions) -> Result<FarCall, DialError> {
+        options.dial(&self.tasks, self.clock).await
+    }
+
+    /// A call over Exotel's protocol; `login` stands before the host.
+    pub(crate) fn exotel(&self, login: &str) -> exotel::DialOptions {
+        let base = &self.options.base_url;
+        let address = base.webhook("").replace("://", &format!("://{login}"));
+        exotel::DialOptions::new(address.parse().unwrap(), base.clone())
+    }
+
+    pub(crate) async fn dial_exotel(&self, options: exotel::DialOptions) -> Result<FarCall, exotel::DialError> {
+        options.dial(&self.tasks, self.clock).await
     }
 
     /// Of the box's own address.

@@ -15,6 +15,7 @@ mod database;
 mod disk;
 mod engines;
 mod examine;
+mod exotel;
 mod facts;
 mod finding;
 mod journal;

@@ -1,0 +1,48 @@
+//! How a rehearsed call comes about, as each carrier makes it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::call::Caller;
+use super::scenario::Scenario;
+use crate::cli::carrier::Transport;
+use crate::telephony::far::{FarCall, Network};
+use crate::telephony::twilio::carrier as twilio;
+
+impl Caller<'_> {
+    /// Rings the box as the carrier does, until sound flows.
+    pub(super) async fn dial(&self, scenario: &Scenario) -> anyhow::Result<FarCall> {
+        let network = Network {
+            loss: self.loss.or(scenario.loss).unwrap_or(0.0) / 100.0,
+            jitter: Duration::from_millis(self.jitter.or(scenario.jitter).unwrap_or(0)),
+            ..Network::default()
+        };
+        match self.transport {
+            Transport::Twilio => {
+                let target = self.target;
+                let mut options = twilio::DialOptions::new(target.url.clone(), target.auth_token.clone());
+                options.public_base_url = target.public_url.clone();
+                options.http = Some(self.http.clone());
+                options.network = network;
+                if let Some(agent) = &scenario.agent {
+                    options.path = format!("/voice/incoming?agent={agent}");
+                }
+                options.digits.extend(scenario.key);
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            Transport::Exotel => {
+                let mut options = self.target.exotel.clone().context("the box is not set up for Exotel")?;
+                options.call_sid = crate::base::CallId::new().to_string().replace('-', "");
+                options.http = Some(self.http.clone());
+                options.network = network;
+                options.query.extend(scenario.agent.clone().map(|agent| ("agent".to_owned(), agent)));
+                // The menu is the flow's: each key leads to an applet whose address names the language.
+                if scenario.key.is_some() {
+                    options.query.push(("lang".to_owned(), scenario.language.tag().to_owned()));
+                }
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+        }
+    }
+}
