@@ -1,7 +1,11 @@
 //! A leg: the bytes of a carrier on one side, [`leg::LegEvent`] and [`leg::LegCommand`] on the
 //! other. Nothing above this room knows which carrier a call came from.
 
+pub mod asterisk;
+pub mod audiosocket;
+//pub mod freeswitch;
 pub mod leg;
+pub mod pbx;
 pub mod public_url;
 pub mod signature;
 pub mod stream;
