@@ -2,6 +2,8 @@
 //! knows every room.
 
 mod connect;
+mod dialers;
+mod exchanges;
 mod health;
 mod keepers;
 mod keeping;
@@ -45,9 +47,11 @@ use crate::ops::notify;
 use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
+use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 
+use exchanges::ExchangeMetrics;
 use health::Parts;
 use keepers::Keepers;
 use keeping::{close_lost_calls, forget_half_lists, kept_secret, load_lists, only_one, open_vault};
@@ -179,9 +183,11 @@ impl App {
         let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
 
         let twilio_metrics = TwilioMetrics::default();
+        let exchange_metrics = ExchangeMetrics::default();
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Arc::new(Metrics::new(|registry| {
             twilio_metrics.register(registry);
+            exchange_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
@@ -254,12 +260,21 @@ impl App {
             tasks: scope.clone(),
             metrics: twilio_metrics,
         };
+        if let Some(dialer) = dialers::twilio(&settings, &public)? {
+            registry.dial_through(Arc::new(dialer));
+        }
+        let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
+        let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
+        if let Some(dialer) = exchanges.dialer {
+            registry.dial_through(Arc::new(dialer));
+        }
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,
             planner: Arc::clone(&planner),
             journal: journal.clone(),
             twilio_ready,
+            exchanges: exchanges.health,
             alerts: watching_box.alerts.clone(),
         });
         let sources = Sources {
@@ -303,7 +318,8 @@ impl App {
             tasks: scope.clone(),
         };
         let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
-        let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let router: axum::Router =
+            api::routes(api).merge(crate::telephony::twilio::routes(twilio)).merge(exchanges.router);
         let router = linger(http_metrics::watch(router, meter, clock, counted_by));
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {

@@ -23,6 +23,7 @@ fn initiated(transport: &str) -> Event {
         agent: "helpdesk".to_owned(),
         caller_hash: None,
         concerns: Box::new(Concerns::default()),
+        customer: None,
     }
 }
 

@@ -25,6 +25,7 @@ async fn call(api: &Api, number: u64) -> CallId {
         agent: "helpdesk".to_owned(),
         caller_hash: Some(hash.of(PHONE)),
         concerns,
+        customer: None,
     };
     let text = "chandamama katha".to_owned();
     let heard = Event::Heard { turn: 1, language: Lang::Te, confidence: 0.9, text };

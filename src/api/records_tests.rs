@@ -357,6 +357,7 @@ async fn a_call(api: &Api, tenant: &str, number: u64, ended: bool) -> CallId {
             agent: "emi".to_owned(),
             caller_hash: Some("abc".to_owned()),
             concerns,
+            customer: None,
         },
         Event::StateChanged { from: CallState::Ready, to: CallState::Initiated },
         Event::StateChanged { from: CallState::Initiated, to: CallState::InProgress },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::exchanges::ExchangeHealth;
 use super::{Local, probe};
 use crate::ai::router::Planner;
 use crate::api::{Component, HealthSource};
@@ -15,6 +16,7 @@ pub(super) struct Parts {
     pub(super) planner: Arc<Planner>,
     pub(super) journal: Journal,
     pub(super) twilio_ready: bool,
+    pub(super) exchanges: ExchangeHealth,
     pub(super) alerts: Alerts,
 }
 
@@ -48,6 +50,7 @@ impl HealthSource for Parts {
             },
             facts: serde_json::Value::Null,
         });
+        all.extend(self.exchanges.components());
         all.extend(probe::component(&self.planner));
         let dropped = self.journal.dropped();
         all.push(Component {

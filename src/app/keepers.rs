@@ -67,7 +67,7 @@ impl Keepers {
         let number_of: delivery::NumberOf = Arc::new(|db, hash| customers::phone_of(db, hash).ok().flatten());
         let shapes = ShapeSettings { words: settings.privacy.transcripts, number_of: Some(number_of) };
         // Who says "do not call me" is on the list before it is told to anybody.
-        vec![Arc::new(dnd::heard), delivery::announce(shapes, &self.delivery)]
+        vec![Arc::new(dnd::heard), Arc::new(customers::follow), delivery::announce(shapes, &self.delivery)]
     }
 
     /// Begins the work; it ends with the scope.

@@ -2,6 +2,7 @@
 //! everything else (metrics, console, analysis) is derived from them.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::ids::{CallId, TenantId};
 use super::lang::Lang;
@@ -33,6 +34,17 @@ pub enum Event {
         caller_hash: Option<String>,
         #[serde(default)]
         concerns: Box<Concerns>,
+        /// Whose record the call belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        customer: Option<Uuid>,
+    },
+    /// A carrier has taken the box's own call, under its id.
+    CallPlaced {
+        carrier_call: String,
+    },
+    /// Who took a call that the box has placed, as far as anybody can tell.
+    CallAnsweredBy {
+        who: AnsweredBy,
     },
     StateChanged {
         from: CallState,
@@ -129,6 +141,8 @@ impl Event {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::CallInitiated { .. } => "call_initiated",
+            Self::CallPlaced { .. } => "call_placed",
+            Self::CallAnsweredBy { .. } => "call_answered_by",
             Self::StateChanged { .. } => "state_changed",
             Self::LanguageDetected { .. } => "language_detected",
             Self::LanguageSwitched { .. } => "language_switched",
@@ -244,6 +258,23 @@ pub enum EndCause {
     ProcessLost,
     /// Announced by the carrier, but no media ever came.
     NeverConnected,
+    /// No carrier took the box's call; nobody was rung.
+    NotDialled,
+    /// Whether a carrier took the box's call is not known; somebody may have been rung.
+    DialUnknown,
+    /// A machine took the call; it has the message.
+    Machine,
+}
+
+/// Who took a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    Human,
+    /// A machine whose greeting is over, so that a message can be left.
+    Machine,
+    Fax,
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]

@@ -9,6 +9,8 @@ use super::event::{CallState, EndCause, Event, Stage};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventType {
     CallInitiated,
+    CallPlaced,
+    CallAnsweredBy,
     WebsocketConnected,
     CallStateChanged,
     LanguageDetected,
@@ -42,8 +44,10 @@ pub enum EventType {
 }
 
 impl EventType {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::CallInitiated,
+        Self::CallPlaced,
+        Self::CallAnsweredBy,
         Self::WebsocketConnected,
         Self::CallStateChanged,
         Self::LanguageDetected,
@@ -80,6 +84,8 @@ impl EventType {
     pub fn of(event: &Event) -> Self {
         match event {
             Event::CallInitiated { .. } => Self::CallInitiated,
+            Event::CallPlaced { .. } => Self::CallPlaced,
+            Event::CallAnsweredBy { .. } => Self::CallAnsweredBy,
             Event::StateChanged { to: CallState::InProgress, .. } => Self::WebsocketConnected,
             Event::StateChanged { to: CallState::AgentTransfer, .. } => Self::AgentTransferInitiated,
             Event::StateChanged { .. } => Self::CallStateChanged,
@@ -121,6 +127,8 @@ impl EventType {
         matches!(
             self,
             Self::CallInitiated
+                | Self::CallPlaced
+                | Self::CallAnsweredBy
                 | Self::WebsocketConnected
                 | Self::LanguageDetected
                 | Self::LanguageSwitchDetected
@@ -143,6 +151,8 @@ impl EventType {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CallInitiated => "CALL_INITIATED",
+            Self::CallPlaced => "CALL_PLACED",
+            Self::CallAnsweredBy => "CALL_ANSWERED_BY",
             Self::WebsocketConnected => "WEBSOCKET_CONNECTED",
             Self::CallStateChanged => "CALL_STATE_CHANGED",
             Self::LanguageDetected => "LANGUAGE_DETECTED",
@@ -199,6 +209,7 @@ mod tests {
             agent: "helpdesk".to_owned(),
             caller_hash: None,
             concerns: Box::new(Concerns::default()),
+            customer: None,
         };
         let transfer = Event::Action { action: "[[transfer]]".to_owned(), done: true };
         let cases = [

@@ -134,6 +134,14 @@ pub const REPLY_TOKENS_MAX: u32 = 200;
 pub const CHOICE_TOKENS_MAX: u32 = 64;
 /// An announced call whose media has not come by then is over (menus included).
 pub const ANNOUNCED_MAX: Duration = Duration::from_secs(180);
+/// A call the box has placed rings as long as it was told; its media or the carrier's news must be there
+/// so long after that.
+pub const DIAL_GRACE: Duration = Duration::from_secs(60);
+/// How long a call may be told to ring, and how long it does when nobody says.
+pub const RING_MAX: Duration = Duration::from_secs(120);
+pub const RING_USUAL: Duration = Duration::from_secs(35);
+/// A carrier has so long to take an order.
+pub const DIAL_WITHIN: Duration = Duration::from_secs(15);
 /// The router's decisions of one call that are shown; older ones are in the journal.
 pub const VIEW_DECISIONS_MAX: usize = 256;
 /// Facts of a live call kept in memory for those who watch it.
@@ -510,6 +518,8 @@ pub const ESL_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A call that is placed rings for this long at most, and its result may take so much longer.
 pub const ORIGINATE_RING_MAX: Duration = Duration::from_secs(120);
 pub const ORIGINATE_GRACE: Duration = Duration::from_secs(15);
+/// A failure within this time is the verdict of an order; a later one is news of a call that was placed.
+pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
 /// Event sockets that FreeSWITCH opened and that have not become a call; further ones are closed.
 pub const ESL_PENDING_MAX: usize = 256;
 /// Keys pressed on one FreeSWITCH call that its leg has not taken; further ones are lost.

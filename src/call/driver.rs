@@ -141,6 +141,7 @@ impl Drive {
                 control = self.control.recv() => match control {
                     Some(Control::Finish(cause)) => Input::Finish(cause),
                     Some(Control::Cut(cause)) => Input::Cut(cause),
+                    Some(Control::LeaveMessage) => Input::LeaveMessage,
                     None => Input::Cut(EndCause::Operator),
                 },
                 event = self.events.recv() => Input::Leg(event.unwrap_or(LegEvent::Closed(LegEnd::Lost))),

@@ -58,6 +58,10 @@ impl Echo {
                     LegEnd::Lost => EndCause::MediaLost,
                 },
             ),
+            Input::LeaveMessage => {
+                self.out.push_back(Output::Leg(LegCommand::Hangup));
+                self.end(now, EndCause::Machine);
+            }
             Input::Finish(cause) | Input::Cut(cause) => {
                 self.out.push_back(Output::Leg(LegCommand::Hangup));
                 self.end(now, cause);

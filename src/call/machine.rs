@@ -53,6 +53,8 @@ pub enum Input {
     },
     /// End the call politely (the box stops, an operator said so).
     Finish(EndCause),
+    /// A machine has taken the call and waits for the message.
+    LeaveMessage,
     /// End it now, without a word.
     Cut(EndCause),
     Tick,
@@ -267,6 +269,7 @@ impl Machine {
             Input::Tts { ask, event } => self.voiced(ask, event),
             Input::Acted { ask, done } => self.acted(ask, done),
             Input::Finish(cause) => self.finish(cause),
+            Input::LeaveMessage => self.leave_message(),
             Input::Cut(cause) => self.over(cause),
             Input::Tick => {}
         }
@@ -562,6 +565,13 @@ impl Machine {
     fn finish(&mut self, cause: EndCause) {
         if self.phase == Phase::Talking {
             self.farewell(if cause == EndCause::Drained { "draining" } else { "goodbye" }, cause);
+        }
+    }
+
+    /// Whatever was said so far was said to a greeting; the message is said from its beginning.
+    fn leave_message(&mut self) {
+        if self.phase == Phase::Talking {
+            self.farewell("voicemail", EndCause::Machine);
         }
     }
 

@@ -3,8 +3,10 @@
 //! Promise: one carrier call is one [`CallId`], however often it is announced; every call leaves with
 //! exactly one `CallEnded` on the disk. Other rooms see calls as [`View`]s and send [`Control`]s.
 
+mod outbound;
+mod pen;
+
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,15 +20,18 @@ use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
 use super::script::{Script, Scripts};
 use crate::ai::router::bill::Bill;
-use crate::base::event::{CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
+use crate::base::event::{AnsweredBy, CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, Moment, TenantId, limits};
-use crate::dialogue::tags::Action;
 use crate::store::Vault;
 use crate::store::callbacks::{self, Callback};
 use crate::store::journal::Journal;
+use crate::telephony::dial::Dialer;
 use crate::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
+
+pub use self::outbound::{NotCalled, Wanted};
+pub use self::pen::CallRecorder;
 
 /// What another room may ask of a live call.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,8 @@ pub enum Control {
     Finish(EndCause),
     /// End at once.
     Cut(EndCause),
+    /// A machine has taken the call: leave the message, then end.
+    LeaveMessage,
 }
 
 /// Gets every record as it happens; must be quick.
@@ -81,9 +88,25 @@ struct Live {
     waiting: Option<mpsc::Receiver<Control>>,
     place: Option<Place>,
     announced: Moment,
+    /// Its media must be there by then.
+    until: Moment,
+    /// How the box has placed it; `None`: it came in.
+    placed: Option<Placed>,
     agent: Option<String>,
     /// To greet in, if the caller chooses none.
     likely: Option<Lang>,
+}
+
+/// What is known of a call that the box has placed.
+#[derive(Clone)]
+struct Placed {
+    dialer: Arc<dyn Dialer>,
+    /// The agent, with what it knows of the customer.
+    script: Arc<Script>,
+    /// Who is called; one call a person at a time.
+    hash: String,
+    /// A carrier is known to have it.
+    taken: bool,
 }
 
 /// Do the engines have room for a call of this kind?
@@ -109,6 +132,7 @@ struct Inner {
     calls: Mutex<IndexMap<CallId, Live>>,
     by_carrier: Mutex<HashMap<String, CallId>>,
     ended: Mutex<VecDeque<(String, View)>>,
+    dialers: Mutex<Vec<Arc<dyn Dialer>>>,
 }
 
 /// Cheap to clone; one for the daemon.
@@ -132,6 +156,7 @@ impl Registry {
             calls: Mutex::new(IndexMap::new()),
             by_carrier: Mutex::new(HashMap::new()),
             ended: Mutex::new(VecDeque::new()),
+            dialers: Mutex::default(),
         };
         Self(Arc::new(inner))
     }
@@ -199,9 +224,18 @@ impl Registry {
     pub async fn control(&self, call: CallId, control: Control) -> bool {
         let sender = lock(&self.0.calls).get(&call).map(|live| live.control.clone());
         match sender {
+            // Nobody reads what is sent to a call that has no media yet.
+            Some(_) if self.is_waiting(call) => {
+                self.never_connected(call, CallState::Failed).await;
+                true
+            }
             Some(sender) => sender.send(control).await.is_ok(),
             None => false,
         }
+    }
+
+    fn is_waiting(&self, call: CallId) -> bool {
+        lock(&self.0.calls).get(&call).is_some_and(|live| live.waiting.is_some())
     }
 
     /// Takes no new calls, lets the live ones finish for `patience`, then says goodbye to the rest,
@@ -247,9 +281,7 @@ impl Registry {
         let draining = self.0.deps.admission.is_draining();
         let stale: Vec<CallId> = lock(&self.0.calls)
             .iter()
-            .filter(|(_, live)| {
-                live.waiting.is_some() && (draining || now.since(live.announced) > limits::ANNOUNCED_MAX)
-            })
+            .filter(|(_, live)| live.waiting.is_some() && (draining || now > live.until))
             .map(|(id, _)| *id)
             .collect();
         for call in stale {
@@ -258,14 +290,23 @@ impl Registry {
     }
 
     async fn never_connected(&self, call: CallId, outcome: CallState) {
-        let recorder = {
+        let (recorder, placed, carrier_call) = {
             let mut calls = lock(&self.0.calls);
             let Some(live) = calls.get_mut(&call).filter(|l| l.waiting.is_some()) else { return };
             live.waiting = None;
-            self.recorder(call, live)
+            let carrier_call = lock(&live.view).carrier_call.clone();
+            (self.recorder(call, live), live.placed.clone(), carrier_call)
         };
-        recorder.end_as(outcome, EndCause::NeverConnected).await;
-        recorder.over(outcome, EndCause::NeverConnected);
+        let cause = match &placed {
+            Some(placed) if !placed.taken => EndCause::DialUnknown,
+            _ => EndCause::NeverConnected,
+        };
+        recorder.end_as(outcome, cause).await;
+        recorder.over(outcome, cause);
+        // It must not ring on with nobody here to speak.
+        if let Some(placed) = placed.filter(|placed| placed.taken && !carrier_call.is_empty()) {
+            self.0.deps.scope.spawn("hang up", outbound::hang_up(placed.dialer, call, carrier_call));
+        }
     }
 
     /// Forgets ended calls whose person was erased.
@@ -315,6 +356,9 @@ impl Exchange for Registry {
         if let Some(known) = by_carrier.get(&announcement.carrier_call) {
             return Ok(*known);
         }
+        if let Some(call) = announcement.call {
+            return self.bind(&mut by_carrier, call, &announcement.carrier_call);
+        }
         let script = deps.scripts.get(announcement.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
         let concerns = concerns(&script, &announcement);
         let likely = script.first_language(&concerns);
@@ -352,6 +396,8 @@ impl Exchange for Registry {
             waiting: Some(waiting),
             place: Some(place),
             announced: now,
+            until: now + limits::ANNOUNCED_MAX,
+            placed: None,
             agent: announcement.agent.clone(),
             likely,
         };
@@ -366,6 +412,7 @@ impl Exchange for Registry {
             agent: script.name().to_owned(),
             caller_hash: announcement.from.as_ref().map(|p| deps.phone_hash.of(p.reveal())),
             concerns: Box::new(concerns),
+            customer: None,
         });
         self.change_state(call, CallState::Initiated);
         self.change_state(call, CallState::Ringing);
@@ -377,7 +424,10 @@ impl Exchange for Registry {
         let (recorder, control, script, likely) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
-            let script = deps.scripts.get(live.agent.as_deref()).ok_or(Refusal::UnknownAgent)?;
+            let script = match &live.placed {
+                Some(placed) => Arc::clone(&placed.script),
+                None => deps.scripts.get(live.agent.as_deref()).ok_or(Refusal::UnknownAgent)?,
+            };
             let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
             lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
             (self.recorder(offer.call, live), control, script, live.likely)
@@ -408,6 +458,17 @@ impl Exchange for Registry {
         } else if state == CallState::Ringing {
             self.change_state(call, state);
         }
+    }
+
+    fn named(&self, call: CallId, carrier_call: &str) {
+        if let Err(refusal) = self.bind(&mut lock(&self.0.by_carrier), call, carrier_call) {
+            tracing::debug!(%call, %refusal, "the carrier tells of a call that is none of ours any more");
+        }
+    }
+
+    fn answered_by(&self, carrier_call: &str, who: AnsweredBy) {
+        let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
+        self.taken_by(call, who);
     }
 
     fn menu(&self, agent: Option<&str>) -> Vec<Lang> {
@@ -443,136 +504,5 @@ impl Exchange for Registry {
             }
             noted.is_ok()
         })
-    }
-}
-
-/// The pen of one call: view, journal, observers.
-#[derive(Clone)]
-pub struct CallRecorder {
-    registry: Registry,
-    call: CallId,
-    view: Arc<Mutex<View>>,
-    began: Moment,
-}
-
-impl CallRecorder {
-    fn record(&self, event: Event) -> Record {
-        let clock = self.registry.0.deps.clock;
-        let now = clock.now();
-        let call_ms = u64::try_from(now.since(self.began).as_millis()).unwrap_or(u64::MAX);
-        Record { call: self.call, unix_ms: clock.unix_ms(now), call_ms, event }
-    }
-
-    /// Shows the record to everybody who watches.
-    fn show(&self, record: &Record) {
-        for observer in &self.registry.0.deps.observers {
-            observer(record);
-        }
-        let mut view = lock(&self.view);
-        match &record.event {
-            Event::StateChanged { to, .. } => view.state = *to,
-            Event::LanguageDetected { language, .. } | Event::LanguageSwitched { to: language, .. } => {
-                view.language = Some(*language);
-            }
-            _ => {}
-        }
-        if view.events.len() >= limits::VIEW_EVENTS_MAX {
-            view.events.pop_front();
-        }
-        view.events.push_back(record.clone());
-    }
-
-    /// What may be kept of a record.
-    fn kept(&self, record: Record) -> Record {
-        if self.registry.0.deps.keep_words {
-            return record;
-        }
-        Record { event: record.event.without_words(), ..record }
-    }
-
-    pub fn fact(&self, event: Event) {
-        let record = self.record(event);
-        self.show(&record);
-        self.registry.0.deps.journal.append(self.kept(record));
-    }
-
-    /// Carries an action out: today that means to record it, durably. Shown as done only when it is.
-    pub fn act(&self, action: &Action) -> impl Future<Output = bool> + Send + 'static {
-        let pen = self.clone();
-        let action = action.to_string();
-        async move {
-            let record = pen.record(Event::Action { action: action.clone(), done: true });
-            let journal = pen.registry.0.deps.journal.clone();
-            match journal.append_durable(pen.kept(record.clone())).await {
-                Ok(()) => {
-                    pen.show(&record);
-                    true
-                }
-                Err(error) => {
-                    tracing::error!(%error, "an action could not be recorded; the caller is told so");
-                    pen.show(&pen.record(Event::Action { action, done: false }));
-                    false
-                }
-            }
-        }
-    }
-
-    /// The last fact of the call, on the disk when this returns. The change of state comes before it:
-    /// nothing may follow the end.
-    pub async fn end(&self, event: Event) {
-        if let Event::CallEnded { outcome, .. } = &event {
-            self.registry.change_state(self.call, *outcome);
-            let bill = lock(&self.view).bill.clone();
-            if !bill.is_empty() {
-                self.fact(Event::CallCost(Box::new((self.registry.0.deps.prices)(self.call, &bill))));
-            }
-        }
-        if let Event::CallEnded { outcome, cause, .. } = &event {
-            let mut view = lock(&self.view);
-            view.cause = Some(*cause);
-            view.state = *outcome;
-            let clock = self.registry.0.deps.clock;
-            view.ended_unix_ms = Some(clock.unix_ms(clock.now()));
-        }
-        let record = self.record(event);
-        self.show(&record);
-        if let Err(error) = self.registry.0.deps.journal.append_durable(self.kept(record)).await {
-            tracing::error!(call = %self.call, %error, "the end of a call could not be recorded");
-        }
-    }
-
-    pub async fn end_as(&self, outcome: CallState, cause: EndCause) {
-        let duration_ms = self.record(Event::FalseBargeIn { turn: 0 }).call_ms;
-        self.end(Event::CallEnded { outcome, cause, duration_ms, turns: 0 }).await;
-    }
-
-    pub async fn ended_unexpectedly(&self, cause: EndCause) {
-        self.end_as(CallState::Failed, cause).await;
-        self.over(CallState::Failed, cause);
-    }
-
-    pub fn language(&self) -> Option<Lang> {
-        lock(&self.view).language
-    }
-
-    /// Leaves the registry; the place is free again. The words are forgotten with the call unless
-    /// they may be kept.
-    pub fn over(&self, outcome: CallState, _cause: EndCause) {
-        self.registry.change_state(self.call, outcome);
-        let Some(mut live) = lock(&self.registry.0.calls).shift_remove(&self.call) else { return };
-        let mut view = lock(&self.view).clone();
-        if !self.registry.0.deps.keep_words {
-            for record in &mut view.events {
-                record.event = record.event.clone().without_words();
-            }
-        }
-        lock(&self.registry.0.by_carrier).remove(&view.carrier_call);
-        let mut ended = lock(&self.registry.0.ended);
-        if ended.len() >= limits::ENDED_CALLS_SHOWN {
-            ended.pop_front();
-        }
-        ended.push_back((view.carrier_call.clone(), view));
-        drop(ended);
-        drop(live.place.take());
     }
 }

@@ -50,6 +50,13 @@ impl Script {
         Self { agent, states, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity }
     }
 
+    /// The same for a call about one customer, with facts of their record.
+    pub fn about(&self, facts: &[(String, String)]) -> Self {
+        let agent = self.agent.about(facts);
+        let bounds = Bounds { max_duration: self.max_duration, inactivity: self.inactivity };
+        Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
+    }
+
     pub fn name(&self) -> &str {
         &self.agent.name
     }

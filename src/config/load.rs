@@ -109,9 +109,12 @@ const SEED_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 6] = [
+const CREDENTIALS: [(&str, &str); 9] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
+    ("asterisk_token", "asterisk.token"),
+    ("freeswitch_token", "freeswitch.token"),
+    ("freeswitch_password", "freeswitch.password"),
     ("api_token", "api.token"),
     ("objects_s3_secret_key", "objects.s3.secret_access_key"),
     ("backup_s3_secret_key", "backup.s3.secret_access_key"),

@@ -5,6 +5,7 @@
 mod auth;
 mod keep;
 mod load;
+mod pbx;
 mod problem;
 mod retention;
 mod schema;
@@ -20,6 +21,7 @@ mod tests;
 pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
+pub use pbx::{Asterisk, Freeswitch, MediaModule};
 pub use problem::{ConfigError, Problem};
 pub use retention::{Class, Retention};
 pub use schema::{

@@ -9,18 +9,22 @@ use std::time::Duration;
 use super::auth::Auth;
 use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::pbx::{Asterisk, Freeswitch};
 use super::retention::Retention;
 use super::tree::{At, Fields, FromNode, Node};
 use super::watching::{Alerts, Telemetry};
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
 use crate::base::network::{Network, NotANetwork};
+use crate::base::phone::Phone;
 use crate::base::secret::Secret;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
+    pub asterisk: Asterisk,
+    pub freeswitch: Freeswitch,
     pub api: Api,
     pub auth: Auth,
     pub state: State,
@@ -54,6 +58,10 @@ pub struct Twilio {
     pub previous_auth_token: Option<Secret>,
     /// The media stream's WebSocket request must be signed too.
     pub require_stream_signature: bool,
+    /// A number of the account, to place calls from.
+    pub caller_id: Option<Phone>,
+    /// Where the REST API is, if not at Twilio's usual place (a region of theirs, a test).
+    pub api_url: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +189,8 @@ impl Settings {
         let settings = Self {
             http,
             twilio: Twilio::read(fields.section("twilio")),
+            asterisk: Asterisk::read(fields.section("asterisk")),
+            freeswitch: Freeswitch::read(fields.section("freeswitch")),
             api: Api::read(fields.section("api")),
             auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),
@@ -262,8 +272,30 @@ impl Twilio {
             fields.refuse(at, "`twilio.previous_auth_token` stands alone; write `twilio.auth_token` too, or remove it");
         }
         let require_stream_signature = fields.or("require_stream_signature", true);
+        let caller_id = fields.optional::<String>("caller_id").filter(|(text, _)| !text.trim().is_empty());
+        let caller_id = caller_id.and_then(|(text, at)| {
+            let phone = text.parse().ok();
+            if phone.is_none() {
+                fields
+                    .refuse(&at, "`twilio.caller_id` is no phone number; write + and the country code: +914440001234");
+            }
+            phone
+        });
+        let api_url = fields.optional::<String>("api_url").filter(|(text, _)| !text.trim().is_empty());
+        let api_url = api_url.map(|(text, at)| {
+            let plain = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+            if !text.starts_with("https://") && !plain.iter().any(|start| text.starts_with(start)) {
+                fields.refuse(
+                    &at,
+                    "`twilio.api_url` must begin with https://; calls are ordered with the account's secret",
+                );
+            }
+            text.trim().to_owned()
+        });
         fields.finish();
         Self {
+            caller_id,
+            api_url,
             account_sid,
             auth_token: auth_token.map(|(token, _)| token),
             previous_auth_token: previous.map(|(token, _)| token),

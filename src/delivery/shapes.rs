@@ -479,6 +479,8 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         },
         // The box's own affairs. A new fact does not compile before somebody has decided.
         Event::Action { done: false, .. }
+        | Event::CallPlaced { .. }
+        | Event::CallAnsweredBy { .. }
         | Event::SpeechStarted { .. }
         | Event::TurnAnswered { .. }
         | Event::BargeIn { .. }

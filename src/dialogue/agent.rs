@@ -40,6 +40,10 @@ impl Localised {
     pub fn get(&self, lang: Lang) -> &str {
         self.by.get(&lang).or(self.default.as_ref()).or_else(|| self.by.values().next()).map_or("", String::as_str)
     }
+
+    fn same(text: &str) -> Self {
+        Self { default: Some(text.to_owned()), by: BTreeMap::new() }
+    }
 }
 
 /// The ways of design §4 this agent may use, and how sure each must be.
@@ -112,6 +116,21 @@ impl Agent {
     /// The file's facts in one language; a call's own facts are set over them.
     pub fn facts(&self, lang: Lang) -> Facts {
         self.facts.iter().map(|(key, value)| (key.as_str(), value.get(lang))).collect()
+    }
+
+    /// The same agent about one customer: these facts are set over those of the file that mean the same.
+    /// An empty value removes the file's: what is not known of a customer is not said of somebody else.
+    pub fn about(&self, facts: &[(String, String)]) -> Self {
+        let mut agent = self.clone();
+        for (key, value) in facts {
+            let slot = super::facts::placeholder(key);
+            let same = |known: &str| known == key || slot.is_some() && super::facts::placeholder(known) == slot;
+            agent.facts.retain(|(known, _)| !same(known));
+            if !value.trim().is_empty() {
+                agent.facts.push((key.clone(), Localised::same(value)));
+            }
+        }
+        agent
     }
 
     /// The key of the menu for a language, and the language of a key.

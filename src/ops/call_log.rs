@@ -101,7 +101,12 @@ fn details(event: &Event) -> Details<'_> {
             turns: Some(*turns),
             ..none
         },
-        Event::Dtmf { .. } | Event::CallCost(_) | Event::Reachability { .. } | Event::AudioGap { .. } => none,
+        Event::CallAnsweredBy { who } => Details { to: Some(word(who)), ..none },
+        Event::CallPlaced { .. }
+        | Event::Dtmf { .. }
+        | Event::CallCost(_)
+        | Event::Reachability { .. }
+        | Event::AudioGap { .. } => none,
     }
 }
 
@@ -180,6 +185,7 @@ mod tests {
                 agent: "helpdesk".to_owned(),
                 caller_hash: Some("abcd".to_owned()),
                 concerns: Box::new(Concerns { region: secret.to_owned(), ..Concerns::default() }),
+                customer: None,
             },
         ];
         for event in events {

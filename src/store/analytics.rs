@@ -159,6 +159,7 @@ mod tests {
                 agent: agent.to_owned(),
                 caller_hash: None,
                 concerns: Box::new(concerns),
+                customer: None,
             },
             Event::LanguageSwitched { from: Lang::En, to: language, reason: String::new() },
         ];

@@ -80,10 +80,10 @@ fn parse_word<T: serde::de::DeserializeOwned>(at: usize, text: String) -> rusqli
 pub fn derive(db: &Connection, seq: i64, record: &Record) -> Result<(), StoreError> {
     let call = record.call.to_string();
     match &record.event {
-        Event::CallInitiated { transport, direction, agent, caller_hash, concerns, carrier_call } => {
+        Event::CallInitiated { transport, direction, agent, caller_hash, concerns, carrier_call, customer } => {
             db.prepare_cached(
-                "INSERT INTO calls (id, transport, carrier_call, direction, agent, campaign, caller_hash, state, started_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'ready', ?8) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO calls (id, transport, carrier_call, direction, agent, campaign, caller_hash, customer, state, started_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'ready', ?9) ON CONFLICT (id) DO NOTHING",
             )?
             .execute(params![
                 call,
@@ -93,6 +93,7 @@ pub fn derive(db: &Connection, seq: i64, record: &Record) -> Result<(), StoreErr
                 agent,
                 concerns.campaign,
                 caller_hash,
+                customer.map(|id| id.to_string()),
                 record.unix_ms
             ])?;
         }
@@ -127,6 +128,10 @@ pub fn derive(db: &Connection, seq: i64, record: &Record) -> Result<(), StoreErr
                     serde_json::to_string(waterfall)?
                 ],
             )?;
+        }
+        Event::CallPlaced { carrier_call } => {
+            db.prepare_cached("UPDATE calls SET carrier_call = ?2 WHERE id = ?1")?
+                .execute(params![call, carrier_call])?;
         }
         Event::CallCost(cost) => {
             db.prepare_cached("UPDATE calls SET cost_millipaise = ?2 WHERE id = ?1 AND ended_ms IS NULL")?

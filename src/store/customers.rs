@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::base::event::CallState;
+use crate::base::event::{CallState, Event, Record};
 use crate::base::phone::Phone;
 use crate::base::secret::KeyedHash;
 use crate::base::{Lang, limits};
@@ -273,6 +273,44 @@ pub fn set_status(db: &Connection, id: Uuid, version: i64, to: CallState, now_ms
     db.prepare_cached("UPDATE customers SET status = ?2, updated_ms = ?3, version = version + 1 WHERE id = ?1")?
         .execute(params![id.to_string(), status_name(to), now_ms])?;
     Ok(Customer { status: to, updated_ms: now_ms, version: version + 1, ..before })
+}
+
+/// Keeps a customer in step with the calls that are about them; to be run in the transaction that keeps
+/// the fact (`journal::Derive`). A call about a customer who is not ready does not begin: two requests at
+/// once ring nobody twice.
+pub fn follow(db: &Connection, record: &Record) -> Result<(), StoreError> {
+    let call = record.call.to_string();
+    let status = match &record.event {
+        Event::CallInitiated { customer: Some(id), .. } => {
+            let taken = db
+                .prepare_cached(
+                    "UPDATE customers SET status = 'initiated', last_call_id = ?2, last_call_at_ms = ?3, updated_ms = ?3,
+                            version = version + 1
+                     WHERE id = ?1 AND status = 'ready' AND (last_call_id IS NULL OR last_call_id <> ?2)",
+                )?
+                .execute(params![id.to_string(), call, record.unix_ms])?;
+            return match (taken, get(db, *id)?) {
+                (1, _) => Ok(()),
+                (_, None) => Err(StoreError::NotFound("customer")),
+                // The same fact again.
+                (_, Some(customer)) if customer.last_call_id.as_deref() == Some(&call) => Ok(()),
+                (_, Some(customer)) => {
+                    Err(StoreError::Conflict(format!("the customer is {}, not ready", status_name(customer.status))))
+                }
+            };
+        }
+        Event::StateChanged { to, .. } => *to,
+        Event::CallEnded { outcome, .. } => *outcome,
+        _ => return Ok(()),
+    };
+    // Somebody may have put the customer back on the list meanwhile; a late fact does not undo that.
+    db.prepare_cached(
+        "UPDATE customers SET status = ?3, updated_ms = ?2, version = version + 1
+         WHERE id = (SELECT customer FROM calls WHERE id = ?1 AND customer IS NOT NULL)
+               AND last_call_id = ?1 AND status NOT IN (?3, 'ready', 'completed', 'failed', 'not_picked')",
+    )?
+    .execute(params![call, record.unix_ms, status_name(status)])?;
+    Ok(())
 }
 
 pub fn delete(db: &Connection, id: Uuid, version: i64) -> Result<(), StoreError> {

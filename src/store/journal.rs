@@ -199,6 +199,7 @@ mod tests {
             agent: "helpdesk".to_owned(),
             caller_hash: Some("abc".to_owned()),
             concerns,
+            customer: None,
         };
         Record { call, unix_ms: 86_400_000, call_ms: 0, event }
     }

@@ -5,7 +5,7 @@
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::base::event::{CallState, Direction};
+use crate::base::event::{AnsweredBy, CallState, Direction};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang};
 
@@ -60,6 +60,8 @@ pub struct Announcement {
     pub from: Option<Phone>,
     pub to: Option<Phone>,
     pub agent: Option<String>,
+    /// The box's own id, of a call that it has placed itself ([`super::dial::Order::call`]).
+    pub call: Option<CallId>,
     /// The customer's state and district, where a record says them.
     pub state: Option<String>,
     pub district: Option<String>,
@@ -96,8 +98,12 @@ pub trait Exchange: Send + Sync + 'static {
     fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal>;
     /// Its media is there; the call's task starts.
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal>;
+    /// The carrier's own id of a call that the box has placed. Calls that are over are ignored.
+    fn named(&self, call: CallId, carrier_call: &str);
     /// The carrier reports a state of the call (status callback). Unknown calls are ignored.
     fn carrier_state(&self, carrier_call: &str, state: CallState);
+    /// The carrier reports who took a call that we placed. Unknown calls are ignored.
+    fn answered_by(&self, carrier_call: &str, who: AnsweredBy);
     /// Languages that the agent for `to` offers, in the order of its key menu; one or none: no menu.
     fn menu(&self, agent: Option<&str>) -> Vec<Lang>;
     /// The language to speak to a caller in of whom nothing else is known.

@@ -3,7 +3,8 @@
 
 pub mod asterisk;
 pub mod audiosocket;
-//pub mod freeswitch;
+pub mod dial;
+pub mod freeswitch;
 pub mod leg;
 pub mod pbx;
 pub mod public_url;

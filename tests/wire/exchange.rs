@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
-use vaani::base::event::CallState;
+use vaani::base::event::{AnsweredBy, CallState};
 use vaani::base::phone::Phone;
 use vaani::base::{CallId, Lang};
 use vaani::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
@@ -20,6 +20,8 @@ pub(crate) struct Notes {
     pub(crate) announced: Mutex<Vec<Announcement>>,
     connected: Mutex<Vec<CallId>>,
     pub(crate) states: Mutex<Vec<(String, CallState)>>,
+    pub(crate) answered: Mutex<Vec<(String, AnsweredBy)>>,
+    pub(crate) named: Mutex<Vec<(CallId, String)>>,
     offers: mpsc::UnboundedSender<LegOffer>,
 }
 
@@ -35,6 +37,8 @@ impl Notes {
             announced: Mutex::default(),
             connected: Mutex::default(),
             states: Mutex::default(),
+            answered: Mutex::default(),
+            named: Mutex::default(),
             offers,
         };
         (notes, taken)
@@ -66,6 +70,14 @@ impl Exchange for Notes {
 
     fn carrier_state(&self, carrier_call: &str, state: CallState) {
         self.states.lock().unwrap().push((carrier_call.to_owned(), state));
+    }
+
+    fn named(&self, call: CallId, carrier_call: &str) {
+        self.named.lock().unwrap().push((call, carrier_call.to_owned()));
+    }
+
+    fn answered_by(&self, carrier_call: &str, who: AnsweredBy) {
+        self.answered.lock().unwrap().push((carrier_call.to_owned(), who));
     }
 
     fn menu(&self, _: Option<&str>) -> Vec<Lang> {

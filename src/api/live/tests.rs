@@ -26,6 +26,7 @@ fn began(call: CallId, tenant: &str) -> Record {
         agent: "emi".to_owned(),
         caller_hash: None,
         concerns,
+        customer: None,
     };
     record(call, event)
 }

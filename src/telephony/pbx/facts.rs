@@ -70,6 +70,7 @@ impl Facts {
             from: self.from.clone(),
             to: self.to.clone(),
             agent: self.agent.clone(),
+            call: None,
             state: self.state.clone(),
             district: self.district.clone(),
         }

@@ -74,8 +74,9 @@ mod tests {
         assert!(waiting.put(Moment::from_millis(5), "a", 3), "it may come again");
         let end = Moment::ZERO + limits::STREAM_TOKEN_TTL;
         assert_eq!(waiting.take(end, "a"), Some(3), "and has its own time");
+        let waiting = Waiting::default();
         assert!(waiting.put(now, "b", 4));
-        assert_eq!(waiting.take(end, "b"), None);
+        assert_eq!(waiting.take(end, "b"), None, "too late");
         for number in 0..limits::STREAM_TOKENS_MAX + 5 {
             waiting.put(now, &number.to_string(), 0);
         }

@@ -41,6 +41,10 @@ async fn note(shared: &Shared, webhook: &Webhook) -> Result<Answer, Answer> {
 impl Shared {
     /// What a caller hears who cannot be taken.
     pub(super) fn refuse(&self, refusal: Refusal, webhook: &Webhook) -> Answer {
+        // A call of our own has been answered by then: it cannot be rejected any more.
+        if webhook.query("call").is_some() {
+            return document(&[Verb::Hangup]);
+        }
         let busy = matches!(refusal, Refusal::Full | Refusal::Overloaded | Refusal::Draining);
         // A box that is stopping will not be there for the lines to be fetched from.
         if refusal == Refusal::Draining || !busy || !self.deps.settings.spoken_busy {

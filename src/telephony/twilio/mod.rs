@@ -1,11 +1,12 @@
 //! Twilio: webhooks, TwiML, Media Streams.
 //! Promise: nothing starts without a signature that holds and no audio flows without a token minted
-//! for that very call. Absent on purpose: dialling out and hanging up through REST.
+//! for that very call.
 
 mod busy;
 pub mod carrier;
 pub mod machine;
 pub mod prompts;
+pub mod rest;
 pub mod server;
 pub mod tokens;
 pub mod twiml;

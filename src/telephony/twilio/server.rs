@@ -22,7 +22,7 @@ use super::machine::Leg;
 use super::prompts::{self, Prompt, PromptSource};
 use super::tokens::{Ticket, Tokens};
 use super::twiml::{self, Gather, Stream, Verb};
-use crate::base::event::{CallState, Direction};
+use crate::base::event::{AnsweredBy, CallState, Direction};
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, limits};
@@ -219,6 +219,7 @@ impl Webhook {
             from: phone("From"),
             to: phone("To"),
             agent: self.agent().map(str::to_owned),
+            call: find(&self.query, "call").and_then(|call| call.parse().ok()),
             state: self.place("state"),
             district: self.place("district"),
         })
@@ -236,6 +237,21 @@ impl Webhook {
             _ => return None,
         };
         Some(state)
+    }
+
+    /// Who took the call, of a callback of machine detection.
+    fn answered_by(&self) -> Option<AnsweredBy> {
+        // Progress news repeat it at the end of a call, when it helps nobody.
+        if self.param("CallStatus").is_some() {
+            return None;
+        }
+        Some(match self.param("AnsweredBy")? {
+            "human" => AnsweredBy::Human,
+            "machine_end_beep" | "machine_end_silence" | "machine_end_other" => AnsweredBy::Machine,
+            "fax" => AnsweredBy::Fax,
+            // `machine_start` also comes for people who say little; nobody is treated as a machine for it.
+            _ => AnsweredBy::Unknown,
+        })
     }
 
     /// The generic address gets both kinds: a call that wants instructions is ringing or in
@@ -284,9 +300,15 @@ async fn generic(State(shared): State<Arc<Shared>>, request: Request) -> Answer 
     }
 }
 
-async fn call_status(State(shared): State<Arc<Shared>>, Path(_): Path<String>, request: Request) -> Answer {
+async fn call_status(State(shared): State<Arc<Shared>>, Path(call): Path<String>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
-        Ok(webhook) => shared.status(&webhook),
+        Ok(webhook) => {
+            // News may overtake the answer to the order that names the call.
+            if let (Ok(call), Ok(carrier_call)) = (call.parse(), webhook.carrier_call()) {
+                shared.deps.exchange.named(call, carrier_call);
+            }
+            shared.status(&webhook)
+        }
         Err(answer) => answer,
     }
 }
@@ -399,9 +421,13 @@ impl Shared {
     fn ask(&self, webhook: &Webhook, menu: &[Lang], attempt: u32) -> Answer {
         let base = &self.deps.settings.public_base_url;
         let mut next = format!("/voice/language-selected?attempt={attempt}");
-        if let Some(agent) = webhook.agent() {
-            next.push_str("&agent=");
-            next.extend(url::form_urlencoded::byte_serialize(agent.as_bytes()));
+        for name in ["agent", "call", "state", "district"] {
+            if let Some(value) = find(&webhook.query, name).filter(|value| !value.is_empty()) {
+                next.push('&');
+                next.push_str(name);
+                next.push('=');
+                next.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+            }
         }
         let next = base.webhook(&next);
         let prompts = menu.iter().zip(MENU_KEYS.chars()).filter_map(|(lang, digit)| {
@@ -451,6 +477,9 @@ impl Shared {
             Ok(sid) => sid,
             Err(answer) => return answer,
         };
+        if let Some(who) = webhook.answered_by() {
+            self.deps.exchange.answered_by(carrier_call, who);
+        }
         if let Some(event) = webhook.param("StreamEvent") {
             if event == "stream-error" {
                 warn!(carrier_call, "the carrier reports an error of the media stream");

@@ -79,6 +79,7 @@ pub(super) async fn sessions(
             agent: Some(AGENT.to_owned()),
             state: None,
             district: None,
+            call: None,
         };
         registry.announce(announcement).map_err(|refusal| anyhow::anyhow!("the call was refused: {refusal}"))?;
         // Whatever was handed over before this is on the disk once it returns.
@@ -209,6 +210,7 @@ impl Facts {
                     campaign: CAMPAIGNS[n / 2 % CAMPAIGNS.len()].to_owned(),
                     ..Concerns::default()
                 }),
+                customer: None,
             },
             1 => Event::StateChanged { from: CallState::Ready, to: CallState::Initiated },
             2 => Event::StateChanged { from: CallState::Initiated, to: CallState::Ringing },
