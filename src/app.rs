@@ -4,6 +4,7 @@
 mod connect;
 mod dialers;
 mod exchanges;
+mod exotel;
 mod health;
 mod keepers;
 mod keeping;
@@ -47,6 +48,7 @@ use crate::ops::notify;
 use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
+use crate::telephony::exotel::{ExotelDeps, ExotelMetrics};
 use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
@@ -183,10 +185,12 @@ impl App {
         let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
 
         let twilio_metrics = TwilioMetrics::default();
+        let exotel_metrics = ExotelMetrics::default();
         let exchange_metrics = ExchangeMetrics::default();
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Arc::new(Metrics::new(|registry| {
             twilio_metrics.register(registry);
+            exotel_metrics.register(registry);
             exchange_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
@@ -252,10 +256,19 @@ impl App {
         twilio.previous_auth_token = settings.twilio.previous_auth_token.clone();
         twilio.spoken_busy = settings.calls.busy_line;
         twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
+        let prompts = Arc::new(Prompts { scripts: Arc::clone(&scripts), tts });
+        let exotel = ExotelDeps {
+            settings: exotel::settings(&settings, &public)?,
+            exchange: Arc::new(registry.clone()),
+            lines: Arc::clone(&prompts) as Arc<_>,
+            clock,
+            tasks: scope.clone(),
+            metrics: exotel_metrics,
+        };
         let twilio = TwilioDeps {
             settings: twilio,
             exchange: Arc::new(registry.clone()),
-            prompts: Arc::new(Prompts { scripts: Arc::clone(&scripts), tts }),
+            prompts,
             clock,
             tasks: scope.clone(),
             metrics: twilio_metrics,
@@ -274,6 +287,7 @@ impl App {
             planner: Arc::clone(&planner),
             journal: journal.clone(),
             twilio_ready,
+            exotel: settings.exotel.readiness(),
             exchanges: exchanges.health,
             alerts: watching_box.alerts.clone(),
         });
@@ -318,8 +332,10 @@ impl App {
             tasks: scope.clone(),
         };
         let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
-        let router: axum::Router =
-            api::routes(api).merge(crate::telephony::twilio::routes(twilio)).merge(exchanges.router);
+        let carriers = crate::telephony::twilio::routes(twilio)
+            .merge(crate::telephony::exotel::routes(exotel))
+            .merge(exchanges.router);
+        let router: axum::Router = api::routes(api).merge(carriers);
         let router = linger(http_metrics::watch(router, meter, clock, counted_by));
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {

@@ -24,6 +24,7 @@ use crate::auth::login::From;
 use crate::auth::sessions::CSRF_HEADER;
 use crate::auth::{Gate, Principal, Refusal};
 use crate::base::ids::TenantId;
+use crate::base::network;
 use crate::store::database::Database;
 
 /// Chooses the tenant, for whoever may see several. Browsers' WebSockets and event streams cannot set
@@ -229,29 +230,12 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// Who is at the other end: the peer, or what the last proxy that we trust says about it.
 fn address(gate: &Gate, request: &Parts) -> IpAddr {
-    let trusted = &gate.settings().trusted_proxies;
-    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
-    let mut address = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    if peer.is_none() {
-        return address;
-    }
-    let hops: Vec<&str> = request
-        .headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
-    // From the nearest to the farthest, as long as whoever says it is trusted.
-    for hop in hops.into_iter().rev() {
-        if !trusted.contains(&address) {
-            break;
-        }
-        let Ok(said) = hop.parse::<IpAddr>() else { break };
-        address = said.to_canonical();
-    }
-    address
+    let Some(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    };
+    let said = request.headers.get_all("x-forwarded-for");
+    let said = said.iter().filter_map(|value| value.to_str().ok());
+    network::origin(peer.0.ip(), &gate.settings().trusted_proxies, said)
 }
 
 /// The tenant of the request. `None`: it is gone, which only matters to handlers that need one.

@@ -29,7 +29,6 @@ mod live;
 mod login;
 mod me;
 pub mod metrics;
-mod multipart;
 mod openapi;
 mod privacy;
 mod problem;

@@ -6,6 +6,7 @@ use super::exchanges::ExchangeHealth;
 use super::{Local, probe};
 use crate::ai::router::Planner;
 use crate::api::{Component, HealthSource};
+use crate::config::ExotelReadiness;
 use crate::ops::alerts::Alerts;
 use crate::ops::health::Finding;
 use crate::store::journal::Journal;
@@ -16,6 +17,7 @@ pub(super) struct Parts {
     pub(super) planner: Arc<Planner>,
     pub(super) journal: Journal,
     pub(super) twilio_ready: bool,
+    pub(super) exotel: ExotelReadiness,
     pub(super) exchanges: ExchangeHealth,
     pub(super) alerts: Alerts,
 }
@@ -50,6 +52,17 @@ impl HealthSource for Parts {
             },
             facts: serde_json::Value::Null,
         });
+        // Who does not use it need not read of it.
+        if self.exotel != ExotelReadiness::Unused {
+            let ready = self.exotel == ExotelReadiness::Ready;
+            let detail = "nothing tells Exotel from others: set exotel.user and exotel.password";
+            all.push(Component {
+                name: "transport/exotel".to_owned(),
+                status: if ready { "ok" } else { "degraded" },
+                detail: if ready { String::new() } else { detail.to_owned() },
+                facts: serde_json::Value::Null,
+            });
+        }
         all.extend(self.exchanges.components());
         all.extend(probe::component(&self.planner));
         let dropped = self.journal.dropped();

@@ -1,4 +1,4 @@
-//! The lines every call may need: rendered ahead, and the key menu in the box's own voice.
+//! The lines every call may need: rendered ahead, and those said before or instead of a call.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::base::tasks::Scope;
 use crate::call::script::Scripts;
 use crate::dialogue::speak;
 use crate::media::wav;
+use crate::telephony::lines::SpokenLines;
 use crate::telephony::twilio::PromptSource;
 
 /// Synthesises the lines every call may need, before a caller waits for them.
@@ -54,7 +55,7 @@ pub(super) async fn render_ahead(scripts: Arc<Scripts>, tts: Arc<dyn Tts>, scope
     tracing::info!("fixed lines are rendered");
 }
 
-/// The key menu in the box's own voice.
+/// The key menu and the apologies in the box's own voice.
 pub(super) struct Prompts {
     pub(super) scripts: Arc<Scripts>,
     pub(super) tts: Arc<dyn Tts>,
@@ -67,28 +68,43 @@ impl PromptSource for Prompts {
 
     fn wav(&self, lang: Lang, key: &str, digit: Option<char>) -> BoxFuture<'_, Option<Bytes>> {
         let text = self.text(lang, key, digit);
-        let voice = self.scripts.get(None).and_then(|s| s.voice(lang));
-        Box::pin(async move {
-            let text = speak::spoken(lang, &text?);
-            let mut stream =
-                self.tts.speak(TtsRequest { call: None, text, language: lang, voice, pace: 1.0, rate: LINE_RATE });
-            let mut pcm = Vec::new();
-            while let Some(event) = stream.next().await {
-                match event {
-                    Ok(TtsEvent::Audio(more)) => pcm.extend(more),
-                    Ok(TtsEvent::Done(_)) => break,
-                    Err(fault) => {
-                        tracing::warn!(%fault, "a menu line could not be rendered");
-                        return None;
-                    }
-                }
-            }
-            Some(Bytes::from(wav::write(LINE_RATE, &pcm)))
-        })
+        Box::pin(async move { Some(Bytes::from(wav::write(LINE_RATE, &self.speak(lang, &text?).await?))) })
     }
 
     fn text(&self, lang: Lang, key: &str, digit: Option<char>) -> Option<String> {
         let script = self.scripts.get(None)?;
         Some(script.line(lang, key).replace("{digit}", &digit.map(String::from).unwrap_or_default()))
+    }
+}
+
+impl SpokenLines for Prompts {
+    fn has(&self, lang: Lang, key: &str) -> bool {
+        self.available(lang, key, None)
+    }
+
+    fn pcm<'a>(&'a self, lang: Lang, key: &'a str, digit: Option<char>) -> BoxFuture<'a, Option<Vec<i16>>> {
+        let text = self.text(lang, key, digit);
+        Box::pin(async move { self.speak(lang, &text?).await })
+    }
+}
+
+impl Prompts {
+    async fn speak(&self, lang: Lang, text: &str) -> Option<Vec<i16>> {
+        let voice = self.scripts.get(None).and_then(|s| s.voice(lang));
+        let text = speak::spoken(lang, text);
+        let mut stream =
+            self.tts.speak(TtsRequest { call: None, text, language: lang, voice, pace: 1.0, rate: LINE_RATE });
+        let mut pcm = Vec::new();
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(TtsEvent::Audio(more)) => pcm.extend(more),
+                Ok(TtsEvent::Done(_)) => break,
+                Err(fault) => {
+                    tracing::warn!(%fault, "a menu line could not be rendered");
+                    return None;
+                }
+            }
+        }
+        Some(pcm)
     }
 }

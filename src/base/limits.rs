@@ -99,6 +99,29 @@ pub const LEG_MARKS_MAX: usize = 1_024;
 pub const LEG_WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 /// After our close frame the carrier has this long for its own.
 pub const LEG_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Sample rates of Exotel's streams that are taken.
+pub const EXOTEL_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
+/// Those that can be asked of it.
+pub const EXOTEL_RATES_ASKED: [u32; 3] = [8_000, 16_000, 24_000];
+/// Each message of sound to Exotel is a multiple of this, bytes.
+pub const EXOTEL_CHUNK_STEP: usize = 320;
+/// Bytes of one such message: the least and the most Exotel takes, and the most that fits our buffers.
+pub const EXOTEL_CHUNK: u32 = 3_200;
+pub const EXOTEL_CHUNK_MAX: u32 = 32_000;
+/// A piece that is not full waits for more sound as long as this, and until Exotel has only as much left.
+pub const EXOTEL_CHUNK_PATIENCE: Duration = Duration::from_millis(40);
+/// Messages of Exotel whose bytes are compared with their times.
+pub const EXOTEL_GAUGE_MESSAGES: u32 = 20;
+/// Streams whose end Exotel has asked about and got an answer; the oldest is forgotten.
+pub const EXOTEL_ANSWERS_MAX: usize = 4_096;
+/// Callers who hear at the same time that no line is free; others find the line dead.
+pub const APOLOGIES_MAX: usize = 64;
+/// One such apology, with the caller's answer.
+pub const APOLOGY_LASTS_MAX: Duration = Duration::from_secs(60);
+/// The caller's key must come so long after its last word.
+pub const APOLOGY_KEY_WITHIN: Duration = Duration::from_secs(6);
+/// Frames of an apology sent ahead of real time.
+pub const APOLOGY_LEAD_FRAMES: usize = 10;
 /// Buffers of one carrier socket, bytes: read, write before a flush, write at most.
 pub const LEG_READ_BUFFER: usize = 4 * 1024;
 pub const LEG_WRITE_BUFFER: usize = 4 * 1024;

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod mask;
 pub mod meter;
 pub mod money;
+pub mod multipart;
 pub mod network;
 pub mod phone;
 pub mod pii;

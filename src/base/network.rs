@@ -71,6 +71,22 @@ impl Network {
     }
 }
 
+/// Who is at the other end of a connection from `peer`: the peer itself, or what the farthest proxy that is
+/// trusted says about it (the values of `X-Forwarded-For`, in the order of the headers).
+pub fn origin<'a>(peer: IpAddr, trusted: &[IpAddr], said: impl Iterator<Item = &'a str>) -> IpAddr {
+    let mut address = peer.to_canonical();
+    let hops: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    // From the nearest to the farthest, as long as whoever says it is trusted.
+    for hop in hops.into_iter().rev() {
+        if !trusted.contains(&address) {
+            break;
+        }
+        let Ok(said) = hop.parse::<IpAddr>() else { break };
+        address = said.to_canonical();
+    }
+    address
+}
+
 fn mask32(bits: u8) -> u32 {
     u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)
 }
@@ -102,6 +118,22 @@ mod tests {
         for (network, ip, within) in cases {
             let network: Network = network.parse().unwrap();
             assert_eq!(network.contains(ip.parse().unwrap()), within, "{network} {ip}");
+        }
+    }
+
+    #[test]
+    fn only_who_is_trusted_speaks_for_others() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted = [ip("127.0.0.1"), ip("10.0.0.1")];
+        for (peer, said, expected) in [
+            ("127.0.0.1", &[][..], "127.0.0.1"),
+            ("127.0.0.1", &["203.0.113.7"], "203.0.113.7"),
+            ("::ffff:127.0.0.1", &["203.0.113.7"], "203.0.113.7"),
+            ("203.0.113.1", &["198.51.100.1"], "203.0.113.1"),
+            ("127.0.0.1", &["198.51.100.1, 203.0.113.7", "10.0.0.1"], "203.0.113.7"),
+            ("127.0.0.1", &["198.51.100.1, nonsense"], "127.0.0.1"),
+        ] {
+            assert_eq!(origin(ip(peer), &trusted, said.iter().copied()), ip(expected), "{peer} {said:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use futures_util::stream::{AbortHandle, BoxStream, SelectAll, StreamExt, abortable};
@@ -68,6 +69,8 @@ pub struct Drive {
     pub language: Option<Lang>,
     /// To greet in, if nobody chose.
     pub likely: Option<Lang>,
+    /// How far ahead of real time the leg wants sound.
+    pub lead: Duration,
     pub engines: Engines,
     pub clock: Clock,
     pub events: mpsc::Receiver<LegEvent>,
@@ -102,14 +105,15 @@ impl Drive {
     pub async fn run(mut self) {
         let now = self.clock.now();
         let mind = if self.script.is_echo() {
-            Echo::new(now).map(|e| Mind::Echo(Box::new(e)))
+            Echo::new(now, self.lead).map(|e| Mind::Echo(Box::new(e)))
         } else {
             let script = Arc::clone(&self.script);
             match self.language {
                 Some(chosen) => Machine::new(self.call, script, Some(chosen), Sense::Voice, now),
                 None => Machine::greeting_in(self.call, script, self.likely, Sense::Voice, now),
             }
-            .map(|m| Mind::Talk(Box::new(m.with_live_recognition(self.engines.stt.listens()))))
+            .map(|m| m.with_live_recognition(self.engines.stt.listens()).with_lead(self.lead))
+            .map(|m| Mind::Talk(Box::new(m)))
         };
         let mut mind = match mind {
             Ok(mind) => mind,

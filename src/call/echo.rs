@@ -4,6 +4,7 @@
 //! so it shows what a leg costs, and lets an administrator try a number before any agent exists.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::hearing::{Heard, Hearing, Sense};
 use super::machine::{Input, Output};
@@ -30,13 +31,14 @@ pub struct Echo {
 }
 
 impl Echo {
-    pub fn new(now: Moment) -> Result<Self, ResampleError> {
+    /// `lead`: how far ahead of real time the leg wants sound.
+    pub fn new(now: Moment, lead: Duration) -> Result<Self, ResampleError> {
         Ok(Self {
             hearing: Hearing::new(Sense::Voice)?,
             noticed: Vec::new(),
             waiting: VecDeque::new(),
             // Without any lead, each late wake-up would slow the line for good.
-            pacer: Pacer::new(limits::PLAYOUT_LEAD),
+            pacer: Pacer::new(lead),
             started: now,
             turns: 0,
             over: false,
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn late_wake_ups_do_not_slow_the_line() {
-        let mut echo = Echo::new(Moment::ZERO).unwrap();
+        let mut echo = Echo::new(Moment::ZERO, limits::PLAYOUT_LEAD).unwrap();
         let mut back = 0;
         for frame in 0..500_u64 {
             // Timers and networks are late by anything up to 14 ms.

@@ -190,6 +190,12 @@ impl Machine {
         self
     }
 
+    /// The leg wants sound so far ahead of real time. To be told before any of it is due.
+    pub fn with_lead(mut self, lead: Duration) -> Self {
+        self.mouth.lead_by(lead);
+        self
+    }
+
     /// A call whose conversation broke: says so and ends.
     pub fn apology(
         id: CallId,
@@ -446,7 +452,7 @@ impl Machine {
 
     fn finished(&mut self, spoken: Spoken) {
         self.next_mark += 1;
-        self.marks.push_back((self.next_mark, self.now + limits::PLAYOUT_LEAD));
+        self.marks.push_back((self.next_mark, self.now + self.mouth.lead()));
         self.put(Output::Leg(LegCommand::Mark(self.next_mark)));
         self.said(spoken);
     }

@@ -142,8 +142,19 @@ impl Mouth {
             next_line: 1,
             flowing: false,
             dry: Moment::ZERO,
-            lead: (lead.as_millis() as usize) * (LINE_RATE as usize) / 1000,
+            lead: samples(lead),
         }
+    }
+
+    /// Sound is to be so far ahead from now on.
+    pub fn lead_by(&mut self, lead: Duration) {
+        self.pacer = Pacer::new(lead);
+        self.lead = samples(lead);
+    }
+
+    /// How far ahead of the caller's ear sound leaves.
+    pub const fn lead(&self) -> Duration {
+        crate::base::audio::duration(self.lead, LINE_RATE)
     }
 
     /// Opens a line behind those already queued.
@@ -417,6 +428,11 @@ impl Mouth {
     pub fn has_started(&self, line: LineId) -> bool {
         self.lines.iter().find(|l| l.id == line).is_none_or(Line::started)
     }
+}
+
+/// At the line's rate.
+const fn samples(time: Duration) -> usize {
+    time.as_millis() as usize * LINE_RATE as usize / 1_000
 }
 
 fn asks_of(line: &Line) -> Vec<AskId> {

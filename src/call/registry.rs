@@ -438,6 +438,7 @@ impl Exchange for Registry {
             script,
             language: offer.language,
             likely,
+            lead: offer.lead,
             engines: deps.engines.clone(),
             clock: deps.clock,
             events: offer.events,

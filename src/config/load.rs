@@ -101,17 +101,27 @@ impl Environment {
 }
 
 /// The documents' names for settings that live in sections here.
-const SEED_NAMES: [(&str, &str); 4] = [
+const SEED_NAMES: [(&str, &str); 11] = [
     ("TWILIO_ACCOUNT_SID", "twilio.account_sid"),
     ("TWILIO_AUTH_TOKEN", "twilio.auth_token"),
+    ("EXOTEL_SID", "exotel.account_sid"),
+    ("EXOTEL_API_KEY", "exotel.api_key"),
+    ("EXOTEL_TOKEN", "exotel.api_token"),
+    ("EXOTEL_API_TOKEN", "exotel.api_token"),
+    ("EXOTEL_SUBDOMAIN", "exotel.subdomain"),
+    ("EXOTEL_PHONE_NUMBER", "exotel.exophone"),
+    ("EXOTEL_VIRTUAL_NUMBER", "exotel.exophone"),
     ("WEBHOOK_BASE_URL", "http.public_base_url"),
     ("LOG_LEVEL", "log.level"),
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 9] = [
+const CREDENTIALS: [(&str, &str); 12] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
+    ("exotel_password", "exotel.password"),
+    ("exotel_path_secret", "exotel.path_secret"),
+    ("exotel_api_token", "exotel.api_token"),
     ("asterisk_token", "asterisk.token"),
     ("freeswitch_token", "freeswitch.token"),
     ("freeswitch_password", "freeswitch.password"),

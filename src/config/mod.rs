@@ -3,6 +3,7 @@
 //! mean (the rooms know), agents and prompts (`dialogue` reads those with the same tools).
 
 mod auth;
+mod exotel;
 mod keep;
 mod load;
 mod pbx;
@@ -19,6 +20,7 @@ mod auth_tests;
 mod tests;
 
 pub use auth::{Auth, AuthLimits, OidcSettings, ROLES};
+pub use exotel::{Exotel, Readiness as ExotelReadiness};
 pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use pbx::{Asterisk, Freeswitch, MediaModule};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::auth::Auth;
+use super::exotel::Exotel;
 use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::pbx::{Asterisk, Freeswitch};
@@ -23,6 +24,7 @@ use crate::base::secret::Secret;
 pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
+    pub exotel: Exotel,
     pub asterisk: Asterisk,
     pub freeswitch: Freeswitch,
     pub api: Api,
@@ -189,6 +191,7 @@ impl Settings {
         let settings = Self {
             http,
             twilio: Twilio::read(fields.section("twilio")),
+            exotel: Exotel::read(fields.section("exotel")),
             asterisk: Asterisk::read(fields.section("asterisk")),
             freeswitch: Freeswitch::read(fields.section("freeswitch")),
             api: Api::read(fields.section("api")),

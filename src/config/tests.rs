@@ -145,7 +145,7 @@ fn every_kind_of_fault_gives_one_clear_message() {
         ("[htpp]\nlisten = \"1.2.3.4:5\"\n", "vaani.toml:1: unknown key `htpp`; write `http`"),
         (
             "x = 1\n",
-            "vaani.toml:1: unknown key `x`; known here are: alerts, api, auth, backup, calls, data, engines, http, log, objects, privacy, retention, state, telemetry, twilio, webhooks",
+            "vaani.toml:1: unknown key `x`; known here are: alerts, api, auth, backup, calls, data, engines, exotel, http, log, objects, privacy, retention, state, telemetry, twilio, webhooks",
         ),
         ("\n[http]\n\nlisen = \"1.2.3.4:5\"\n", "vaani.toml:4: unknown key `http.lisen`; write `http.listen`"),
         ("http = 3\n", "vaani.toml:1: `http` is a whole number; it is a section, write `[http]` and its keys"),
@@ -186,6 +186,22 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "[twilio]\nrequire_stream_signature = \"no\"\n",
             "vaani.toml:2: `twilio.require_stream_signature` is a text; write true or false",
         ),
+        (
+            "[exotel]\nuser = \"exotel\"\n",
+            "vaani.toml:1: `exotel.user` and `exotel.password` belong together; write both, or neither",
+        ),
+        (
+            "[exotel]\npath_secret = \"0123456789abcdef/\"\n",
+            "vaani.toml:2: `exotel.path_secret` stands in addresses; write letters, digits, - and _ only",
+        ),
+        (
+            "[exotel]\nallow_from = [\"10.0.0.0/40\"]\n",
+            "vaani.toml:2: `exotel.allow_from`: \"10.0.0.0/40\" is no network",
+        ),
+        ("[exotel]\nsample_rate = 44100\n", "vaani.toml:2: `exotel.sample_rate` is 44100; write 8000, 16000 or 24000"),
+        ("[exotel]\nchunk_bytes = 3300\n", "vaani.toml:2: `exotel.chunk_bytes` is 3300; write a multiple of 320"),
+        ("[exotel]\napi_url = \"http://x.in\"\n", "vaani.toml:2: `exotel.api_url` must begin with https://"),
+        ("[exotel]\nexophone = \"x\"\n", "vaani.toml:2: `exotel.exophone` is no phone number"),
         (
             "[api]\ntoken = \"too short\"\n",
             "vaani.toml:2: `api.token` is no usable secret; write at least 16 characters without spaces",

@@ -2,6 +2,8 @@
 //! Promise: audio is 8 kHz mono in order of arrival with the carrier's media time; after
 //! [`LegEvent::Closed`] nothing more comes. Absent on purpose: what is said, and why.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
@@ -73,6 +75,8 @@ pub struct LegOffer {
     pub call: CallId,
     /// Chosen by key in a menu or by the number dialled.
     pub language: Option<Lang>,
+    /// How far ahead of real time sound must be sent, so that the carrier never runs dry.
+    pub lead: Duration,
     pub events: mpsc::Receiver<LegEvent>,
     pub commands: mpsc::Sender<LegCommand>,
 }
@@ -106,6 +110,11 @@ pub trait Exchange: Send + Sync + 'static {
     fn answered_by(&self, carrier_call: &str, who: AnsweredBy);
     /// Languages that the agent for `to` offers, in the order of its key menu; one or none: no menu.
     fn menu(&self, agent: Option<&str>) -> Vec<Lang>;
+    /// Does the conversation that has just ended on this call go on with a person? The carrier asks where to
+    /// send it next.
+    fn goes_to_person(&self, _carrier_call: &str) -> bool {
+        false
+    }
     /// The language to speak to a caller in of whom nothing else is known.
     fn greeting_language(&self, announcement: &Announcement) -> Lang;
     /// Somebody who could not be taken wants to be called back; true once that is on the disk.

@@ -68,7 +68,7 @@ async fn a_call_goes_on_with_the_boxs_own_engines_while_the_cloud_is_gone() {
     configured(config.path(), &routing(&fake, "any"));
     let daemon = Daemon::start(state.path(), config.path(), true, &[("FARAWAY_KEY", KEY)]).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid();
+    let sid = call.carrier_call();
     let mut facts = daemon.fact(sid, "a greeting", 0, said).await;
 
     // In the cloud.
@@ -126,7 +126,7 @@ async fn nothing_of_a_call_leaves_a_box_that_is_told_to_keep_it_whatever_fails()
     // No engine of its own: whoever answers is outside.
     let daemon = Daemon::start(state.path(), config.path(), false, &none).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     // Nobody can say a word, so the box may have hung up already.
     let _ = call.say(question()).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -144,7 +144,7 @@ async fn a_provider_that_fails_in_every_way_costs_the_caller_nothing_but_a_momen
     configured(config.path(), &routing(&fake, "any"));
     let daemon = Daemon::start(state.path(), config.path(), true, &[("FARAWAY_KEY", KEY)]).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid();
+    let sid = call.carrier_call();
     let mut facts = daemon.fact(sid, "a greeting", 0, said).await;
     for behaviour in [Behaviour::status(500), Behaviour::Garbage, Behaviour::CloseAfter(1), Behaviour::StallAfter(1)] {
         fake.set("", behaviour.clone());

@@ -92,7 +92,7 @@ async fn a_call_is_heard_live_and_goes_on_when_that_fails() {
     let key = [("SARVAM_KEY", crate::fake::KEY), ("VAANI_PRIVACY__TRANSCRIPTS", "true")];
     let daemon = Daemon::start(state.path(), config.path(), true, &key).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let mut facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     let answered = |e: &Event| matches!(e, Event::TurnAnswered { .. });
     for (behaviour, variant, by) in [

@@ -51,7 +51,7 @@ async fn recognised_by(daemon: &Daemon, agent: &str) -> (String, Vec<Value>, Cal
     let mut options = daemon.call();
     options.path = format!("/voice/incoming?agent={agent}");
     let call = daemon.dial(options).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let facts = daemon.fact(&sid, "a greeting", 0, said).await;
     call.say(question()).await.unwrap();
     daemon.fact(&sid, "an answer", facts.len(), |e| matches!(e, Event::TurnAnswered { .. })).await;

@@ -3,7 +3,8 @@
 use rustix::process::Signal;
 use vaani::base::event::{CallState, EndCause, Event};
 use vaani::base::secret::Secret;
-use vaani::telephony::twilio::carrier::{CarrierCall, DialError, Side};
+use vaani::telephony::far::{FarCall, Side};
+use vaani::telephony::twilio::carrier::DialError;
 
 use crate::support::{Daemon, ends, journal, root, until};
 
@@ -12,11 +13,11 @@ const fn in_progress(event: &Event) -> bool {
 }
 
 /// A line test that is under way.
-async fn echo(daemon: &Daemon) -> CarrierCall {
+async fn echo(daemon: &Daemon) -> FarCall {
     let mut options = daemon.call();
     options.path.push_str("?agent=echo");
     let call = daemon.dial(options).await.unwrap();
-    daemon.fact(call.call_sid(), "media", 0, in_progress).await;
+    daemon.fact(call.carrier_call(), "media", 0, in_progress).await;
     call
 }
 
@@ -39,7 +40,7 @@ async fn a_call_that_the_carrier_did_not_sign_starts_nothing() {
     let call = echo(&daemon).await;
     assert_eq!(started().await, ["calls_started_total{transport=\"twilio\"} 1"]);
     call.hang_up().await.unwrap();
-    assert_eq!(daemon.ended(call.call_sid()).await.1, EndCause::CallerHungUp);
+    assert_eq!(daemon.ended(call.carrier_call()).await.1, EndCause::CallerHungUp);
     daemon.stop().await;
 }
 
@@ -49,8 +50,8 @@ async fn a_daemon_told_to_stop_takes_no_call_and_takes_leave_of_the_live_ones() 
     let config = root().join("config");
     let daemon = Daemon::start(state.path(), &config, true, &[("VAANI_CALLS__DRAIN_SECONDS", "3")]).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    daemon.fact(call.call_sid(), "media", 0, in_progress).await;
-    let id = daemon.id(call.call_sid()).await;
+    daemon.fact(call.carrier_call(), "media", 0, in_progress).await;
+    let id = daemon.id(call.carrier_call()).await;
     daemon.signal(Signal::TERM);
     until("the daemon drains", async || (daemon.health().await["draining"] == true).then_some(())).await;
     let refused = daemon.dial(daemon.call()).await.unwrap_err();
@@ -70,11 +71,11 @@ async fn a_killed_daemon_keeps_the_ends_it_wrote_and_finds_the_calls_it_lost() {
     let config = root().join("config");
     let daemon = Daemon::start(state.path(), &config, false, &[]).await;
     let call = echo(&daemon).await;
-    let finished = daemon.id(call.call_sid()).await;
+    let finished = daemon.id(call.carrier_call()).await;
     call.hang_up().await.unwrap();
-    daemon.ended(call.call_sid()).await;
+    daemon.ended(call.carrier_call()).await;
     let call = echo(&daemon).await;
-    let lost = daemon.id(call.call_sid()).await;
+    let lost = daemon.id(call.carrier_call()).await;
     until("the journal knows the second call", async || journal(state.path()).contains_key(&lost).then_some(())).await;
     daemon.signal(Signal::KILL);
     assert!(!daemon.exit().await.success());

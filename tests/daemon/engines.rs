@@ -22,7 +22,7 @@ async fn a_turn_whose_engines_are_killed_is_answered_and_the_call_goes_on() {
     let state = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(state.path(), &root().join("config"), true, &[]).await;
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid();
+    let sid = call.carrier_call();
     let facts = daemon.fact(sid, "a greeting", 0, greeted).await;
     let victims = [daemon.workers("whisper").await, daemon.workers("llama").await].concat();
     assert!(victims.len() >= 2, "{victims:?}");

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use vaani::base::{Clock, TenantId};
 use vaani::store::crypt::MasterKey;
 use vaani::store::{StoreError, Vault};
-use vaani::telephony::twilio::carrier::{CarrierCall, DialOptions};
+use vaani::telephony::twilio::carrier::DialOptions;
 
 use crate::support::{Api, Daemon, root, until};
 
@@ -112,7 +112,7 @@ async fn dial(api: Api, options: DialOptions, told: Shared) {
     loop {
         let mut mine = DialOptions::new(options.base_url.clone(), options.auth_token.clone());
         mine.path.push_str("?agent=echo");
-        let Ok(call) = CarrierCall::dial(mine, &scope, clock).await else { return };
+        let Ok(call) = mine.dial(&scope, clock).await else { return };
         sleep(Duration::from_millis(fastrand::u64(20..200))).await;
         if call.hang_up().await.is_err() {
             return;

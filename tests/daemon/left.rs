@@ -70,7 +70,7 @@ async fn no_number_name_or_word_can_be_read_off_the_disk_and_a_backup_has_them_f
     let mut options = daemon.call().digit('2');
     options.from = PHONE.to_owned();
     let call = daemon.dial(options).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     daemon.fact(&sid, "the greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     call.say(question()).await.unwrap();
     let facts = daemon.fact(&sid, "the question", 0, |e| matches!(e, Event::Heard { .. })).await;

@@ -8,7 +8,8 @@ use tokio::time::sleep;
 use vaani::base::Lang;
 use vaani::base::event::{EndCause, Event, RepairKind};
 use vaani::media::noise::{Colour, Noise};
-use vaani::telephony::twilio::carrier::{DialError, Heard, Network, Side};
+use vaani::telephony::far::{Heard, Network, Side};
+use vaani::telephony::twilio::carrier::DialError;
 
 use crate::support::{Daemon, impatient_config, question, root};
 use serde_json::Value;
@@ -39,7 +40,7 @@ async fn who_finds_no_line_hears_so_and_is_called_back_if_they_wish() {
     assert!(matches!(second, DialError::HungUp), "{second}");
     let wishes = wishes(&daemon).await;
     assert_eq!((wishes.len(), wishes[0]["phone"].as_str()), (1, Some("+919876543210")), "{wishes:?}");
-    let sid = first.call_sid().to_owned();
+    let sid = first.carrier_call().to_owned();
     first.hang_up().await.unwrap();
     daemon.ended(&sid).await;
     daemon.stop().await;
@@ -58,7 +59,7 @@ async fn cut_in_mid_word(daemon: &Daemon) {
     let mut options = daemon.call();
     options.network = Network { cut_after: Some(Duration::from_millis(1_500)), ..Network::default() };
     let call = daemon.dial(options).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     call.say(question()).await.expect_err("the sentence is longer than the line lives");
     assert_eq!(call.end().await.unwrap().by, Side::Network);
     let (facts, cause) = daemon.ended(&sid).await;
@@ -68,7 +69,7 @@ async fn cut_in_mid_word(daemon: &Daemon) {
 
 async fn stopped_in_mid_playback(daemon: &Daemon) {
     let mut call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let mut played = 0;
     while played < 8_000 {
         match call.hear().await {
@@ -86,7 +87,7 @@ async fn stopped_in_mid_playback(daemon: &Daemon) {
 
 async fn key_three(daemon: &Daemon) {
     let call = daemon.dial(daemon.call().digit('3')).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     for event in &facts {
         match event {
@@ -107,7 +108,7 @@ async fn greeted(daemon: &Daemon, from: &str, record: &str, expected: Lang, know
     options.from = from.to_owned();
     options.path = format!("/voice/incoming?agent=reminder{record}");
     let call = daemon.dial(options).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     for event in &facts {
         match event {
@@ -125,7 +126,7 @@ async fn greeted(daemon: &Daemon, from: &str, record: &str, expected: Lang, know
 
 async fn silent(daemon: &Daemon) {
     let call = daemon.dial(daemon.call()).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     let (facts, cause) = daemon.ended(&sid).await;
     assert_eq!(cause, EndCause::TooManyFailures, "{facts:#?}");
     let repairs: Vec<_> = facts
@@ -154,7 +155,7 @@ async fn noise(daemon: &Daemon, colour: Colour, level: f32) {
     let mut options = daemon.call();
     options.noise = Some(Arc::from(Noise::new(colour, 5).take(10 * 8_000, level)));
     let call = daemon.dial(options).await.unwrap();
-    let sid = call.call_sid().to_owned();
+    let sid = call.carrier_call().to_owned();
     daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await;
     sleep(Duration::from_secs(9)).await;
     let facts = daemon.facts(&sid).await;

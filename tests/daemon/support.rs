@@ -18,8 +18,9 @@ use vaani::media::wav;
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
 use vaani::store::journal;
+use vaani::telephony::far::FarCall;
 use vaani::telephony::public_url::PublicUrl;
-use vaani::telephony::twilio::carrier::{self, CarrierCall, DialError, DialOptions};
+use vaani::telephony::twilio::carrier::{self, DialError, DialOptions};
 
 /// Long enough for a busy test machine; the tests fail by their assertions, not by this.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -115,8 +116,8 @@ impl Daemon {
         DialOptions::new(base_url, auth_token)
     }
 
-    pub(crate) async fn dial(&self, options: DialOptions) -> Result<CarrierCall, DialError> {
-        CarrierCall::dial(options, &self.tasks, self.clock).await
+    pub(crate) async fn dial(&self, options: DialOptions) -> Result<FarCall, DialError> {
+        options.dial(&self.tasks, self.clock).await
     }
 
     /// Of the box's own address.

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::base::audio::FRAME;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Moment};
+use crate::telephony::far::OpenError;
 use crate::telephony::twilio::carrier::wire::Printer;
 use crate::telephony::twilio::carrier::{DialError, DialOptions, OpenStream};
 
@@ -100,7 +101,7 @@ impl Load {
             let start = printer.start(&parameters);
             for text in [Printer::connected(), start] {
                 let sent = socket.send(Message::text(text)).await;
-                sent.map_err(|error| DialError::Socket(Box::new(error)))?;
+                sent.map_err(OpenError::from)?;
             }
             // The box says nothing before it has heard something, so no byte of it is lost here.
             let (reader, writer) = socket.into_inner().into_split();

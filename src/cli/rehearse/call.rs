@@ -21,8 +21,9 @@ use crate::base::{Clock, Lang, Moment};
 use crate::dialogue::speak;
 use crate::media::noise::{Colour, Noise, level_dbfs};
 use crate::media::resample;
+use crate::telephony::far::{FarCall, Heard, Network};
 use crate::telephony::public_url::PublicUrl;
-use crate::telephony::twilio::carrier::{CarrierCall, DialOptions, Heard, Network};
+use crate::telephony::twilio::carrier::DialOptions;
 
 /// Nobody waits longer for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
@@ -116,7 +117,7 @@ impl Caller<'_> {
         }
         options.digits.extend(scenario.key);
         let sid = options.call_sid.clone();
-        let call = CarrierCall::dial(options, &self.tasks, self.clock).await.context("the call did not come about")?;
+        let call = options.dial(&self.tasks, self.clock).await.context("the call did not come about")?;
         let voice = call.caller();
         let tape = Arc::new(Mutex::new(Tape::default()));
         self.tasks.spawn("earpiece", record(call, Arc::clone(&tape)));
@@ -378,7 +379,7 @@ fn asked(turn: &Turn) -> &str {
     turn.interjects.as_deref().filter(|_| !turn.agent_goes_on).unwrap_or(&turn.says)
 }
 
-async fn record(mut call: CarrierCall, tape: Arc<Mutex<Tape>>) {
+async fn record(mut call: FarCall, tape: Arc<Mutex<Tape>>) {
     while let Some(heard) = call.hear().await {
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         match heard {

@@ -50,6 +50,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry_of("master_key", "the key of the databases is missing or not safe").wakes(Severity::Error),
     entry_of("clock", "the clock is wrong or nobody keeps it right").after(300).wakes(Severity::Error),
     entry_of("twilio_token", "Twilio's webhooks cannot be checked"),
+    entry_of("exotel_access", "Exotel cannot be told from others"),
     entry_of("public_url", "carriers do not find the box"),
     entry_of("offline", "nothing outside the box can be reached").after(20).wakes(Severity::Warning),
     entry_of("certificate", "the certificate of the public address is about to expire, or is not accepted")

@@ -22,7 +22,7 @@ pub(super) fn check(components: &[Component]) -> Vec<Finding> {
     components
         .iter()
         // These have checks of their own, with better words.
-        .filter(|part| !matches!(part.name.as_str(), "transport/twilio" | "providers" | "journal"))
+        .filter(|part| !matches!(part.name.as_str(), "transport/twilio" | "transport/exotel" | "providers" | "journal"))
         .map(|part| {
             let fix = if part.detail.is_empty() { "see the log of the daemon" } else { part.detail.as_str() };
             let text = format!("{} is {}", part.name, part.status);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::facts::Facts;
 use super::finding::Finding;
 use super::{
-    audit, backup, certificate, clock, component, database, disk, engines, journal, master_key, memory, models,
+    audit, backup, certificate, clock, component, database, disk, engines, exotel, journal, master_key, memory, models,
     offline, outbox, processor, public_url, rates, speech_library, state, twilio,
 };
 use crate::ai::engines::Setup;
@@ -23,6 +23,7 @@ pub fn examine(settings: &Settings, setup: &Setup, hardware: &Hardware) -> Vec<F
     found.extend(disk::check(&settings.state.dir, &settings.alerts));
     found.push(master_key::check(&settings.state.dir, credentials.as_deref().map(Path::new)));
     found.push(twilio::check(settings));
+    found.push(exotel::check(settings));
     found.push(public_url::check(settings));
     found
 }

@@ -14,6 +14,7 @@ mod database;
 mod disk;
 mod engines;
 mod examine;
+mod exotel;
 mod facts;
 mod finding;
 mod journal;

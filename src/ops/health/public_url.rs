@@ -8,7 +8,7 @@ pub(super) fn check(settings: &Settings) -> Finding {
         Some(url) if url.starts_with("https://") => Finding::fine("public_url", format!("carriers call {url}")),
         Some(url) => Finding::warning(
             "public_url",
-            format!("{url} is not https; Twilio opens media streams to wss:// only"),
+            format!("{url} is not https; carriers open media streams to wss:// only"),
             "put a TLS proxy before the box and set http.public_base_url to its address",
         ),
         None => Finding::warning(

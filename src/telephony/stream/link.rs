@@ -3,6 +3,7 @@
 //! nothing else.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -31,9 +32,19 @@ pub enum Wake {
 impl Link {
     /// Offers a leg for an announced call to the exchange.
     pub fn offer(exchange: &dyn Exchange, call: CallId, language: Option<Lang>) -> Result<Self, Refusal> {
+        Self::offer_ahead(exchange, call, language, limits::PLAYOUT_LEAD)
+    }
+
+    /// The same for a leg that wants sound so far ahead of real time.
+    pub fn offer_ahead(
+        exchange: &dyn Exchange,
+        call: CallId,
+        language: Option<Lang>,
+        lead: Duration,
+    ) -> Result<Self, Refusal> {
         let (events, leg_events) = mpsc::channel(limits::LEG_EVENTS_QUEUE);
         let (leg_commands, commands) = mpsc::channel(limits::LEG_COMMANDS_QUEUE);
-        exchange.connect(LegOffer { call, language, events: leg_events, commands: leg_commands })?;
+        exchange.connect(LegOffer { call, language, lead, events: leg_events, commands: leg_commands })?;
         Ok(Self { call, events, backlog: VecDeque::new(), commands })
     }
 

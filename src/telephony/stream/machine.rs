@@ -4,7 +4,9 @@
 //! [`LegEvent::Closed`] nothing more comes out but the close itself; no message of the peer, however
 //! odd, ends the leg unless it can go on no further.
 
-use crate::base::Moment;
+use std::time::Duration;
+
+use crate::base::{Moment, limits};
 use crate::telephony::leg::{LegCommand, LegEvent};
 
 /// What happened.
@@ -63,4 +65,10 @@ pub trait Machine: Send + 'static {
     fn deadline(&self) -> Option<Moment>;
     /// How often the peer did what it should not have, by kind.
     fn oddities(&self) -> Vec<(&'static str, u32)>;
+
+    /// How far ahead of real time the call must send, so that the peer never runs dry. Asked once, when the
+    /// peer is admitted.
+    fn lead(&self) -> Duration {
+        limits::PLAYOUT_LEAD
+    }
 }

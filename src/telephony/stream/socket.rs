@@ -173,7 +173,7 @@ impl<M: Machine, A: FnMut(M::Shown) -> Option<Admitted>> Task<M, A> {
         self.pending = None;
         let Some(Admitted { call, language }) = (self.admit)(shown) else { return false };
         let transport = self.around.transport;
-        match Link::offer(self.around.exchange.as_ref(), call, language) {
+        match Link::offer_ahead(self.around.exchange.as_ref(), call, language, self.leg.lead()) {
             Ok(link) => self.call = Some(link),
             Err(refusal) => {
                 warn!(transport, %call, %refusal, "a media stream was refused");

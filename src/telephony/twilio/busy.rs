@@ -12,9 +12,8 @@ use super::server::{Answer, Shared, Webhook, document};
 use super::twiml::{Gather, Verb};
 use crate::base::Lang;
 use crate::telephony::leg::Refusal;
+use crate::telephony::lines::CALLBACK_KEY as KEY;
 
-/// The key that asks for a call back.
-const KEY: char = '1';
 const ADDRESS: &str = "/voice/callback";
 
 /// A key was pressed after the offer, or none was.

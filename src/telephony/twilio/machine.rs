@@ -7,6 +7,8 @@ use super::wire::{self, Media, Message, Problem, Received, Start, StreamName};
 use crate::base::audio::LINE_RATE;
 use crate::base::{Moment, g711, limits};
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+use crate::telephony::stream::counter::{Counter, Slip};
+use crate::telephony::stream::marks::{Marks, Returned};
 use crate::telephony::stream::{Frame, Input, Machine, Output};
 
 /// What `start` shows for itself.
@@ -71,6 +73,15 @@ impl Oddity {
     }
 }
 
+impl From<Slip> for Oddity {
+    fn from(slip: Slip) -> Self {
+        match slip {
+            Slip::Gap => Self::Gap,
+            Slip::Disorder => Self::Disorder,
+        }
+    }
+}
+
 pub struct Leg {
     state: State,
     out: VecDeque<Output<Credentials>>,
@@ -96,19 +107,10 @@ struct Live {
     last_media: Moment,
     /// Media time just after the last chunk, for one that does not say when it is.
     next_at_ms: u64,
-    sequence: Numbers,
-    chunks: Numbers,
-    /// Raised by every `clear`; part of each mark's name on the wire.
-    generation: u32,
-    /// Marks sent and neither echoed nor cleared.
-    marks: VecDeque<u64>,
+    sequence: Counter,
+    chunks: Counter,
+    marks: Marks,
     bytes: Vec<u8>,
-}
-
-/// Follows a counter of the carrier.
-#[derive(Default)]
-struct Numbers {
-    last: Option<u64>,
 }
 
 impl Machine for Leg {
@@ -224,14 +226,19 @@ impl Leg {
         match received.message {
             Message::Media(media) => self.media(now, &media),
             Message::Dtmf { digit: Some(digit) } => self.out.push_back(Output::Event(LegEvent::Dtmf(digit))),
-            Message::Mark { name } => self.echo(&name),
+            Message::Mark { name } => match live.marks.returned(&name) {
+                Returned::Played(mark) => self.out.push_back(Output::Event(LegEvent::MarkPlayed(mark))),
+                // The carrier gives back what a clear threw away; that has been told already.
+                Returned::Stale => {}
+                Returned::Unknown => self.odd(Oddity::UnknownMark),
+            },
             Message::Stop => self.close(LegEnd::HungUp, 1000, "stopped"),
             Message::Start(_) => self.odd(Oddity::SecondStart),
             Message::Connected => self.odd(Oddity::SecondStart),
             Message::Dtmf { digit: None } | Message::Unknown { .. } => {} // counted by the parser already
         }
-        if let Some(oddity) = order {
-            self.odd(oddity);
+        if let Some(slip) = order {
+            self.odd(slip.into());
         }
     }
 
@@ -251,25 +258,8 @@ impl Leg {
         let at_ms = media.timestamp.unwrap_or(live.next_at_ms);
         live.next_at_ms = at_ms.saturating_add(live.bytes.len() as u64 * 1_000 / u64::from(LINE_RATE));
         self.out.push_back(Output::Event(LegEvent::Audio { pcm: g711::decode_ulaw(&live.bytes), at_ms }));
-        if let Some(oddity) = order {
-            self.odd(oddity);
-        }
-    }
-
-    /// The carrier gives a mark back: played, unless a `clear` came between, and then it has been
-    /// reported as flushed already.
-    fn echo(&mut self, name: &str) {
-        let State::Live(live) = &mut self.state else { return };
-        let Some((generation, mark)) = parse_mark(name) else { return self.odd(Oddity::UnknownMark) };
-        if generation < live.generation {
-            return;
-        }
-        match live.marks.iter().position(|m| *m == mark).filter(|_| generation == live.generation) {
-            Some(at) => {
-                live.marks.remove(at);
-                self.out.push_back(Output::Event(LegEvent::MarkPlayed(mark)));
-            }
-            None => self.odd(Oddity::UnknownMark),
+        if let Some(slip) = order {
+            self.odd(slip.into());
         }
     }
 
@@ -288,24 +278,16 @@ impl Leg {
             }
             LegCommand::Mark(mark) => {
                 let mut text = String::with_capacity(96);
-                wire::print_mark(&live.stream, &format!("g{}.m{mark}", live.generation), &mut text);
+                wire::print_mark(&live.stream, &live.marks.name(mark), &mut text);
                 self.out.push_back(Output::Send(Frame::Text(text)));
-                live.marks.push_back(mark);
-                if live.marks.len() > limits::LEG_MARKS_MAX {
-                    // A carrier that echoes nothing: the oldest mark is given up.
-                    let lost = live.marks.pop_front();
-                    self.out.extend(lost.map(|mark| Output::Event(LegEvent::MarkFlushed(mark))));
-                }
+                let lost = live.marks.sent(mark);
+                self.out.extend(lost.map(|mark| Output::Event(LegEvent::MarkFlushed(mark))));
             }
             LegCommand::Clear => {
-                live.generation += 1;
                 let mut text = String::with_capacity(80);
                 wire::print_clear(&live.stream, &mut text);
                 self.out.push_back(Output::Send(Frame::Text(text)));
-                // The carrier echoes these too. Whether one was played in the instant before the
-                // clear arrived cannot be known; it counts as not heard.
-                let flushed = live.marks.drain(..).map(|mark| Output::Event(LegEvent::MarkFlushed(mark)));
-                self.out.extend(flushed);
+                self.out.extend(live.marks.clear().map(|mark| Output::Event(LegEvent::MarkFlushed(mark))));
             }
             LegCommand::Hangup => self.close(LegEnd::ClosedByUs, 1000, "goodbye"),
         }
@@ -346,30 +328,12 @@ impl Live {
             stream,
             last_media: now,
             next_at_ms: 0,
-            sequence: Numbers::default(),
-            chunks: Numbers::default(),
-            generation: 0,
-            marks: VecDeque::new(),
+            sequence: Counter::default(),
+            chunks: Counter::default(),
+            marks: Marks::default(),
             bytes: Vec::with_capacity(160),
         }
     }
-}
-
-impl Numbers {
-    fn follow(&mut self, number: u64) -> Option<Oddity> {
-        match self.last {
-            Some(last) if number <= last => Some(Oddity::Disorder),
-            last => {
-                self.last = Some(number);
-                last.filter(|last| number - last > 1).map(|_| Oddity::Gap)
-            }
-        }
-    }
-}
-
-fn parse_mark(name: &str) -> Option<(u32, u64)> {
-    let (generation, mark) = name.strip_prefix('g')?.split_once(".m")?;
-    Some((generation.parse().ok()?, mark.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ use crate::telephony::public_url::PublicUrl;
 /// Keys of the message catalogues.
 pub const MENU: &str = "language_menu";
 pub const CONFIRMED: &str = "language_confirmed";
-pub const BUSY: &str = "busy_line";
-pub const CALLBACK_OFFER: &str = "callback_offer";
-pub const CALLBACK_NOTED: &str = "callback_noted";
-pub const CALLBACK_FAILED: &str = "action_failed";
+pub use crate::telephony::lines::{BUSY, CALLBACK_FAILED, CALLBACK_NOTED, CALLBACK_OFFER};
 /// Every line that may be fetched, and whether it names a key.
 const ALL: [(&str, bool); 6] = [
     (MENU, true),

@@ -5,18 +5,10 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-/// Some carriers' compatibles leave the padding out or the last bits set.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+use crate::telephony::stream::payload;
+pub use crate::telephony::stream::payload::{StreamName, decode as decode_payload};
 
 /// One message of the carrier.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,43 +95,20 @@ pub fn parse(text: &str) -> (Option<Received<'_>>, Vec<Problem>) {
     }
 }
 
-/// Decodes a payload into `out`, replacing what was there.
-pub fn decode_payload(payload: &str, out: &mut Vec<u8>) -> Result<(), base64::DecodeError> {
-    out.clear();
-    BASE64.decode_vec(payload, out)
-}
-
-/// A stream's name, quoted once for all the messages that carry it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamName {
-    plain: String,
-    quoted: String,
-}
-
-impl StreamName {
-    pub fn new(name: &str) -> Self {
-        Self { plain: name.to_owned(), quoted: Value::from(name).to_string() }
-    }
-
-    pub fn is(&self, name: &str) -> bool {
-        self.plain == name
-    }
-}
-
 /// Appends a media message with mu-law bytes to `out`.
 pub fn print_media(stream: &StreamName, ulaw: &[u8], out: &mut String) {
-    out.reserve(64 + stream.quoted.len() + ulaw.len().div_ceil(3) * 4);
+    out.reserve(64 + stream.quoted().len() + ulaw.len().div_ceil(3) * 4);
     out.push_str(r#"{"event":"media","streamSid":"#);
-    out.push_str(&stream.quoted);
+    out.push_str(stream.quoted());
     out.push_str(r#","media":{"payload":""#);
-    BASE64.encode_string(ulaw, out);
+    payload::encode(ulaw, out);
     out.push_str("\"}}");
 }
 
 /// Appends a mark message to `out`.
 pub fn print_mark(stream: &StreamName, name: &str, out: &mut String) {
     out.push_str(r#"{"event":"mark","streamSid":"#);
-    out.push_str(&stream.quoted);
+    out.push_str(stream.quoted());
     out.push_str(r#","mark":{"name":"#);
     out.push_str(&Value::from(name).to_string());
     out.push_str("}}");
@@ -148,7 +117,7 @@ pub fn print_mark(stream: &StreamName, name: &str, out: &mut String) {
 /// Appends a clear message to `out`.
 pub fn print_clear(stream: &StreamName, out: &mut String) {
     out.push_str(r#"{"event":"clear","streamSid":"#);
-    out.push_str(&stream.quoted);
+    out.push_str(stream.quoted());
     out.push('}');
 }
 
@@ -406,15 +375,6 @@ mod tests {
                 _ => None,
             };
             (payload, self.1)
-        }
-    }
-
-    #[test]
-    fn payloads_decode_with_and_without_padding() {
-        let mut out = vec![1, 2, 3];
-        for (text, expected) in [("/w==", Some(vec![0xFF])), ("/w", Some(vec![0xFF])), ("", Some(vec![])), ("?", None)]
-        {
-            assert_eq!(decode_payload(text, &mut out).ok().map(|()| out.clone()), expected, "{text}");
         }
     }
 

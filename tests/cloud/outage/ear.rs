@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vaani::base::Moment;
 use vaani::base::audio::rms;
-use vaani::telephony::twilio::carrier::{CarrierCall, Heard};
+use vaani::telephony::far::{FarCall, Heard};
 
 /// Louder than this is sound; rehearsals use the same bound.
 const AUDIBLE: f32 = 150.0;
@@ -35,7 +35,7 @@ impl Ear {
     }
 
     /// Listens until the call is over.
-    pub(super) async fn listen(self, mut call: CarrierCall) {
+    pub(super) async fn listen(self, mut call: FarCall) {
         while let Some(heard) = call.hear().await {
             if let Heard::Frame(played) = heard {
                 self.frames().push((played.at, rms(&played.pcm) > AUDIBLE));

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use vaani::base::event::Event;
 use vaani::base::tasks::Scope;
 use vaani::base::{Lang, Moment};
-use vaani::telephony::twilio::carrier::Caller;
+use vaani::telephony::far::Caller;
 
 use self::ear::{Ear, Silence};
 use self::way::{State, Way};
@@ -185,7 +185,7 @@ impl Talk {
         let mut options = daemon.call().digit('2');
         options.path = "/voice/incoming?agent=frontdesk".to_owned();
         let call = daemon.dial(options).await.unwrap();
-        let (sid, voice, ear) = (call.call_sid().to_owned(), call.caller(), Ear::default());
+        let (sid, voice, ear) = (call.carrier_call().to_owned(), call.caller(), Ear::default());
         let tasks = Scope::new();
         tasks.spawn("the earpiece", ear.clone().listen(call));
         let facts = daemon.fact(&sid, "a greeting", 0, |e| matches!(e, Event::Said { .. })).await.len();

@@ -18,10 +18,11 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::base::{Clock, Lang};
+use vaani::telephony::far::FarCall;
 use vaani::telephony::leg::{LegCommand, LegEvent, LegOffer};
 use vaani::telephony::public_url::PublicUrl;
 use vaani::telephony::signature::{self, Algorithm, Keys};
-use vaani::telephony::twilio::carrier::{CarrierCall, DialError, DialOptions};
+use vaani::telephony::twilio::carrier::{DialError, DialOptions};
 use vaani::telephony::twilio::{PromptSource, TwilioDeps, TwilioMetrics, TwilioSettings, routes};
 
 use crate::exchange::Notes;
@@ -99,8 +100,8 @@ impl TestBox {
         options
     }
 
-    async fn dial(&self, options: DialOptions) -> Result<CarrierCall, DialError> {
-        CarrierCall::dial(options, &self.tasks, self.clock).await
+    async fn dial(&self, options: DialOptions) -> Result<FarCall, DialError> {
+        options.dial(&self.tasks, self.clock).await
     }
 
     /// The next leg that reaches the exchange.
@@ -109,7 +110,7 @@ impl TestBox {
     }
 
     /// Dials and takes the call.
-    async fn call(&mut self, options: DialOptions) -> (CarrierCall, LegOffer) {
+    async fn call(&mut self, options: DialOptions) -> (FarCall, LegOffer) {
         let carrier = self.dial(options).await.unwrap();
         (carrier, self.leg().await)
     }

@@ -3,8 +3,8 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use vaani::base::event::CallState;
+use vaani::telephony::far::{Heard, Network, Side};
 use vaani::telephony::leg::LegEnd;
-use vaani::telephony::twilio::carrier::{Heard, Network, Side};
 
 use super::*;
 

@@ -1,27 +1,17 @@
 //! Signed webhooks sent and TwiML followed, as far as our own answers go: Gather, Say, Play, Pause,
 //! Redirect, Reject, Hangup, Connect/Stream. Prompts take no time here.
 
-use std::time::Duration;
-
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::{DialError, DialOptions};
+use crate::telephony::far::{self, OpenError, Socket};
 use crate::telephony::signature::{self, Algorithm};
 
 /// Webhooks followed for one step of the call.
 const FOLLOW_MAX: usize = 16;
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// A client that behaves like the carrier's: no proxies, no HTTP redirects, its own patience.
-pub fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().timeout(ANSWER_WITHIN).redirect(reqwest::redirect::Policy::none()).no_proxy().build()
-}
 
 pub(super) struct Follower {
     pub(super) options: DialOptions,
@@ -48,7 +38,7 @@ impl Follower {
     pub(super) fn new(options: DialOptions) -> Result<Self, DialError> {
         let http = match options.http.clone() {
             Some(http) => http,
-            None => client().map_err(DialError::Unreachable)?,
+            None => far::client().map_err(DialError::Unreachable)?,
         };
         Ok(Self { options, http })
     }
@@ -80,26 +70,15 @@ impl Follower {
         drop(self.send(&url, "POST", "completed", &news).await);
     }
 
-    pub(super) async fn open(&self, offer: &StreamOffer) -> Result<WebSocketStream<TcpStream>, DialError> {
+    pub(super) async fn open(&self, offer: &StreamOffer) -> Result<Socket, DialError> {
         let DialOptions { base_url, public_base_url, auth_token, .. } = &self.options;
         let real = swap(&offer.url, &public_base_url.socket(""), &base_url.socket(""));
-        let socket = |error| DialError::Socket(Box::new(error));
-        let mut request = real.as_str().into_client_request().map_err(socket)?;
-        if request.uri().scheme_str() != Some("ws") {
-            return Err(DialError::NotPlain(real));
-        }
+        let mut request = real.as_str().into_client_request().map_err(OpenError::from)?;
         let signature = signature::sign(auth_token, Algorithm::HmacSha1, &offer.url, &[]);
         if let Ok(value) = HeaderValue::from_str(&signature) {
             request.headers_mut().insert(signature::SIGNATURE_HEADER, value);
         }
-        let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = request.uri().port_u16().unwrap_or(80);
-        let tcp = TcpStream::connect((host, port)).await.map_err(DialError::Connect)?;
-        tcp.set_nodelay(true).map_err(DialError::Connect)?;
-        let config = WebSocketConfig::default().read_buffer_size(8 * 1024).write_buffer_size(0);
-        let (stream, _) =
-            tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await.map_err(socket)?;
-        Ok(stream)
+        Ok(far::open(request).await?)
     }
 
     async fn fetch_and_follow(

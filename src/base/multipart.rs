@@ -7,15 +7,15 @@ const PARTS_MAX: usize = 32;
 
 /// One field of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) name: String,
-    pub(super) file_name: Option<String>,
+pub struct Part {
+    pub name: String,
+    pub file_name: Option<String>,
     /// Where in the body it is.
-    pub(super) content: Range<usize>,
+    pub content: Range<usize>,
 }
 
 /// `None`: this is no form.
-pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Vec<Part>> {
+pub fn read(content_type: &str, body: &[u8]) -> Option<Vec<Part>> {
     let (_, boundary) = parameters(content_type).find(|(name, _)| name == "boundary")?;
     if boundary.is_empty() || boundary.len() > 70 {
         return None;

@@ -25,51 +25,51 @@ impl Default for Network {
 }
 
 /// Frames under way.
-pub(super) struct Uplink {
+pub(super) struct Uplink<T> {
     network: Network,
     random: fastrand::Rng,
     /// In the order of leaving.
-    under_way: Vec<(Moment, String)>,
+    under_way: Vec<(Moment, T)>,
     last_out: Moment,
-    held: Option<String>,
+    held: Option<T>,
 }
 
-impl Uplink {
+impl<T> Uplink<T> {
     pub(super) fn new(network: Network) -> Self {
         let random = fastrand::Rng::with_seed(network.seed);
         Self { network, random, under_way: Vec::new(), last_out: Moment::ZERO, held: None }
     }
 
     /// Sends a frame of sound into the network.
-    pub(super) fn push(&mut self, now: Moment, text: String) {
+    pub(super) fn push(&mut self, now: Moment, frame: T) {
         if self.random.f32() < self.network.loss {
             return;
         }
         if self.held.is_none() && self.random.f32() < self.network.reorder {
-            self.held = Some(text);
+            self.held = Some(frame);
             return;
         }
-        self.enqueue(now, text);
+        self.enqueue(now, frame);
         if let Some(held) = self.held.take() {
             self.enqueue(now, held);
         }
     }
 
     /// Frames that arrive by now.
-    pub(super) fn arrived(&mut self, now: Moment) -> impl Iterator<Item = String> {
+    pub(super) fn arrived(&mut self, now: Moment) -> impl Iterator<Item = T> {
         let count = self.under_way.iter().take_while(|(at, _)| *at <= now).count();
-        self.under_way.drain(..count).map(|(_, text)| text)
+        self.under_way.drain(..count).map(|(_, frame)| frame)
     }
 
     pub(super) fn next_arrival(&self) -> Option<Moment> {
         self.under_way.first().map(|(at, _)| *at)
     }
 
-    fn enqueue(&mut self, now: Moment, text: String) {
+    fn enqueue(&mut self, now: Moment, frame: T) {
         // One connection: what is late delays what follows.
         let at = (now + self.network.jitter.mul_f32(self.random.f32())).max(self.last_out);
         self.last_out = at;
-        self.under_way.push((at, text));
+        self.under_way.push((at, frame));
     }
 }
 

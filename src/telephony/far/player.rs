@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::base::Moment;
 use crate::base::audio::LINE_FRAME;
-use crate::base::{Moment, g711};
 
 /// Sound that comes this soon after the buffer ran dry was meant to follow without a gap.
 const GAP: Duration = Duration::from_millis(120);
@@ -19,14 +19,14 @@ pub(super) struct Player {
 
 #[derive(Debug)]
 enum Piece {
-    /// Mu-law, and how much of it has been played.
-    Sound(Vec<u8>, usize),
+    /// Samples, and how many of them have been played.
+    Sound(Vec<i16>, usize),
     Mark(String),
 }
 
 impl Player {
-    pub(super) fn push_sound(&mut self, now: Moment, ulaw: Vec<u8>) {
-        if ulaw.is_empty() {
+    pub(super) fn push_sound(&mut self, now: Moment, pcm: Vec<i16>) {
+        if pcm.is_empty() {
             return;
         }
         if let Some(dry) = self.dry_since.take()
@@ -34,7 +34,7 @@ impl Player {
         {
             self.underruns += 1;
         }
-        self.queue.push_back(Piece::Sound(ulaw, 0));
+        self.queue.push_back(Piece::Sound(pcm, 0));
     }
 
     /// A mark with nothing before it comes back at once.
@@ -48,13 +48,15 @@ impl Player {
         None
     }
 
-    /// Empties the buffer; gives the marks that were in it, and how many samples were not played.
-    pub(super) fn clear(&mut self) -> (Vec<String>, usize) {
+    /// Empties the buffer, but for the piece that is being played if `begun_stays`; gives the marks that
+    /// were in it, and how many samples were not played.
+    pub(super) fn clear(&mut self, begun_stays: bool) -> (Vec<String>, usize) {
         let (mut marks, mut samples) = (Vec::new(), 0);
-        for piece in self.queue.drain(..) {
+        let begun = matches!(self.queue.front(), Some(Piece::Sound(_, played)) if *played > 0);
+        for piece in self.queue.drain(usize::from(begun && begun_stays)..) {
             match piece {
                 Piece::Mark(name) => marks.push(name),
-                Piece::Sound(ulaw, played) => samples += ulaw.len() - played,
+                Piece::Sound(sound, played) => samples += sound.len() - played,
             }
         }
         self.dry_since = None;
@@ -75,12 +77,12 @@ impl Player {
                     }
                 }
                 Piece::Sound(..) if pcm.len() == LINE_FRAME => break,
-                Piece::Sound(ulaw, played) => {
-                    let take = (ulaw.len() - *played).min(LINE_FRAME - pcm.len());
-                    pcm.extend(ulaw[*played..*played + take].iter().map(|b| g711::ulaw_to_pcm(*b)));
+                Piece::Sound(sound, played) => {
+                    let take = (sound.len() - *played).min(LINE_FRAME - pcm.len());
+                    pcm.extend_from_slice(&sound[*played..*played + take]);
                     *played += take;
                     ended_with_mark = false;
-                    if *played == ulaw.len() {
+                    if *played == sound.len() {
                         self.queue.pop_front();
                     }
                 }
@@ -107,9 +109,9 @@ mod tests {
     fn marks_come_back_when_their_sound_has_been_played() {
         let mut player = Player::default();
         assert_eq!(player.push_mark("early".to_owned()), Some("early".to_owned()));
-        player.push_sound(at(0), vec![0xFF; 200]);
+        player.push_sound(at(0), vec![0; 200]);
         assert_eq!(player.push_mark("a".to_owned()), None);
-        player.push_sound(at(0), vec![0xFF; 40]);
+        player.push_sound(at(0), vec![0; 40]);
         assert_eq!(player.push_mark("b".to_owned()), None);
         let marks = |(_, from_box, marks): (Vec<i16>, usize, Vec<String>)| (from_box, marks);
         assert_eq!(marks(player.play(at(20))), (160, vec![]));
@@ -126,9 +128,23 @@ mod tests {
         player.push_sound(at(0), vec![0; 160]);
         player.push_mark("b".to_owned());
         player.play(at(20));
-        assert_eq!(player.clear(), (vec!["a".to_owned(), "b".to_owned()], 400));
+        assert_eq!(player.clear(false), (vec!["a".to_owned(), "b".to_owned()], 400));
         assert_eq!(player.play(at(40)), (vec![0; 160], 0, vec![]));
-        assert_eq!(player.clear(), (vec![], 0));
+        assert_eq!(player.clear(false), (vec![], 0));
+    }
+
+    #[test]
+    fn a_piece_that_has_begun_may_be_played_out() {
+        let mut player = Player::default();
+        player.push_sound(at(0), vec![1; 320]);
+        player.push_mark("a".to_owned());
+        player.push_sound(at(0), vec![2; 160]);
+        player.play(at(20));
+        assert_eq!(player.clear(true), (vec!["a".to_owned()], 160));
+        assert_eq!(player.play(at(40)), (vec![1; 160], 160, vec![]));
+        assert_eq!(player.play(at(60)).1, 0);
+        player.push_sound(at(80), vec![3; 160]);
+        assert_eq!(player.clear(true), (vec![], 160), "nothing of it has been played yet");
     }
 
     #[test]

@@ -1,0 +1,18 @@
+//! Exotel: the Voicebot applet's dynamic address and WebSocket, the Passthru applet, status callbacks.
+//! Promise: nothing is answered that does not show what an administrator has put into the carrier's
+//! addresses; a stream carries the one call its session was made for, once.
+//! Absent on purpose: the Legs API (it wants gRPC), the one-way Stream applet.
+
+pub mod access;
+
+pub mod form;
+pub mod machine;
+mod passthru;
+pub mod server;
+pub mod sound;
+pub mod wire;
+
+pub use server::{ExotelDeps, ExotelMetrics, ExotelSettings, routes};
+
+/// The name of this transport.
+pub const TRANSPORT: &str = "exotel";

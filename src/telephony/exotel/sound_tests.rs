@@ -1,0 +1,186 @@
+//! Pieces, their sizes and their seams.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::audio::LINE_FRAME;
+use crate::base::resample::convert;
+
+const PCM16: Speech = Speech { coding: Coding::Pcm, rate: 16_000, guessed: false };
+
+fn at(ms: u64) -> Moment {
+    Moment::from_millis(ms)
+}
+
+fn tone(samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (9_000.0 * (n as f64 * 0.3).sin()) as i16).collect()
+}
+
+fn sound(pieces: &[Piece]) -> Vec<u8> {
+    pieces
+        .iter()
+        .filter_map(|piece| if let Piece::Sound(bytes) = piece { Some(bytes.clone()) } else { None })
+        .flatten()
+        .collect()
+}
+
+fn samples(bytes: &[u8]) -> Vec<i16> {
+    bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+#[test]
+fn the_format_is_what_start_says_then_the_address_then_the_usual() {
+    let format = |coding, rate| Format { coding, rate };
+    for (said, address, expected) in [
+        (format(Some(Coding::Pcm), Some(24_000)), Some(16_000), (Coding::Pcm, 24_000, false)),
+        (format(Some(Coding::Mulaw), Some(8_000)), Some(16_000), (Coding::Mulaw, 8_000, false)),
+        (format(None, None), Some(16_000), (Coding::Pcm, 16_000, true)),
+        (format(Some(Coding::Pcm), None), Some(16_000), (Coding::Pcm, 16_000, false)),
+        (format(Some(Coding::Pcm), Some(0)), None, (Coding::Pcm, 8_000, false)),
+    ] {
+        let speech = Speech::of(said, address);
+        assert_eq!((speech.coding, speech.rate, speech.guessed), expected, "{said:?} {address:?}");
+    }
+}
+
+#[test]
+fn marks_go_after_their_sound_and_wait_for_no_silence() {
+    let mut outlet = Outlet::new(PCM16, 3_200).unwrap();
+    let mut out = Vec::new();
+    outlet.mark(1, &mut out);
+    assert_eq!(out, [Piece::Mark(1)], "nothing is before it");
+    out.clear();
+    // 60 ms, a mark, then as much again: the piece is full at 100 ms.
+    outlet.take(at(0), &tone(LINE_FRAME * 3), &mut out);
+    outlet.mark(2, &mut out);
+    assert!(out.is_empty());
+    outlet.take(at(60), &tone(LINE_FRAME * 3), &mut out);
+    assert!(matches!(&out[..], [Piece::Sound(piece), Piece::Mark(2)] if piece.len() == 3_200), "{out:?}");
+    out.clear();
+    outlet.mark(3, &mut out);
+    outlet.flush(at(80), &mut out);
+    assert!(matches!(&out[..], [Piece::Sound(piece), Piece::Mark(3)] if piece.len() == 3_200), "{out:?}");
+    assert_eq!(outlet.flush_at(), None);
+}
+
+#[test]
+fn what_is_left_over_leaves_before_the_carrier_runs_dry() {
+    let mut outlet = Outlet::new(PCM16, 3_200).unwrap();
+    let mut out = Vec::new();
+    outlet.take(at(0), &tone(LINE_FRAME), &mut out);
+    assert_eq!(outlet.flush_at(), Some(at(40)), "the carrier has nothing: it waits a moment for more");
+    outlet.take(at(0), &tone(LINE_FRAME * 8), &mut out);
+    // 100 ms have left; they are played out at 100 ms.
+    assert_eq!(outlet.flush_at(), Some(at(60)));
+    outlet.take(at(50), &tone(LINE_FRAME), &mut out);
+    assert_eq!(outlet.flush_at(), Some(at(90)));
+}
+
+#[test]
+fn a_clear_leaves_nothing_behind() {
+    let mut outlet = Outlet::new(PCM16, 3_200).unwrap();
+    let mut out = Vec::new();
+    outlet.take(at(0), &[9_000; LINE_FRAME * 3], &mut out);
+    outlet.mark(4, &mut out);
+    assert_eq!((outlet.clear(at(10)), outlet.flush_at()), (vec![4], None));
+    outlet.take(at(20), &[0; LINE_FRAME * 6], &mut out);
+    outlet.flush(at(20), &mut out);
+    assert!(samples(&sound(&out)).iter().all(|sample| *sample == 0), "nothing of before is heard");
+}
+
+#[test]
+fn the_gauge_tells_what_the_bytes_are() {
+    let read = |speech: Speech, bytes: usize| {
+        let mut gauge = Gauge::new();
+        (0..40).filter_map(|n| gauge.read(speech, n * 100, bytes)).collect::<Vec<_>>()
+    };
+    let pcm8 = Speech { rate: 8_000, ..PCM16 };
+    for (speech, bytes, expected) in [
+        (pcm8, 1_600, Reading::Fits),
+        (pcm8, 800, Reading::Mulaw),
+        (PCM16, 3_200, Reading::Fits),
+        (PCM16, 1_600, Reading::Odd),
+        (PCM16, 800, Reading::Mulaw),
+        (Speech { coding: Coding::Mulaw, ..pcm8 }, 800, Reading::Fits),
+    ] {
+        assert_eq!(read(speech, bytes), [expected], "{speech:?} {bytes}");
+    }
+}
+
+#[test]
+fn times_are_those_of_the_samples_given() {
+    let mut inlet = Inlet::new(PCM16).unwrap();
+    let (mut end, mut total) = (0, 0);
+    for n in 0..10_u64 {
+        let (pcm, at_ms) = inlet.take(&vec![0; 3_200], n * 100);
+        assert_eq!(at_ms, end, "message {n} goes on where the last one ended");
+        total += pcm.len();
+        end = at_ms + pcm.len() as u64 / 8;
+    }
+    assert!((7_800..=8_000).contains(&total), "{total}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// However the call's sound is cut: what leaves is the whole of it, resampled once, in pieces of the
+    /// right size, with silence at the very end only.
+    #[test]
+    fn no_seam_is_heard(
+        cuts in proptest::collection::vec(1_usize..400, 1..40),
+        rate in proptest::sample::select(vec![8_000_u32, 16_000, 24_000]),
+        chunk in proptest::sample::select(vec![320_usize, 640, 3_200, 4_800, 16_000]),
+    ) {
+        let speech = Speech { coding: Coding::Pcm, rate, guessed: false };
+        let mut outlet = Outlet::new(speech, chunk).unwrap();
+        let pcm = tone(cuts.iter().sum());
+        let (mut out, mut rest) = (Vec::new(), &pcm[..]);
+        for cut in &cuts {
+            let (now, later) = rest.split_at(*cut);
+            outlet.take(at(0), now, &mut out);
+            rest = later;
+        }
+        outlet.flush(at(0), &mut out);
+        for piece in &out {
+            if let Piece::Sound(bytes) = piece {
+                prop_assert!(bytes.len() % limits::EXOTEL_CHUNK_STEP == 0 && bytes.len() == chunk);
+            }
+        }
+        let heard = samples(&sound(&out));
+        let wanted = convert(&pcm, LINE_RATE, rate);
+        prop_assert!(heard.len() >= wanted.len() && heard.len() < wanted.len() + chunk);
+        prop_assert_eq!(&heard[..wanted.len()], &wanted[..]);
+        prop_assert!(heard[wanted.len()..].iter().all(|sample| *sample == 0));
+    }
+
+    /// However the carrier cuts its messages, even in the middle of a sample.
+    #[test]
+    fn no_cut_of_the_carrier_is_heard(
+        cuts in proptest::collection::vec(1_usize..5_000, 1..20),
+        rate in proptest::sample::select(vec![8_000_u32, 16_000, 24_000]),
+    ) {
+        let speech = Speech { coding: Coding::Pcm, rate, guessed: false };
+        let bytes: Vec<u8> = tone(cuts.iter().sum::<usize>() / 2).iter().flat_map(|s| s.to_le_bytes()).collect();
+        let mut inlet = Inlet::new(speech).unwrap();
+        let (mut heard, mut rest) = (Vec::new(), &bytes[..]);
+        for cut in &cuts {
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            heard.extend(inlet.take(now, 0).0);
+            rest = later;
+        }
+        let wanted = convert(&samples(&bytes), rate, LINE_RATE);
+        prop_assert!(heard.len() + 200 >= wanted.len(), "{} of {}", heard.len(), wanted.len());
+        prop_assert_eq!(&heard[..], &wanted[..heard.len()]);
+    }
+
+    #[test]
+    fn mu_law_pieces_are_whole_and_quiet(frames in 1_usize..60) {
+        let speech = Speech { coding: Coding::Mulaw, rate: 8_000, guessed: false };
+        let mut outlet = Outlet::new(speech, 3_200).unwrap();
+        let mut out = Vec::new();
+        outlet.take(at(0), &vec![0; frames * LINE_FRAME], &mut out);
+        outlet.flush(at(0), &mut out);
+        let heard = sound(&out);
+        prop_assert!(heard.len() % 1_600 == 0 && heard.iter().all(|byte| *byte == g711::ULAW_SILENCE));
+    }
+}
