@@ -4,6 +4,7 @@
 //! beyond where it says stop.
 //! Absent on purpose: ARI, and SIP.
 
+pub mod carrier;
 pub mod machine;
 pub mod server;
 pub mod wire;

@@ -3,6 +3,7 @@
 //! Promise: an unknown UUID gets nothing unless strangers from named networks are allowed; there is no
 //! way to empty Asterisk's queue, so hardly anything is put into it ahead of time.
 
+pub mod carrier;
 pub mod machine;
 pub mod server;
 pub mod wire;

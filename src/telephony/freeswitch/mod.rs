@@ -4,6 +4,7 @@
 //! stream that we have asked for; a channel ends with its call.
 //! Absent on purpose: SIP.
 
+pub mod carrier;
 pub mod causes;
 pub mod dialer;
 pub mod esl;
