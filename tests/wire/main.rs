@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod exchange;
+mod pbx;
 mod twilio;
