@@ -4,7 +4,7 @@
 mod connect;
 mod dialers;
 mod exchanges;
-mod exotel;
+pub(crate) mod exotel;
 mod health;
 mod keepers;
 mod keeping;

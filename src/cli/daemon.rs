@@ -12,8 +12,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::carrier::{Exchanges, own_login};
 use crate::base::secret::Secret;
 use crate::config::Settings;
+use crate::telephony::exotel::access::Login;
 use crate::telephony::public_url::PublicUrl;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -28,6 +30,10 @@ pub(super) struct Daemon {
     pub(super) url: PublicUrl,
     pub(super) auth_token: Secret,
     pub(super) api_token: Secret,
+    /// What it knows Exotel by.
+    pub(super) exotel: Login,
+    /// What it knows exchanges of the house by, and where it takes them.
+    pub(super) exchanges: Exchanges,
 }
 
 /// What the process has used so far.
@@ -50,6 +56,8 @@ impl Daemon {
             .create(&state)
             .with_context(|| format!("could not make {}", state.display()))?;
         let (auth_token, api_token) = (Secret::random()?, Secret::random()?);
+        let exotel = own_login()?;
+        let exchanges = Exchanges::own()?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("--config")
@@ -60,6 +68,10 @@ impl Daemon {
             .env_remove("TWILIO_AUTH_TOKEN")
             .env("VAANI_HTTP__PUBLIC_BASE_URL", "")
             .env("VAANI_TWILIO__AUTH_TOKEN", auth_token.expose())
+            .env("VAANI_EXOTEL__USER", &exotel.user)
+            .env("VAANI_EXOTEL__PASSWORD", exotel.password.expose())
+            .env("VAANI_EXOTEL__ALLOW_FROM", "127.0.0.0/8")
+            .envs(exchanges.variables())
             .env("VAANI_STATE__DIR", &state)
             .env("VAANI_CALLS__MAX_CALLS", calls.to_string())
             .env("VAANI_API__TOKEN", api_token.expose())
@@ -81,7 +93,7 @@ impl Daemon {
         let ready: serde_json::Value = serde_json::from_str(&line).context("the daemon announced something odd")?;
         let listening = ready["listening"].as_str().context("the daemon did not say where it listens")?;
         let url = format!("http://{listening}").parse()?;
-        Ok(Self { child, pid, state, url, auth_token, api_token })
+        Ok(Self { child, pid, state, url, auth_token, api_token, exotel, exchanges })
     }
 
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
+mod carrier;
 pub mod config;
 mod costs;
 mod daemon;

@@ -14,6 +14,8 @@ use vaani::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
 pub(crate) struct Notes {
     languages: Vec<Lang>,
     pub(crate) refuse: Mutex<Option<Refusal>>,
+    /// Calls that go on with a person.
+    pub(crate) person: Mutex<Vec<String>>,
     pub(crate) callbacks: Mutex<Vec<(Phone, Lang)>>,
     pub(crate) disk_full: AtomicBool,
     calls: Mutex<HashMap<String, CallId>>,
@@ -31,6 +33,7 @@ impl Notes {
         let notes = Self {
             languages: languages.to_vec(),
             refuse: Mutex::default(),
+            person: Mutex::default(),
             callbacks: Mutex::default(),
             disk_full: AtomicBool::new(false),
             calls: Mutex::default(),
@@ -78,6 +81,10 @@ impl Exchange for Notes {
 
     fn answered_by(&self, carrier_call: &str, who: AnsweredBy) {
         self.answered.lock().unwrap().push((carrier_call.to_owned(), who));
+    }
+
+    fn goes_to_person(&self, carrier_call: &str) -> bool {
+        self.person.lock().unwrap().iter().any(|call| call == carrier_call)
     }
 
     fn menu(&self, _: Option<&str>) -> Vec<Lang> {

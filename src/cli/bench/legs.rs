@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::StreamExt as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::time::sleep;
 
 use super::load::{Load, Measured};
-use crate::base::audio::{LINE_FRAME, LINE_RATE};
+use super::speaker::{Dial, Sound};
+use crate::base::audio::LINE_RATE;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, g711, limits};
+use crate::base::{CallId, Clock, limits};
+use crate::cli::carrier::{Carrier, exotel_call};
 use crate::cli::daemon::{Daemon, Usage};
 use crate::cli::output::{complain, json_line, line};
 use crate::config::Settings;
 use crate::media::{resample, wav};
-use crate::telephony::twilio::carrier::{self, DialOptions};
+use crate::telephony::far;
+use crate::telephony::twilio::carrier as twilio;
 
 /// Calls set up at the same time.
 const DIALLING: usize = 16;
@@ -41,6 +42,9 @@ pub(super) struct Args {
     /// Agent that answers; it must play back what it hears.
     #[arg(long, default_value = "echo")]
     agent: String,
+    /// How the calls come in.
+    #[arg(long, value_enum, default_value = "twilio")]
+    transport: Carrier,
     /// WAV file with the callers' speech, instead of the starter voice's samples.
     #[arg(long, value_name = "FILE")]
     speech: Option<PathBuf>,
@@ -83,7 +87,7 @@ pub(super) async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitC
     raise_descriptor_limit(args.calls);
     let sound = sound(&args, settings)?;
     let daemon = Daemon::start(settings, args.calls as usize + 8, false).await?;
-    let measured = measure(&args, &daemon, sound).await;
+    let measured = measure(&args, settings, &daemon, sound).await;
     daemon.stop().await?;
     let report = measured?;
     if args.json {
@@ -98,14 +102,24 @@ pub(super) async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitC
     Ok(ExitCode::from(u8::from(!whole)))
 }
 
-async fn measure(args: &Args, daemon: &Daemon, sound: Arc<[String]>) -> anyhow::Result<Report> {
+async fn measure(args: &Args, settings: &Settings, daemon: &Daemon, sound: Arc<Sound>) -> anyhow::Result<Report> {
     let (scope, clock) = (Scope::new(), Clock::system());
-    let http = carrier::client()?;
-    let options = || {
-        let mut options = DialOptions::new(daemon.url.clone(), daemon.auth_token.clone());
-        options.path = format!("/voice/incoming?agent={}", args.agent);
-        options.http = Some(http.clone());
-        options
+    let http = far::client()?;
+    let exotel = exotel_call(settings, &daemon.url, &daemon.url, Some(&daemon.exotel))?;
+    let options = || match args.transport {
+        Carrier::Twilio => {
+            let mut options = twilio::DialOptions::new(daemon.url.clone(), daemon.auth_token.clone());
+            options.path = format!("/voice/incoming?agent={}", args.agent);
+            options.http = Some(http.clone());
+            Dial::Twilio(Box::new(options))
+        }
+        Carrier::Exotel => {
+            let mut options = exotel.clone();
+            options.call_sid = CallId::new().to_string().replace('-', "");
+            options.query = vec![("agent".to_owned(), args.agent.clone())];
+            options.http = Some(http.clone());
+            Dial::Exotel(Box::new(options))
+        }
     };
     // One call first: what is set up once belongs to the daemon, not to a leg.
     let mut warm_up = Load::start(Arc::clone(&sound), &scope, clock);
@@ -192,20 +206,23 @@ fn print(report: &Report) -> std::io::Result<()> {
     line(&format!("  frames     {sent} sent, {back} back; {ended} legs ended early"))
 }
 
-/// The callers' speech in 20 ms pieces of base64 mu-law, with pauses, so that turns begin and end.
-fn sound(args: &Args, settings: &Settings) -> anyhow::Result<Arc<[String]>> {
+/// The callers' speech, with pauses, so that turns begin and end.
+fn sound(args: &Args, settings: &Settings) -> anyhow::Result<Arc<Sound>> {
     let files = match &args.speech {
         Some(file) => vec![file.clone()],
         None => samples(&settings.data.models_dir.join("starter/tts/samples"))?,
     };
-    let mut ulaw = Vec::new();
+    let mut spoken = Vec::new();
     for file in files {
         let bytes = std::fs::read(&file).with_context(|| format!("could not read {}", file.display()))?;
         let (rate, pcm) = wav::read(&bytes).with_context(|| format!("could not use {}", file.display()))?;
-        g711::encode_ulaw(&resample::convert(&pcm, rate, LINE_RATE), &mut ulaw);
-        ulaw.resize(ulaw.len() + LINE_RATE as usize, g711::ULAW_SILENCE);
+        spoken.extend(resample::convert(&pcm, rate, LINE_RATE));
+        spoken.resize(spoken.len() + LINE_RATE as usize, 0);
     }
-    Ok(ulaw.chunks_exact(LINE_FRAME).map(|piece| BASE64.encode(piece)).collect())
+    Ok(Arc::new(match args.transport {
+        Carrier::Twilio => Sound::of_twilio(&spoken),
+        Carrier::Exotel => Sound::of_exotel(&spoken),
+    }))
 }
 
 fn samples(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

@@ -1,24 +1,19 @@
-//! The load: legs that speak real sound at 20 ms and note when each echoed frame comes back.
+//! The load: legs that speak real sound at their carrier's cadence and note when each echoed frame comes back.
 //! Cheap on purpose, since it shares the cores with what it measures: sound is encoded once, frames
-//! are written straight to the socket, and twenty clocks (one for each millisecond of a frame) serve
+//! are written straight to the socket, and twenty clocks (spread over one frame) serve
 //! all legs, so that they speak spread out as independent callers do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::SinkExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at};
-use tokio_tungstenite::tungstenite::Message;
 
-use crate::base::audio::FRAME;
+use super::speaker::{Dial, Sound, Speaker};
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Moment};
-use crate::telephony::far::OpenError;
-use crate::telephony::twilio::carrier::wire::Printer;
-use crate::telephony::twilio::carrier::{DialError, DialOptions, OpenStream};
 
 const LANES: u64 = 20;
 
@@ -31,6 +26,8 @@ pub(super) struct Load {
     stop: watch::Sender<bool>,
     scope: Scope,
     clock: Clock,
+    /// How long a frame lasts.
+    period: Duration,
 }
 
 /// Times, in microseconds.
@@ -66,48 +63,43 @@ enum Told {
 struct Leg {
     number: usize,
     writer: OwnedWriteHalf,
-    printer: Printer,
+    speaker: Speaker,
     /// Where in the sound this leg is.
     place: usize,
     frame: u64,
 }
 
 impl Load {
-    /// `sound`: base64 of 20 ms mu-law each, spoken in a circle.
-    pub(super) fn start(sound: Arc<[String]>, scope: &Scope, clock: Clock) -> Self {
+    /// `sound` is spoken in a circle.
+    pub(super) fn start(sound: Arc<Sound>, scope: &Scope, clock: Clock) -> Self {
         let (results, told) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let origin = clock.now();
         let lanes = (0..LANES)
             .map(|lane| {
                 let (legs, taken) = mpsc::unbounded_channel();
-                let first = origin + FRAME + Duration::from_millis(lane);
+                let first = origin + sound.period + sound.period.mul_f64(lane as f64 / LANES as f64);
                 let lane = Lane { sound: Arc::clone(&sound), clock, first, results: results.clone() };
                 scope.spawn("bench lane", lane.run(taken, stopped.clone()));
                 legs
             })
             .collect();
-        Self { lanes, next: 0, results, told, stop, scope: scope.clone(), clock }
+        Self { lanes, next: 0, results, told, stop, scope: scope.clone(), clock, period: sound.period }
     }
 
     /// Dials one more leg and lets it speak.
-    pub(super) fn add(&mut self, options: DialOptions) -> impl Future<Output = Result<(), DialError>> + use<> {
+    pub(super) fn add(&mut self, dial: Dial) -> impl Future<Output = anyhow::Result<()>> + use<> {
         let number = self.next;
         self.next += 1;
         let lane = self.lanes[number % self.lanes.len()].clone();
         let (results, scope, clock) = (self.results.clone(), self.scope.clone(), self.clock);
         async move {
-            let OpenStream { mut socket, parameters, mut printer } = OpenStream::dial(options).await?;
-            let start = printer.start(&parameters);
-            for text in [Printer::connected(), start] {
-                let sent = socket.send(Message::text(text)).await;
-                sent.map_err(OpenError::from)?;
-            }
+            let (socket, speaker) = dial.open().await?;
             // The box says nothing before it has heard something, so no byte of it is lost here.
             let (reader, writer) = socket.into_inner().into_split();
             scope.spawn("bench ear", hear(number, reader, clock, results));
             // Legs are at different places of the sound, so that they do not all pause at once.
-            let leg = Leg { number, writer, printer, place: number * 37, frame: 0 };
+            let leg = Leg { number, writer, speaker, place: number * 37, frame: 0 };
             drop(lane.send(leg));
             Ok(())
         }
@@ -135,7 +127,7 @@ impl Load {
         }
         for (leg, arrivals) in heard {
             if let Some(began) = began[leg] {
-                measured.add(began, &arrivals, from, to);
+                measured.add(self.period, began, &arrivals, from, to);
             }
         }
         measured.sent = measured.own_lateness.len() as u64;
@@ -145,15 +137,15 @@ impl Load {
 
 impl Measured {
     /// One leg: its k-th frame back is the echo of the k-th one sent. A frame lost on the way makes
-    /// all later ones 20 ms late, so a loss cannot hide.
-    fn add(&mut self, began: Moment, arrivals: &[Moment], from: Moment, to: Moment) {
+    /// all later ones late by a whole one, so a loss cannot hide.
+    fn add(&mut self, period: Duration, began: Moment, arrivals: &[Moment], from: Moment, to: Moment) {
         let mut delays: Vec<u32> = Vec::new();
         let mut scheduled = began;
         for arrival in arrivals {
             if scheduled >= from && scheduled < to {
                 delays.push(u32::try_from(arrival.since(scheduled).as_micros()).unwrap_or(u32::MAX));
             }
-            scheduled = scheduled + FRAME;
+            scheduled = scheduled + period;
         }
         let Some(quickest) = delays.iter().min().copied() else { return };
         self.returned += delays.len() as u64;
@@ -163,7 +155,7 @@ impl Measured {
 }
 
 struct Lane {
-    sound: Arc<[String]>,
+    sound: Arc<Sound>,
     clock: Clock,
     first: Moment,
     results: mpsc::UnboundedSender<Told>,
@@ -171,9 +163,10 @@ struct Lane {
 
 impl Lane {
     async fn run(self, mut taken: mpsc::UnboundedReceiver<Leg>, mut stop: watch::Receiver<bool>) {
-        let mut ticks = interval_at(self.clock.instant(self.first).into(), FRAME);
+        let mut ticks = interval_at(self.clock.instant(self.first).into(), self.sound.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut nominal = self.first;
+        let period_ms = self.sound.period.as_millis() as u64;
         let mut legs: Vec<Leg> = Vec::new();
         let mut lateness = Vec::new();
         let (mut text, mut bytes) = (String::new(), Vec::new());
@@ -189,8 +182,8 @@ impl Lane {
             let mut still = Vec::with_capacity(legs.len());
             for mut leg in legs.drain(..) {
                 text.clear();
-                let payload = &self.sound[leg.place % self.sound.len()];
-                leg.printer.media_encoded(payload, leg.frame * 20, &mut text);
+                let payload = &self.sound.pieces[leg.place % self.sound.pieces.len()];
+                leg.speaker.media(payload, leg.frame * period_ms, &mut text);
                 leg.place += 1;
                 leg.frame += 1;
                 frame(&text, &mut bytes);
@@ -201,10 +194,10 @@ impl Lane {
                 }
             }
             legs = still;
-            nominal = nominal + FRAME;
+            nominal = nominal + self.sound.period;
         }
         for mut leg in legs {
-            frame(&leg.printer.stop(), &mut bytes);
+            frame(&leg.speaker.stop(), &mut bytes);
             drop(leg.writer.write_all(&bytes).await);
         }
         drop(self.results.send(Told::OwnLateness(lateness)));
@@ -263,6 +256,7 @@ fn server_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::audio::FRAME;
 
     #[test]
     fn frames_are_cut_out_of_the_stream() {
@@ -282,10 +276,10 @@ mod tests {
         let at = Moment::from_millis;
         let mut measured = Measured::default();
         // Sent at 100, 120, 140, 160; the window leaves the first one out, the third is 7 ms late.
-        measured.add(at(100), &[at(190), at(125), at(152), at(165)], at(110), at(170));
+        measured.add(FRAME, at(100), &[at(190), at(125), at(152), at(165)], at(110), at(170));
         assert_eq!((measured.returned, measured.quickest, measured.lateness), (3, vec![5_000], vec![0, 7_000, 0]));
         let mut lost = Measured::default();
-        lost.add(at(0), &[at(5), at(45), at(65)], at(0), at(1_000));
+        lost.add(FRAME, at(0), &[at(5), at(45), at(65)], at(0), at(1_000));
         assert_eq!(lost.lateness, [0, 20_000, 20_000], "a lost frame shows");
     }
 }

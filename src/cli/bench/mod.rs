@@ -3,6 +3,7 @@
 mod legs;
 mod load;
 mod route;
+mod speaker;
 mod store;
 
 use std::process::ExitCode;

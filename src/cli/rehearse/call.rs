@@ -18,12 +18,13 @@ use crate::base::event::{Event, Record, Waterfall};
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Lang, Moment};
+use crate::cli::carrier::{Exchanges, Transport};
 use crate::dialogue::speak;
 use crate::media::noise::{Colour, Noise, level_dbfs};
 use crate::media::resample;
-use crate::telephony::far::{FarCall, Heard, Network};
+use crate::telephony::exotel::carrier as exotel;
+use crate::telephony::far::{FarCall, Heard};
 use crate::telephony::public_url::PublicUrl;
-use crate::telephony::twilio::carrier::DialOptions;
 
 /// Nobody waits longer for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
@@ -37,7 +38,10 @@ pub(super) struct Target {
     pub url: PublicUrl,
     pub public_url: PublicUrl,
     pub auth_token: Secret,
+    /// A call as Exotel makes it, where that can be told.
+    pub exotel: Option<exotel::DialOptions>,
     pub api_token: Secret,
+    pub exchanges: Exchanges,
 }
 
 pub(super) struct Caller<'a> {
@@ -50,6 +54,7 @@ pub(super) struct Caller<'a> {
     pub loss: Option<f32>,
     /// Milliseconds.
     pub jitter: Option<u64>,
+    pub transport: Transport,
     pub http: reqwest::Client,
     pub tasks: Scope,
     pub clock: Clock,
@@ -104,20 +109,8 @@ impl Caller<'_> {
 
     /// Plays one scenario; the turns that were reached.
     pub(super) async fn play(&self, scenario: &Scenario) -> anyhow::Result<Vec<TurnReport>> {
-        let mut options = DialOptions::new(self.target.url.clone(), self.target.auth_token.clone());
-        options.public_base_url = self.target.public_url.clone();
-        options.http = Some(self.http.clone());
-        options.network = Network {
-            loss: self.loss.or(scenario.loss).unwrap_or(0.0) / 100.0,
-            jitter: Duration::from_millis(self.jitter.or(scenario.jitter).unwrap_or(0)),
-            ..Network::default()
-        };
-        if let Some(agent) = &scenario.agent {
-            options.path = format!("/voice/incoming?agent={agent}");
-        }
-        options.digits.extend(scenario.key);
-        let sid = options.call_sid.clone();
-        let call = options.dial(&self.tasks, self.clock).await.context("the call did not come about")?;
+        let call = self.dial(scenario).await?;
+        let sid = call.carrier_call().to_owned();
         let voice = call.caller();
         let tape = Arc::new(Mutex::new(Tape::default()));
         self.tasks.spawn("earpiece", record(call, Arc::clone(&tape)));
@@ -265,6 +258,7 @@ impl Caller<'_> {
             voice_to_voice_ms: first_sound.map(|at| at.since(spoke_until).as_millis() as u64),
             waterfall: answer.waterfall,
             stopped_after_ms: answer.stopped_after_ms,
+            silent_after_ms: answer.stopped_after_ms.and_then(|_| line.silent_after(spoke_from)),
             passed: faults.is_empty(),
             faults,
             ended: answer.ended,
@@ -288,6 +282,17 @@ impl Line<'_> {
         let first = after.iter().position(|(_, pcm)| rms(pcm) > AUDIBLE);
         let sound = after.iter().flat_map(|(_, pcm)| pcm.iter().copied()).collect();
         (sound, first.map(|i| after[i].0))
+    }
+
+    /// How long after frame `from` the agent was to be heard, milliseconds, before a silence that is no
+    /// pause between words.
+    fn silent_after(&self, from: usize) -> Option<u64> {
+        const SILENCE: usize = 15;
+        let tape = self.tape();
+        let frames = tape.frames.get(from..)?;
+        let loud: Vec<bool> = frames.iter().map(|(_, pcm)| rms(pcm) > AUDIBLE).collect();
+        let quiet = loud.windows(SILENCE).position(|frames| !frames.contains(&true))?;
+        Some(frames[quiet].0.since(frames.first()?.0).as_millis() as u64)
     }
 
     /// New facts of the call.

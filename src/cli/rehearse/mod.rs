@@ -3,6 +3,7 @@
 //! hears.
 
 mod call;
+mod dial;
 mod judge;
 mod report;
 mod scenario;
@@ -16,6 +17,7 @@ use futures_util::{StreamExt, stream};
 use self::call::{Caller, Target};
 use self::report::Summary;
 use self::scenario::Scenario;
+use super::carrier::{Exchanges, Transport, exotel_call};
 use super::daemon::Daemon;
 use super::local::Local;
 use crate::ai::engines::{Voices, Whisper};
@@ -34,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     against: Option<String>,
     /// How the call comes in.
-    #[arg(long, default_value = "twilio", value_parser = ["twilio"])]
-    transport: String,
+    #[arg(long, value_enum, default_value = "twilio")]
+    transport: Transport,
     /// The caller's voice variant of espeak-ng.
     #[arg(long, default_value = "m3")]
     voice: String,
@@ -67,7 +69,9 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
             url: daemon.url.clone(),
             public_url: daemon.url.clone(),
             auth_token: daemon.auth_token.clone(),
+            exotel: Some(exotel_call(settings, &daemon.url, &daemon.url, Some(&daemon.exotel))?),
             api_token: daemon.api_token.clone(),
+            exchanges: daemon.exchanges.clone(),
         },
         None => running(&args, settings)?,
     };
@@ -85,9 +89,6 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
 /// A box that runs with this configuration.
 fn running(args: &Args, settings: &Settings) -> anyhow::Result<Target> {
     let url: crate::telephony::public_url::PublicUrl = args.against.as_deref().unwrap_or_default().parse()?;
-    let auth_token = settings.twilio.auth_token.clone().context(
-        "no Twilio auth token is configured here, so the call cannot be signed; set TWILIO_AUTH_TOKEN to the box's",
-    )?;
     let api_token = match &settings.api.token {
         Some(token) => token.clone(),
         None => {
@@ -101,7 +102,15 @@ fn running(args: &Args, settings: &Settings) -> anyhow::Result<Target> {
         Some(public) => public.parse()?,
         None => url.clone(),
     };
-    Ok(Target { url, public_url, auth_token, api_token })
+    let (auth_token, exotel) = match args.transport {
+        Transport::Twilio => {
+            let unsigned = "no Twilio auth token is configured here, so the call cannot be signed; set TWILIO_AUTH_TOKEN to the box's";
+            (settings.twilio.auth_token.clone().context(unsigned)?, None)
+        }
+        Transport::Exotel => (Secret::default(), Some(exotel_call(settings, &url, &public_url, None)?)),
+        Transport::Asterisk | Transport::Audiosocket | Transport::Freeswitch => (Secret::default(), None),
+    };
+    Ok(Target { url, public_url, auth_token, exotel, api_token, exchanges: Exchanges::of(settings) })
 }
 
 async fn rehearse(args: &Args, target: &Target, local: &Local, scenarios: &[Scenario]) -> anyhow::Result<Summary> {
@@ -119,7 +128,8 @@ async fn rehearse(args: &Args, target: &Target, local: &Local, scenarios: &[Scen
         snr: args.snr,
         loss: args.loss,
         jitter: args.jitter,
-        http: crate::telephony::twilio::carrier::client()?,
+        transport: args.transport,
+        http: crate::telephony::far::client()?,
         tasks: tasks.clone(),
         clock,
     };

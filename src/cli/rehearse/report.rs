@@ -26,6 +26,8 @@ pub(super) struct TurnReport {
     pub waterfall: Option<Waterfall>,
     /// From the caller's first sound to the agent's silence, when the agent was interrupted.
     pub stopped_after_ms: Option<u32>,
+    /// The same at the caller's ear, with all that the carrier had begun to play.
+    pub silent_after_ms: Option<u64>,
     pub passed: bool,
     pub faults: Vec<String>,
     #[serde(skip)]
@@ -49,6 +51,7 @@ impl TurnReport {
             voice_to_voice_ms: None,
             waterfall: None,
             stopped_after_ms: None,
+            silent_after_ms: None,
             passed: false,
             faults: vec![why.to_owned()],
             ended: true,
@@ -76,6 +79,8 @@ struct Last<'a> {
     endpoint_ms_median: Option<u64>,
     /// The longest that an interrupted agent spoke on.
     barge_in_ms_max: Option<u32>,
+    /// The same at the caller's ear.
+    silent_ms_max: Option<u64>,
     /// From the end-of-turn decision to the first frame, divided by the engines' own working times
     /// for the same turns: below 1, the overlap more than pays for the plumbing.
     after_endpoint_over_engines: Option<f64>,
@@ -149,6 +154,7 @@ impl Summary {
             voice_to_voice_ms_median: median(self.turns.iter().filter_map(|t| t.voice_to_voice_ms).collect()),
             endpoint_ms_median: median(falls.iter().filter_map(|w| w.endpoint.map(u64::from)).collect()),
             barge_in_ms_max: self.turns.iter().filter_map(|t| t.stopped_after_ms).max(),
+            silent_ms_max: self.turns.iter().filter_map(|t| t.silent_after_ms).max(),
             after_endpoint_over_engines: overlap(&falls),
         };
         if json {

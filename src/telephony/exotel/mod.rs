@@ -4,7 +4,7 @@
 //! Absent on purpose: the Legs API (it wants gRPC), the one-way Stream applet.
 
 pub mod access;
-
+pub mod carrier;
 pub mod form;
 pub mod machine;
 mod passthru;

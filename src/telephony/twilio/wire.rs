@@ -445,7 +445,8 @@ mod tests {
             print_media(&stream, &sound, &mut media);
             print_mark(&stream, &mark, &mut marked);
             print_clear(&stream, &mut clear);
-            let payload = base64::engine::general_purpose::STANDARD.encode(&sound);
+            let mut payload = String::new();
+            payload::encode(&sound, &mut payload);
             for (text, expected) in [
                 (media, serde_json::json!({"event": "media", "streamSid": name, "media": {"payload": payload}})),
                 (marked, serde_json::json!({"event": "mark", "streamSid": name, "mark": {"name": mark}})),

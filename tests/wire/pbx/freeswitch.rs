@@ -216,7 +216,8 @@ async fn what_ended_while_the_connection_was_away_is_found_out() {
     fake.cut();
     until("trouble", || running.hub.trouble().is_some()).await;
     fake.logged_in(2).await;
-    until("the end", || running.exchange.states.lock().unwrap().contains(&("u-gone".to_owned(), CallState::Failed))).await;
+    until("the end", || running.exchange.states.lock().unwrap().contains(&("u-gone".to_owned(), CallState::Failed)))
+        .await;
     assert_eq!(next_event(&mut gone).await, Some(LegEvent::Closed(LegEnd::HungUp)));
     assert!(running.hub.trouble().is_none() && running.freeswitch.lost_connections.get() >= 1);
     command(&there, LegCommand::Hangup).await;

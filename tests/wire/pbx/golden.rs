@@ -96,8 +96,13 @@ fn messages_of_the_event_socket_are_read_as_written_down() {
                         esl::Kind::EventPlain => esl::Event::of_plain(&message.body),
                         _ => None,
                     };
-                    let event = event.map(|e| format!("{} {} {:?}", e.name(), e.channel().unwrap_or("-"), e.get("Hangup-Cause")));
-                    read.push(format!("{:?} {}", message.kind(), event.unwrap_or_else(|| format!("{:?}", message.reply()))));
+                    let event = event
+                        .map(|e| format!("{} {} {:?}", e.name(), e.channel().unwrap_or("-"), e.get("Hangup-Cause")));
+                    read.push(format!(
+                        "{:?} {}",
+                        message.kind(),
+                        event.unwrap_or_else(|| format!("{:?}", message.reply()))
+                    ));
                 }
                 Ok(None) => return (read.join("; "), String::new()),
                 Err(broken) => return (read.join("; "), format!("{broken:?}")),

@@ -61,7 +61,14 @@ struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { token: Some(TOKEN), networks: Vec::new(), anonymous: false, module: Module::Fork, rate: 8_000, kept: None }
+        Self {
+            token: Some(TOKEN),
+            networks: Vec::new(),
+            anonymous: false,
+            module: Module::Fork,
+            rate: 8_000,
+            kept: None,
+        }
     }
 }
 
