@@ -506,6 +506,8 @@ pub const EVENTS_OF_CALL_MAX: usize = 20_000;
 pub const PBX_HELD_MAX: usize = 400;
 /// An exchange that has said nothing for this long is asked whether it is there.
 pub const PBX_SILENCE_ASKED: Duration = Duration::from_secs(5);
+/// One that cannot be asked is dead after this long without sound; a caller on hold sends none.
+pub const PBX_SILENT_MAX: Duration = Duration::from_secs(60);
 /// Sound sent ahead of its time to a peer whose queue cannot be emptied, so that a late timer is not
 /// heard; what is queued on our side beyond it can still be thrown away.
 pub const AUDIOSOCKET_LEAD: Duration = Duration::from_millis(40);
@@ -519,11 +521,11 @@ pub const AUDIOSOCKET_ID_WITHIN: Duration = Duration::from_secs(3);
 pub const AUDIOSOCKET_READ: usize = 8 * 1024;
 /// Sound of one file that FreeSWITCH is given to play: short, so that an answer begins soon.
 pub const FREESWITCH_FILE: Duration = Duration::from_millis(400);
-/// FreeSWITCH streams that have no sound for this long are dead; silence is sound, hold is not.
-pub const FREESWITCH_SILENT_MAX: Duration = Duration::from_secs(60);
 /// One header block and one body of FreeSWITCH's event socket, bytes; beyond it the connection is broken.
 pub const ESL_HEADERS_MAX: usize = 64 * 1024;
 pub const ESL_BODY_MAX: usize = 4 * 1024 * 1024;
+/// The same of a connection that FreeSWITCH opens for one channel.
+pub const ESL_CHANNEL_BODY_MAX: usize = 128 * 1024;
 /// Commands waiting for the event socket; when full they are refused to whoever gave them.
 pub const ESL_COMMANDS_QUEUE: usize = 512;
 /// Commands and jobs without an answer; further commands are refused.

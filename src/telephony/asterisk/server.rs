@@ -110,7 +110,8 @@ async fn media(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     socket::serve(upgrade, around, leg, pending, move |start| {
         let variables = start.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let facts = facts::of_query(&query).or(Facts::of(variables));
-        let known = [Some(start.channel_id.as_str()), facts.call.as_deref(), Some(start.connection.as_str())];
+        // The caller's channel, if the dial plan says it; else the one to us.
+        let known = [facts.call.as_deref(), Some(start.channel_id.as_str()), Some(start.connection.as_str())];
         let id = known.into_iter().flatten().find(|id| facts::is_id(id))?.to_owned();
         let announcement = facts.announcement("asterisk", &id, Direction::Inbound);
         match shared.deps.exchange.announce(announcement) {

@@ -87,7 +87,7 @@ impl Machine for Leg {
         match &self.state {
             State::Waiting { until } => Some(*until),
             State::Live(live) => {
-                let silent = live.last_heard + limits::LEG_SILENT_SOCKET_MAX;
+                let silent = live.last_heard + limits::PBX_SILENT_MAX;
                 let due = live.due();
                 Some(due.map_or(silent, |due| due.min(silent)))
             }
@@ -245,7 +245,7 @@ impl Leg {
         self.play(now);
         match &self.state {
             State::Waiting { until } if now >= *until => self.close(LegEnd::Lost, 1008, "no id"),
-            State::Live(live) if now.since(live.last_heard) >= limits::LEG_SILENT_SOCKET_MAX => {
+            State::Live(live) if now.since(live.last_heard) >= limits::PBX_SILENT_MAX => {
                 self.hang_up(LegEnd::Lost, "no media");
             }
             _ => {}

@@ -178,7 +178,7 @@ fn every_end_is_told_once_and_in_its_own_words() {
     ];
     for (input, expected) in ends {
         let mut leg = live();
-        leg.handle(at(15_000), input);
+        leg.handle(at(60_000), input);
         assert_eq!(journal(&mut leg), expected);
         for late in [Input::Broken, Input::Tick, Input::Binary(&[0, 0, 0]), Input::Admitted] {
             leg.handle(at(99_999), late);

@@ -164,10 +164,12 @@ impl Hub {
         }
     }
 
-    /// Its own connection is gone.
+    /// Its own connection is gone. Without a leg there is nobody to take the channel out later.
     pub fn unfollow(&self, channel: &str) {
-        if let Some(known) = self.channels().get_mut(channel) {
-            known.own = None;
+        let mut channels = self.channels();
+        match channels.get_mut(channel) {
+            Some(known) if known.leg.is_some() => known.own = None,
+            _ => drop(channels.remove(channel)),
         }
     }
 
@@ -244,7 +246,7 @@ impl Hub {
     }
 
     /// Asks for the media stream, which then shows a one-time token.
-    pub async fn open_stream(&self, esl: &Esl, channel: &str, admitted: Admitted) -> Reply {
+    pub async fn open_stream(self: &Arc<Self>, esl: &Esl, channel: &str, admitted: Admitted) -> Reply {
         let token = match Secret::random() {
             Ok(token) => token,
             Err(error) => {
@@ -260,7 +262,27 @@ impl Hub {
             Module::Stream => "/fs/media",
         };
         let url = format!("{}?ticket={}", url.socket(path), token.expose());
-        esl.ask(&Command::Stream { channel: channel.to_owned(), module: *module, url, rate: *rate }).await
+        let reply = esl.ask(&Command::Stream { channel: channel.to_owned(), module: *module, url, rate: *rate }).await;
+        if matches!(reply, Reply::Ok(_)) {
+            self.tasks.spawn("a stream that was promised", Arc::clone(self).await_stream(token, channel.to_owned()));
+        }
+        reply
+    }
+
+    /// A module may say that it streams and then not reach us; the caller must not sit in silence.
+    async fn await_stream(self: Arc<Self>, token: Secret, channel: String) {
+        tokio::select! {
+            () = self.tasks.stopped() => return,
+            () = tokio::time::sleep(limits::STREAM_START_WITHIN) => {}
+        }
+        if self.redeem(token.expose()).is_some() {
+            warn!(
+                transport = "freeswitch",
+                "FreeSWITCH did not reach the box with its media; look at freeswitch.media_url"
+            );
+            self.leave(&channel, "NORMAL_TEMPORARY_FAILURE");
+            self.exchange.carrier_state(&channel, CallState::Failed);
+        }
     }
 
     /// A token is shown; it is spent with that.

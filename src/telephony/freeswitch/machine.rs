@@ -90,7 +90,7 @@ impl Leg {
         match &self.state {
             State::Waiting { until, .. } => Some(*until),
             State::Live(live) => {
-                let silent = live.last_media + limits::FREESWITCH_SILENT_MAX;
+                let silent = live.last_media + limits::PBX_SILENT_MAX;
                 let mark = live.due.front().map(|(at, _)| *at);
                 [Some(silent), live.send_by, mark].into_iter().flatten().min()
             }
@@ -284,7 +284,7 @@ impl Leg {
     fn tick(&mut self, now: Moment) {
         match &self.state {
             State::Waiting { until, .. } if now >= *until => return self.close(LegEnd::Lost, 1008, "no start"),
-            State::Live(live) if now.since(live.last_media) >= limits::FREESWITCH_SILENT_MAX => {
+            State::Live(live) if now.since(live.last_media) >= limits::PBX_SILENT_MAX => {
                 return self.close(LegEnd::Lost, 1011, "no media");
             }
             State::Live(live) if live.send_by.is_some_and(|at| now >= at) => self.send_file(now),

@@ -22,7 +22,9 @@ fn journal(leg: &mut Leg) -> Vec<String> {
             Output::Stream(stream::Output::Send(Frame::Binary(bytes))) => format!("send {}", bytes.len()),
             Output::Stream(stream::Output::Send(Frame::Text(text))) if text.contains("streamAudio") => {
                 let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-                format!("file {}", value["data"]["audioData"].as_str().unwrap().len() * 3 / 4 / 2)
+                let sound = value["data"]["audioData"].as_str().unwrap();
+                let padding = sound.bytes().filter(|b| *b == b'=').count();
+                format!("file {}", (sound.len() * 3 / 4 - padding) / 2)
             }
             Output::Stream(stream::Output::Send(Frame::Text(text))) => text,
             Output::Stream(stream::Output::Notice(oddity)) => format!("odd {oddity}"),

@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::base::{Clock, Lang};
-use vaani::telephony::asterisk::{self, AsteriskDeps, AsteriskMetrics};
-use vaani::telephony::audiosocket::{self, AudioSocketDeps, AudioSocketMetrics, Expected};
+use vaani::telephony::asterisk::{AsteriskDeps, AsteriskMetrics, routes as asterisk_routes};
+use vaani::telephony::audiosocket::{AudioSocketDeps, AudioSocketMetrics, Expected, serve as serve_audiosockets};
 use vaani::telephony::far::{FarCall, Heard};
 use vaani::telephony::freeswitch::esl::client::{Connect, keep};
 use vaani::telephony::freeswitch::esl::command::Module;
 use vaani::telephony::freeswitch::hub::Ears;
-use vaani::telephony::freeswitch::{self, FreeswitchMetrics, Hub, Streams, esl};
+use vaani::telephony::freeswitch::{FreeswitchMetrics, Hub, Streams, esl, routes as freeswitch_routes};
 use vaani::telephony::leg::{LegCommand, LegEvent, LegOffer};
 use vaani::telephony::pbx::Door;
 use vaani::telephony::public_url::PublicUrl;
@@ -87,7 +87,7 @@ impl Setup {
         let (of_asterisk, of_audio, of_freeswitch) =
             (AsteriskMetrics::default(), AudioSocketMetrics::default(), FreeswitchMetrics::default());
         let expected = Arc::new(Expected::default());
-        let router = asterisk::routes(AsteriskDeps {
+        let router = asterisk_routes(AsteriskDeps {
             door: door("asterisk", of_asterisk.refused_peers.clone()),
             exchange: Arc::clone(&exchange) as Arc<_>,
             clock,
@@ -104,7 +104,7 @@ impl Setup {
             tasks: tasks.clone(),
             metrics: of_audio.clone(),
         };
-        tasks.spawn("audiosockets", audiosocket::serve(audio, deps));
+        tasks.spawn("audiosockets", serve_audiosockets(audio, deps));
         let streams = Streams { module: self.module, url: url.clone(), rate: self.rate };
         let notes = Arc::clone(&exchange) as Arc<_>;
         let hub = Arc::new(Hub::new(notes, clock, tasks.clone(), of_freeswitch.clone(), streams));
@@ -114,7 +114,7 @@ impl Setup {
         }
         let fs_door = door("freeswitch", of_freeswitch.refused_peers.clone());
         tasks.spawn("event sockets", esl::server::serve(events, Arc::clone(&hub), fs_door.clone()));
-        let router = router.merge(freeswitch::routes(Arc::clone(&hub), fs_door));
+        let router = router.merge(freeswitch_routes(Arc::clone(&hub), fs_door));
         tasks.spawn("test box", async move {
             axum::serve(http, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
         });

@@ -75,7 +75,10 @@ async fn a_call_that_ends_without_a_word_ends_the_channel() {
     while let Some(Ok(message)) = timeout(PATIENCE, socket.next()).await.expect("in time") {
         match message {
             Message::Text(text) => said.push(text.as_str().to_owned()),
-            Message::Close(frame) => break assert_eq!(frame.map(|f| f.code.into()), Some(1000_u16)),
+            Message::Close(frame) => {
+                assert_eq!(frame.map(|f| f.code.into()), Some(1000_u16));
+                break;
+            }
             other => panic!("{other:?}"),
         }
     }

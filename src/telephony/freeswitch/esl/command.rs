@@ -229,7 +229,7 @@ mod tests {
                         Command::Transfer { .. } => 5,
                         Command::Play { .. } => 4,
                         Command::Originate { .. } | Command::SendDtmf { .. } => 3,
-                        _ => 10,
+                        _ => 11,
                     };
                     prop_assert_eq!(line.split(' ').count(), words);
                 }

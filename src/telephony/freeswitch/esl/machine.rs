@@ -102,6 +102,8 @@ pub enum Side {
 pub struct Session {
     side: Side,
     phase: Phase,
+    /// The password was sent; whoever asks for it again gets nothing.
+    greeted: bool,
     decoder: Decoder,
     out: VecDeque<Output>,
     /// What the next replies are to, in order.
@@ -137,10 +139,15 @@ enum What {
 
 impl Session {
     pub fn new(side: Side, now: Moment) -> Self {
+        let body_max = match side {
+            Side::Ours { .. } => limits::ESL_BODY_MAX,
+            Side::Theirs => limits::ESL_CHANNEL_BODY_MAX,
+        };
         let mut session = Self {
             side,
             phase: Phase::Opening(now + limits::ESL_READY_WITHIN),
-            decoder: Decoder::default(),
+            greeted: false,
+            decoder: Decoder::new(body_max),
             out: VecDeque::new(),
             awaited: VecDeque::new(),
             jobs: HashMap::new(),
@@ -219,7 +226,9 @@ impl Session {
     fn message(&mut self, now: Moment, message: &Message) {
         match message.kind() {
             Kind::AuthRequest => {
-                if let Side::Ours { password } = &self.side {
+                if let Side::Ours { password } = &self.side
+                    && !std::mem::replace(&mut self.greeted, true)
+                {
                     let line = format!("auth {}", password.expose());
                     self.ask(now, What::Password, &line);
                 }

@@ -142,8 +142,10 @@ pub enum Broken {
 }
 
 /// Puts messages together from what the socket gives.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
+    /// Bytes of one body at most.
+    body_max: usize,
     bytes: Vec<u8>,
     /// How far it has been searched for the end of the headers.
     searched: usize,
@@ -151,7 +153,17 @@ pub struct Decoder {
     head: Option<(Vec<(String, String)>, usize)>,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(limits::ESL_BODY_MAX)
+    }
+}
+
 impl Decoder {
+    pub const fn new(body_max: usize) -> Self {
+        Self { body_max, bytes: Vec::new(), searched: 0, head: None }
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -184,7 +196,7 @@ impl Decoder {
             let body = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Length"));
             let body = match body.map(|(_, value)| value.parse::<usize>()) {
                 None => 0,
-                Some(Ok(length)) if length <= limits::ESL_BODY_MAX => length,
+                Some(Ok(length)) if length <= self.body_max => length,
                 Some(Ok(_)) => return Err(Broken::Body),
                 Some(Err(_)) => return Err(Broken::Length),
             };
