@@ -6,9 +6,7 @@ use crate::telephony::dial::Refused;
 /// How a channel that has ended stands.
 pub fn state_of(cause: &str) -> CallState {
     match cause {
-        "NORMAL_CLEARING" | "ORIGINATOR_CANCEL" | "NORMAL_UNSPECIFIED" | "BLIND_TRANSFER" | "ATTENDED_TRANSFER" => {
-            CallState::Completed
-        }
+        "NORMAL_CLEARING" | "NORMAL_UNSPECIFIED" | "BLIND_TRANSFER" | "ATTENDED_TRANSFER" => CallState::Completed,
         _ => match refused(cause) {
             Refused::Busy | Refused::NoAnswer | Refused::Declined => CallState::NotPicked,
             _ => CallState::Failed,
@@ -58,7 +56,7 @@ mod tests {
             ("NO_USER_RESPONSE", CallState::NotPicked, Retry::Safe),
             ("CALL_REJECTED", CallState::NotPicked, Retry::Safe),
             ("UNALLOCATED_NUMBER", CallState::Failed, Retry::Pointless),
-            ("ORIGINATOR_CANCEL", CallState::Completed, Retry::Safe),
+            ("ORIGINATOR_CANCEL", CallState::NotPicked, Retry::Safe),
             ("NORMAL_TEMPORARY_FAILURE", CallState::Failed, Retry::Safe),
             ("RECOVERY_ON_TIMER_EXPIRE", CallState::Failed, Retry::Safe),
             ("DESTINATION_OUT_OF_ORDER", CallState::Failed, Retry::Safe),

@@ -345,7 +345,6 @@ mod scan {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
     use proptest::prelude::*;
 
     use super::*;
