@@ -3,6 +3,7 @@
 
 mod connect;
 mod dialers;
+mod exchanges;
 pub(crate) mod exotel;
 mod health;
 mod keepers;
@@ -49,9 +50,11 @@ use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::exotel::{ExotelDeps, ExotelMetrics};
+use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 
+use exchanges::ExchangeMetrics;
 use health::Parts;
 use keepers::Keepers;
 use keeping::{
@@ -190,10 +193,12 @@ impl App {
 
         let twilio_metrics = TwilioMetrics::default();
         let exotel_metrics = ExotelMetrics::default();
+        let exchange_metrics = ExchangeMetrics::default();
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Metrics::new(|registry| {
             twilio_metrics.register(registry);
             exotel_metrics.register(registry);
+            exchange_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
@@ -288,6 +293,11 @@ impl App {
         if let Some(dialer) = dialers::exotel(&settings, &public)? {
             registry.dial_through(Arc::new(dialer));
         }
+        let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
+        let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
+        if let Some(dialer) = exchanges.dialer {
+            registry.dial_through(Arc::new(dialer));
+        }
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,
@@ -295,6 +305,7 @@ impl App {
             journal: journal.clone(),
             twilio_ready,
             exotel: settings.exotel.readiness(),
+            exchanges: exchanges.health,
             alerts: watching_box.alerts.clone(),
         });
         let sources = Sources {
@@ -340,7 +351,9 @@ impl App {
             tasks: scope.clone(),
         };
         let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
-        let carriers = crate::telephony::twilio::routes(twilio).merge(crate::telephony::exotel::routes(exotel));
+        let carriers = crate::telephony::twilio::routes(twilio)
+            .merge(crate::telephony::exotel::routes(exotel))
+            .merge(exchanges.router);
         let router: axum::Router = api::routes(api).merge(carriers);
         let router = linger(http_metrics::watch(router, meter, clock, counted_by));
         let stopping = scope.clone();

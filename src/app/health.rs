@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::exchanges::ExchangeHealth;
 use super::{Local, probe};
 use crate::ai::router::Planner;
 use crate::api::{Component, HealthSource};
@@ -17,6 +18,7 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) twilio_ready: bool,
     pub(super) exotel: ExotelReadiness,
+    pub(super) exchanges: ExchangeHealth,
     pub(super) alerts: Alerts,
 }
 
@@ -61,6 +63,7 @@ impl HealthSource for Parts {
                 facts: serde_json::Value::Null,
             });
         }
+        all.extend(self.exchanges.components());
         all.extend(probe::component(&self.planner));
         let (lost, waiting) = (self.journal.dropped(), self.journal.waiting());
         all.push(Component {

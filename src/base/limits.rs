@@ -526,3 +526,51 @@ pub const TRACE_CALL_SPANS_MAX: usize = 2_048;
 pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
 /// Facts of one call that are read at once.
 pub const EVENTS_OF_CALL_MAX: usize = 20_000;
+
+/// Messages for a telephone exchange that wants no more for now; when full the oldest sound is dropped.
+pub const PBX_HELD_MAX: usize = 400;
+/// An exchange that has said nothing for this long is asked whether it is there.
+pub const PBX_SILENCE_ASKED: Duration = Duration::from_secs(5);
+/// One that cannot be asked is dead after this long without sound; a caller on hold sends none.
+pub const PBX_SILENT_MAX: Duration = Duration::from_secs(60);
+/// Sound sent ahead of its time to a peer whose queue cannot be emptied, so that a late timer is not
+/// heard; what is queued on our side beyond it can still be thrown away.
+pub const AUDIOSOCKET_LEAD: Duration = Duration::from_millis(40);
+/// Sound queued for such a peer; when full the oldest is dropped and counted.
+pub const AUDIOSOCKET_QUEUE: Duration = Duration::from_secs(4);
+/// AudioSockets that have not shown their id; further connections are closed.
+pub const AUDIOSOCKET_PENDING_MAX: usize = 256;
+/// An AudioSocket must show its id within this time.
+pub const AUDIOSOCKET_ID_WITHIN: Duration = Duration::from_secs(3);
+/// Bytes read from an AudioSocket at once.
+pub const AUDIOSOCKET_READ: usize = 8 * 1024;
+/// Sound of one file that FreeSWITCH is given to play: short, so that an answer begins soon.
+pub const FREESWITCH_FILE: Duration = Duration::from_millis(400);
+/// One header block and one body of FreeSWITCH's event socket, bytes; beyond it the connection is broken.
+pub const ESL_HEADERS_MAX: usize = 64 * 1024;
+pub const ESL_BODY_MAX: usize = 4 * 1024 * 1024;
+/// The same of a connection that FreeSWITCH opens for one channel.
+pub const ESL_CHANNEL_BODY_MAX: usize = 128 * 1024;
+/// Commands waiting for the event socket; when full they are refused to whoever gave them.
+pub const ESL_COMMANDS_QUEUE: usize = 512;
+/// Commands and jobs without an answer; further commands are refused.
+pub const ESL_OPEN_MAX: usize = 1_024;
+/// Login and subscription must be done within this time.
+pub const ESL_READY_WITHIN: Duration = Duration::from_secs(5);
+/// A command is answered at once; a job (all but originate) within the second.
+pub const ESL_REPLY_WITHIN: Duration = Duration::from_secs(5);
+pub const ESL_JOB_WITHIN: Duration = Duration::from_secs(10);
+/// A connection that has been silent for so long is asked for a sign of life.
+pub const ESL_SILENCE_ASKED: Duration = Duration::from_secs(20);
+/// Pause before the event socket is connected again: doubles from the first to the second.
+pub const ESL_BACKOFF_MIN: Duration = Duration::from_millis(500);
+pub const ESL_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A call that is placed rings for this long at most, and its result may take so much longer.
+pub const ORIGINATE_RING_MAX: Duration = Duration::from_secs(120);
+pub const ORIGINATE_GRACE: Duration = Duration::from_secs(15);
+/// A failure within this time is the verdict of an order; a later one is news of a call that was placed.
+pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
+/// Event sockets that FreeSWITCH opened and that have not become a call; further ones are closed.
+pub const ESL_PENDING_MAX: usize = 256;
+/// Keys pressed on one FreeSWITCH call that its leg has not taken; further ones are lost.
+pub const FREESWITCH_KEYS_QUEUE: usize = 32;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::carrier::own_login;
+use super::carrier::{Exchanges, own_login};
 use crate::base::secret::Secret;
 use crate::config::Settings;
 use crate::telephony::exotel::access::Login;
@@ -32,6 +32,8 @@ pub(super) struct Daemon {
     pub(super) api_token: Secret,
     /// What it knows Exotel by.
     pub(super) exotel: Login,
+    /// What it knows exchanges of the house by, and where it takes them.
+    pub(super) exchanges: Exchanges,
 }
 
 /// What the process has used so far.
@@ -55,6 +57,7 @@ impl Daemon {
             .with_context(|| format!("could not make {}", state.display()))?;
         let (auth_token, api_token) = (Secret::random()?, Secret::random()?);
         let exotel = own_login()?;
+        let exchanges = Exchanges::own()?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("--config")
@@ -68,6 +71,7 @@ impl Daemon {
             .env("VAANI_EXOTEL__USER", &exotel.user)
             .env("VAANI_EXOTEL__PASSWORD", exotel.password.expose())
             .env("VAANI_EXOTEL__ALLOW_FROM", "127.0.0.0/8")
+            .envs(exchanges.variables())
             .env("VAANI_STATE__DIR", &state)
             .env("VAANI_CALLS__MAX_CALLS", calls.to_string())
             .env("VAANI_API__TOKEN", api_token.expose())
@@ -89,7 +93,7 @@ impl Daemon {
         let ready: serde_json::Value = serde_json::from_str(&line).context("the daemon announced something odd")?;
         let listening = ready["listening"].as_str().context("the daemon did not say where it listens")?;
         let url = format!("http://{listening}").parse()?;
-        Ok(Self { child, pid, state, url, auth_token, api_token, exotel })
+        Ok(Self { child, pid, state, url, auth_token, api_token, exotel, exchanges })
     }
 
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {

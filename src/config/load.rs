@@ -116,12 +116,15 @@ const SEED_NAMES: [(&str, &str); 11] = [
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 9] = [
+const CREDENTIALS: [(&str, &str); 12] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
     ("exotel_password", "exotel.password"),
     ("exotel_path_secret", "exotel.path_secret"),
     ("exotel_api_token", "exotel.api_token"),
+    ("asterisk_token", "asterisk.token"),
+    ("freeswitch_token", "freeswitch.token"),
+    ("freeswitch_password", "freeswitch.password"),
     ("api_token", "api.token"),
     ("objects_s3_secret_key", "objects.s3.secret_access_key"),
     ("backup_s3_secret_key", "backup.s3.secret_access_key"),

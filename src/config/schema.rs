@@ -10,6 +10,7 @@ use super::auth::Auth;
 use super::exotel::Exotel;
 use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::pbx::{Asterisk, Freeswitch};
 use super::retention::Retention;
 use super::roots::Roots;
 use super::tree::{At, Fields, FromNode, Node};
@@ -25,6 +26,8 @@ pub struct Settings {
     pub http: Http,
     pub twilio: Twilio,
     pub exotel: Exotel,
+    pub asterisk: Asterisk,
+    pub freeswitch: Freeswitch,
     pub api: Api,
     pub auth: Auth,
     pub state: State,
@@ -193,6 +196,8 @@ impl Settings {
             http,
             twilio: Twilio::read(fields.section("twilio")),
             exotel: Exotel::read(fields.section("exotel")),
+            asterisk: Asterisk::read(fields.section("asterisk")),
+            freeswitch: Freeswitch::read(fields.section("freeswitch")),
             api: Api::read(fields.section("api")),
             auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),

@@ -145,7 +145,7 @@ fn every_kind_of_fault_gives_one_clear_message() {
         ("[htpp]\nlisten = \"1.2.3.4:5\"\n", "vaani.toml:1: unknown key `htpp`; write `http`"),
         (
             "x = 1\n",
-            "vaani.toml:1: unknown key `x`; known here are: alerts, api, auth, backup, calls, data, engines, exotel, http, log, objects, privacy, retention, state, telemetry, tls, twilio, webhooks",
+            "vaani.toml:1: unknown key `x`; known here are: alerts, api, asterisk, auth, backup, calls, data, engines, exotel, freeswitch, http, log, objects, privacy, retention, state, telemetry, tls, twilio, webhooks",
         ),
         ("\n[http]\n\nlisen = \"1.2.3.4:5\"\n", "vaani.toml:4: unknown key `http.lisen`; write `http.listen`"),
         ("http = 3\n", "vaani.toml:1: `http` is a whole number; it is a section, write `[http]` and its keys"),
@@ -242,6 +242,41 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "[calls]\nmax_seconds = 60\ninactivity_seconds = 90\n",
             "vaani.toml:3: `calls.inactivity_seconds` (90) is longer than `calls.max_seconds` (60); write a smaller number",
         ),
+        (
+            "[asterisk]\ntoken = \"short\"\n",
+            "vaani.toml:2: `asterisk.token` is no usable secret; write at least 12 characters without spaces",
+        ),
+        ("[asterisk]\nnetworks = [\"10.1.2.3/8\"]\n", "vaani.toml:2: `asterisk.networks` entry 1 is wrong: "),
+        (
+            "[asterisk]\naudiosocket_anonymous = true\n",
+            "vaani.toml:2: `asterisk.audiosocket_anonymous` needs `asterisk.networks`, for example",
+        ),
+        (
+            "[freeswitch]\nevent_socket = \"10.0.0.8\"\n",
+            "vaani.toml:2: `freeswitch.event_socket` is \"10.0.0.8\"; write a host and a port such as \"10.0.0.7:8021\"",
+        ),
+        (
+            "[freeswitch]\nevent_socket = \"10.0.0.8:8021\"\n",
+            "vaani.toml:2: `freeswitch.event_socket` stands alone; write `freeswitch.password` too",
+        ),
+        (
+            "[freeswitch]\noutbound_listen = \"10.0.0.5:8084\"\n",
+            "vaani.toml:2: `freeswitch.outbound_listen` needs `freeswitch.networks` or `freeswitch.token`",
+        ),
+        ("[freeswitch]\nrate = 11025\n", "vaani.toml:2: `freeswitch.rate` is 11025; write 8000 or 16000"),
+        (
+            "[freeswitch]\nmedia_url = \"10.0.0.5\"\n",
+            "vaani.toml:2: `freeswitch.media_url` is \"10.0.0.5\"; write for example \"ws://10.0.0.5:8080\"",
+        ),
+        (
+            "[freeswitch]\ndial = \"sofia/gateway/gw/1\"\n",
+            "vaani.toml:2: `freeswitch.dial` is \"sofia/gateway/gw/1\"; write for example \"sofia/gateway/gw/{number}\"",
+        ),
+        (
+            "[freeswitch]\ndial = \"sofia/gateway/gw/{number}\"\n",
+            "vaani.toml:2: `freeswitch.dial` needs `freeswitch.event_socket`",
+        ),
+        ("[freeswitch]\ncaller_id = \"12\"\n", "vaani.toml:2: `freeswitch.caller_id`: the phone number is too short"),
         (
             "[log]\nformat = \"xml\"\n",
             "vaani.toml:2: `log.format` is \"xml\"; write one of \"auto\", \"text\", \"json\"",

@@ -27,7 +27,6 @@ fn began() -> Event {
         direction: Direction::Inbound,
         agent: "collections".to_owned(),
         caller_hash: Some("ab12".to_owned()),
-        customer: None,
         concerns: Box::new(Concerns { campaign: "june".to_owned(), ..Concerns::default() }),
         customer: None,
     }

@@ -185,7 +185,6 @@ fn initiated() -> Event {
         direction: Direction::Inbound,
         agent: "helpdesk".to_owned(),
         caller_hash: Some("hash".to_owned()),
-        customer: None,
         concerns: Box::new(Concerns { tenant: "acme".to_owned(), ..Concerns::default() }),
         customer: None,
     }

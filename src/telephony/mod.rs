@@ -2,12 +2,16 @@
 //! other. Nothing above this room knows which carrier a call came from.
 
 pub mod apology;
+pub mod asterisk;
+pub mod audiosocket;
 pub mod dial;
 pub mod exotel;
 pub mod far;
+pub mod freeswitch;
 pub mod leg;
 pub mod lines;
 pub mod orders;
+pub mod pbx;
 pub mod public_url;
 pub mod signature;
 pub mod stream;

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use vaani::base::CallId;
 use vaani::base::event::{EndCause, Event};
-use vaani::telephony::twilio::carrier::CarrierCall;
+use vaani::telephony::far::FarCall;
 
 use crate::support::{Daemon, ends, journal, root, until};
 
@@ -82,24 +82,24 @@ async fn live(daemon: &Daemon) -> HashMap<String, Value> {
     live.into_iter().map(|view| (view["carrier_call"].as_str().unwrap().to_owned(), view)).collect()
 }
 
-async fn echo(daemon: &Daemon) -> CarrierCall {
+async fn echo(daemon: &Daemon) -> FarCall {
     let mut options = daemon.call();
     options.path.push_str("?agent=echo");
     let call = daemon.dial(options).await.unwrap();
     until("the call is in progress", async || {
-        live(daemon).await.get(call.call_sid()).is_some_and(|view| view["state"] == "in_progress").then_some(())
+        live(daemon).await.get(call.carrier_call()).is_some_and(|view| view["state"] == "in_progress").then_some(())
     })
     .await;
     call
 }
 
-async fn id(daemon: &Daemon, call: &CarrierCall) -> CallId {
-    live(daemon).await[call.call_sid()]["id"].as_str().unwrap().parse().unwrap()
+async fn id(daemon: &Daemon, call: &FarCall) -> CallId {
+    live(daemon).await[call.carrier_call()]["id"].as_str().unwrap().parse().unwrap()
 }
 
-async fn hang_up(daemon: &Daemon, call: &CarrierCall) {
+async fn hang_up(daemon: &Daemon, call: &FarCall) {
     call.hang_up().await.unwrap();
-    until("the call is over", async || (!live(daemon).await.contains_key(call.call_sid())).then_some(())).await;
+    until("the call is over", async || (!live(daemon).await.contains_key(call.carrier_call())).then_some(())).await;
 }
 
 /// Facts that were lost, and that wait.
@@ -187,8 +187,8 @@ async fn a_disk_that_gets_full_under_calls_ends_none_loses_no_end_and_heals_by_i
     // What was counted as lost is what is not there.
     let (mut happened, mut ids) = (0, Vec::new());
     for call in [&first, &second, &third] {
-        happened += daemon.facts(call.call_sid()).await.len();
-        ids.push(daemon.id(call.call_sid()).await);
+        happened += daemon.facts(call.carrier_call()).await.len();
+        ids.push(daemon.id(call.carrier_call()).await);
     }
     let (lost, _) = counted(&daemon).await;
     daemon.stop().await;

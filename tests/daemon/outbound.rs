@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use vaani::base::tasks::Scope;
 use vaani::base::{CallId, Clock};
+use vaani::telephony::far::FarCall;
 use vaani::telephony::signature::{self, Algorithm};
-use vaani::telephony::twilio::carrier::{CarrierCall, DialOptions};
+use vaani::telephony::twilio::carrier::DialOptions;
 
 use crate::support::{Daemon, root, until};
 
@@ -25,8 +26,7 @@ const ACCOUNT: &str = "AC00000000000000000000000000000009";
 
 type Pairs = Vec<(String, String)>;
 
-/// What the last digit of a number makes the carrier do.
-const ANSWERS: char = '1';
+/// What the last digit of a number makes the carrier do; with any other somebody answers.
 const NO_SUCH_NUMBER: char = '2';
 const BUSY: char = '3';
 const SAYS_NOTHING: char = '4';
@@ -40,7 +40,7 @@ struct Carrier {
     back: Arc<Mutex<Option<DialOptions>>>,
     orders: Arc<Mutex<Vec<HashMap<String, Vec<String>>>>>,
     completed: Arc<Mutex<Vec<String>>>,
-    calls: Arc<Mutex<HashMap<String, CarrierCall>>>,
+    calls: Arc<Mutex<HashMap<String, FarCall>>>,
     tasks: Scope,
 }
 
@@ -81,7 +81,7 @@ impl Carrier {
     async fn pick_up(self, url: String, call_sid: String) {
         let mut options = self.options(&call_sid);
         options.path = url.strip_prefix(options.base_url.webhook("").as_str()).unwrap().to_owned();
-        let call = CarrierCall::dial(options, &self.tasks, Clock::system()).await.unwrap();
+        let call = options.dial(&self.tasks, Clock::system()).await.unwrap();
         self.calls.lock().unwrap().insert(call_sid, call);
     }
 }

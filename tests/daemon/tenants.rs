@@ -37,9 +37,9 @@ async fn an_agent_of_a_tenant_that_was_destroyed_takes_no_calls_and_keeps_nobody
     for agent in ["echo", "shop-line"] {
         let call = dial(agent).await.unwrap();
         let in_progress = |e: &Event| matches!(e, Event::StateChanged { to: CallState::InProgress, .. });
-        daemon.fact(call.call_sid(), "media", 0, in_progress).await;
+        daemon.fact(call.carrier_call(), "media", 0, in_progress).await;
         call.hang_up().await.unwrap();
-        assert_eq!(daemon.ended(call.call_sid()).await.1, EndCause::CallerHungUp);
+        assert_eq!(daemon.ended(call.carrier_call()).await.1, EndCause::CallerHungUp);
     }
     let refused = dial("bank-line").await.unwrap_err();
     assert!(matches!(refused, DialError::Rejected { .. } | DialError::HungUp), "{refused}");

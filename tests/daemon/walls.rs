@@ -26,7 +26,7 @@ use vaani::base::Clock;
 use vaani::base::event::{CallState, Event};
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
-use vaani::telephony::twilio::carrier::CarrierCall;
+use vaani::telephony::far::FarCall;
 
 use crate::support::{Daemon, impatient_config};
 use callers::{Answer, Ask, Box_, By, Caller, Sent};
@@ -47,7 +47,7 @@ struct World {
     owner: Box_,
     bank: Side,
     clinic: Side,
-    calls: [CarrierCall; 2],
+    calls: [FarCall; 2],
     /// An admin of the bank who has logged in.
     banker: Caller,
     state: TempDir,
@@ -82,9 +82,9 @@ impl World {
             options.from.clone_from(&side.phone);
             let call = daemon.dial(options).await.unwrap();
             let live = |event: &Event| matches!(event, Event::StateChanged { to: CallState::InProgress, .. });
-            daemon.fact(call.call_sid(), "media", 0, live).await;
-            side.put("call", &daemon.id(call.call_sid()).await.to_string());
-            side.put("call", call.call_sid());
+            daemon.fact(call.carrier_call(), "media", 0, live).await;
+            side.put("call", &daemon.id(call.carrier_call()).await.to_string());
+            side.put("call", call.carrier_call());
             calls.push(call);
         }
         let calls = calls.try_into().unwrap_or_else(|_| panic!("two calls"));
@@ -395,7 +395,7 @@ async fn watches_its_own(world: World) {
     // The clinic's first, so that it would be heard.
     for call in calls.iter().rev() {
         call.hang_up().await.unwrap();
-        daemon.ended(call.call_sid()).await;
+        daemon.ended(call.carrier_call()).await;
     }
     for mut socket in [by_key, by_ticket] {
         let mut heard = String::new();
@@ -481,7 +481,7 @@ async fn every_role_may_on_every_route_what_the_tables_say() {
     for call in &world.calls {
         // One of them was ended by whoever might.
         let _ = call.hang_up().await;
-        world.daemon.ended(call.call_sid()).await;
+        world.daemon.ended(call.carrier_call()).await;
     }
     world.daemon.stop().await;
 }

@@ -5,4 +5,5 @@
 
 mod exchange;
 mod exotel;
+mod pbx;
 mod twilio;

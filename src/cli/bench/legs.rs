@@ -16,7 +16,7 @@ use super::speaker::{Dial, Sound};
 use crate::base::audio::LINE_RATE;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, limits};
-use crate::cli::carrier::{Transport, exotel_call};
+use crate::cli::carrier::{Carrier, exotel_call};
 use crate::cli::daemon::{Daemon, Usage};
 use crate::cli::output::{complain, json_line, line};
 use crate::config::Settings;
@@ -44,7 +44,7 @@ pub(super) struct Args {
     agent: String,
     /// How the calls come in.
     #[arg(long, value_enum, default_value = "twilio")]
-    transport: Transport,
+    transport: Carrier,
     /// WAV file with the callers' speech, instead of the starter voice's samples.
     #[arg(long, value_name = "FILE")]
     speech: Option<PathBuf>,
@@ -107,13 +107,13 @@ async fn measure(args: &Args, settings: &Settings, daemon: &Daemon, sound: Arc<S
     let http = far::client()?;
     let exotel = exotel_call(settings, &daemon.url, &daemon.url, Some(&daemon.exotel))?;
     let options = || match args.transport {
-        Transport::Twilio => {
+        Carrier::Twilio => {
             let mut options = twilio::DialOptions::new(daemon.url.clone(), daemon.auth_token.clone());
             options.path = format!("/voice/incoming?agent={}", args.agent);
             options.http = Some(http.clone());
             Dial::Twilio(Box::new(options))
         }
-        Transport::Exotel => {
+        Carrier::Exotel => {
             let mut options = exotel.clone();
             options.call_sid = CallId::new().to_string().replace('-', "");
             options.query = vec![("agent".to_owned(), args.agent.clone())];
@@ -220,8 +220,8 @@ fn sound(args: &Args, settings: &Settings) -> anyhow::Result<Arc<Sound>> {
         spoken.resize(spoken.len() + LINE_RATE as usize, 0);
     }
     Ok(Arc::new(match args.transport {
-        Transport::Twilio => Sound::of_twilio(&spoken),
-        Transport::Exotel => Sound::of_exotel(&spoken),
+        Carrier::Twilio => Sound::of_twilio(&spoken),
+        Carrier::Exotel => Sound::of_exotel(&spoken),
     }))
 }
 

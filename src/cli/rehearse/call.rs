@@ -18,7 +18,7 @@ use crate::base::event::{Event, Record, Waterfall};
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Lang, Moment};
-use crate::cli::carrier::Transport;
+use crate::cli::carrier::{Exchanges, Transport};
 use crate::dialogue::speak;
 use crate::media::noise::{Colour, Noise, level_dbfs};
 use crate::media::resample;
@@ -41,6 +41,7 @@ pub(super) struct Target {
     /// A call as Exotel makes it, where that can be told.
     pub exotel: Option<exotel::DialOptions>,
     pub api_token: Secret,
+    pub exchanges: Exchanges,
 }
 
 pub(super) struct Caller<'a> {

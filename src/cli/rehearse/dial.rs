@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::call::Caller;
+use super::call::{Caller, Target};
 use super::scenario::Scenario;
 use crate::cli::carrier::Transport;
+use crate::telephony::asterisk::carrier as asterisk;
+use crate::telephony::audiosocket::carrier as audiosocket;
 use crate::telephony::far::{FarCall, Network};
+use crate::telephony::freeswitch::carrier as freeswitch;
 use crate::telephony::twilio::carrier as twilio;
 
 impl Caller<'_> {
@@ -18,6 +21,7 @@ impl Caller<'_> {
             jitter: Duration::from_millis(self.jitter.or(scenario.jitter).unwrap_or(0)),
             ..Network::default()
         };
+        let chosen = scenario.key.map(|_| scenario.language);
         match self.transport {
             Transport::Twilio => {
                 let target = self.target;
@@ -41,6 +45,28 @@ impl Caller<'_> {
                 if scenario.key.is_some() {
                     options.query.push(("lang".to_owned(), scenario.language.tag().to_owned()));
                 }
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            // An exchange of the house asks for the language in its own dial plan, and says what was chosen.
+            Transport::Asterisk => {
+                let Target { url, exchanges, .. } = self.target;
+                let mut options = asterisk::DialOptions::new(url.clone(), exchanges.asterisk_token.clone());
+                (options.agent, options.language, options.network) = (scenario.agent.clone(), chosen, network);
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            Transport::Audiosocket => {
+                let Target { url, exchanges, .. } = self.target;
+                let socket = exchanges.audiosocket.clone().context("asterisk.audiosocket_listen is not set")?;
+                let token = exchanges.asterisk_token.clone();
+                let mut options = audiosocket::DialOptions::new(url.clone(), socket, token);
+                (options.agent, options.language, options.network) = (scenario.agent.clone(), chosen, network);
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            Transport::Freeswitch => {
+                let Target { exchanges, .. } = self.target;
+                let socket = exchanges.event_socket.clone().context("freeswitch.outbound_listen is not set")?;
+                let mut options = freeswitch::DialOptions::new(socket, exchanges.freeswitch_token.clone());
+                (options.agent, options.language, options.network) = (scenario.agent.clone(), chosen, network);
                 options.dial(&self.tasks, self.clock).await.context("the call did not come about")
             }
         }

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use self::call::{Caller, Target};
 use self::report::Summary;
 use self::scenario::Scenario;
-use super::carrier::{Transport, exotel_call};
+use super::carrier::{Exchanges, Transport, exotel_call};
 use super::daemon::Daemon;
 use super::local::Local;
 use crate::ai::engines::{Voices, Whisper};
@@ -71,6 +71,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
             auth_token: daemon.auth_token.clone(),
             exotel: Some(exotel_call(settings, &daemon.url, &daemon.url, Some(&daemon.exotel))?),
             api_token: daemon.api_token.clone(),
+            exchanges: daemon.exchanges.clone(),
         },
         None => running(&args, settings)?,
     };
@@ -107,8 +108,9 @@ fn running(args: &Args, settings: &Settings) -> anyhow::Result<Target> {
             (settings.twilio.auth_token.clone().context(unsigned)?, None)
         }
         Transport::Exotel => (Secret::default(), Some(exotel_call(settings, &url, &public_url, None)?)),
+        Transport::Asterisk | Transport::Audiosocket | Transport::Freeswitch => (Secret::default(), None),
     };
-    Ok(Target { url, public_url, auth_token, exotel, api_token })
+    Ok(Target { url, public_url, auth_token, exotel, api_token, exchanges: Exchanges::of(settings) })
 }
 
 async fn rehearse(args: &Args, target: &Target, local: &Local, scenarios: &[Scenario]) -> anyhow::Result<Summary> {

@@ -1,0 +1,182 @@
+//! Calls that are placed through FreeSWITCH.
+//! Promise: a failure that comes soon is the verdict; later ones are news of a call that was placed. When
+//! it is answered the media stream is opened for that very call.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::causes;
+use super::esl::{Command, Esl, Reply};
+use super::hub::Hub;
+use crate::base::event::{CallState, Direction};
+use crate::base::limits;
+use crate::base::phone::Phone;
+use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::leg::Announcement;
+use crate::telephony::stream::socket::Admitted;
+
+/// Dials through the connection that we keep.
+pub struct FreeswitchDialer {
+    hub: Arc<Hub>,
+    /// `sofia/gateway/gw/{number}`.
+    dial: String,
+    caller_id: Option<Phone>,
+}
+
+impl FreeswitchDialer {
+    /// `dial` holds `{number}` (as in India: ten digits) or `{e164}`.
+    pub const fn new(hub: Arc<Hub>, dial: String, caller_id: Option<Phone>) -> Self {
+        Self { hub, dial, caller_id }
+    }
+
+    async fn order(&self, order: Order) -> Verdict {
+        let Some(esl) = self.hub.kept().cloned() else {
+            return refused(Refused::Unreachable, "no event socket is configured");
+        };
+        // The box's id is the channel's: whatever comes of it, both name the same call.
+        let channel = order.call.to_string();
+        let caller_id = order.caller_id.as_ref().or(self.caller_id.as_ref());
+        let command = Command::Originate {
+            channel: channel.clone(),
+            caller_id: caller_id.map(|number| national(number).to_owned()),
+            dial: self.dial.replace("{number}", national(&order.to)).replace("{e164}", order.to.reveal()),
+            ring: order.ring.min(limits::ORIGINATE_RING_MAX),
+        };
+        if command.print().is_none() {
+            return refused(Refused::BadNumber, "the number does not fit into freeswitch.dial");
+        }
+        self.hub.follow(&channel, None);
+        let mut answer = Box::pin(esl.ask(&command));
+        match timeout(limits::ORIGINATE_SOON, &mut answer).await {
+            Ok(Reply::Ok(_)) => {
+                // The exchange must know the call by this name before its media comes.
+                self.hub.exchange().named(order.call, &channel);
+                let (hub, id) = (Arc::clone(&self.hub), channel.clone());
+                self.hub.tasks().spawn("answered call", async move { answered(hub, esl, order, id).await });
+                Verdict::Placed { carrier_call: channel }
+            }
+            Ok(reply) => {
+                let verdict = judge(&reply);
+                if matches!(verdict, Verdict::Refused { .. }) {
+                    self.hub.forget(&channel);
+                }
+                verdict
+            }
+            Err(_) => {
+                let (hub, id) = (Arc::clone(&self.hub), channel.clone());
+                self.hub.tasks().spawn("ringing call", async move {
+                    match answer.await {
+                        Reply::Ok(_) => answered(hub, esl, order, id).await,
+                        Reply::Err(cause) => {
+                            let state = match causes::refused(&cause) {
+                                Refused::Busy | Refused::NoAnswer | Refused::Declined => CallState::NotPicked,
+                                _ => CallState::Failed,
+                            };
+                            hub.forget(&id);
+                            hub.exchange().carrier_state(&id, state);
+                        }
+                        // The next look through the channels finds out.
+                        Reply::Lost | Reply::Unsent => {}
+                    }
+                });
+                Verdict::Placed { carrier_call: channel }
+            }
+        }
+    }
+}
+
+/// Opens the media of a call that was taken.
+async fn answered(hub: Arc<Hub>, esl: Esl, order: Order, channel: String) {
+    let announcement = Announcement {
+        transport: "freeswitch",
+        carrier_call: channel.clone(),
+        direction: Direction::Outbound,
+        from: None,
+        to: Some(order.to),
+        agent: Some(order.agent),
+        call: Some(order.call),
+        state: None,
+        district: None,
+    };
+    let opened = match hub.exchange().announce(announcement) {
+        Ok(call) => hub.open_stream(&esl, &channel, Admitted { call, language: None }).await,
+        // Ended meanwhile, by an operator or because the box is stopping.
+        Err(_) => Reply::Unsent,
+    };
+    if !matches!(opened, Reply::Ok(_)) {
+        warn!(call = %order.call, ?opened, "a call was taken but has no media; hanging up");
+        hub.leave(&channel, "NORMAL_TEMPORARY_FAILURE");
+        hub.exchange().carrier_state(&channel, CallState::Failed);
+    }
+}
+
+/// What an early answer means.
+fn judge(reply: &Reply) -> Verdict {
+    match reply {
+        Reply::Err(cause) => {
+            let cause = cause.split_whitespace().next().unwrap_or_default();
+            refused(causes::refused(cause), cause)
+        }
+        Reply::Unsent => refused(Refused::Unreachable, "FreeSWITCH's event socket is not open"),
+        Reply::Ok(_) | Reply::Lost => Verdict::Unknown { detail: "FreeSWITCH's event socket was lost".to_owned() },
+    }
+}
+
+fn refused(why: Refused, detail: &str) -> Verdict {
+    Verdict::Refused { why, detail: detail.chars().take(60).collect() }
+}
+
+/// Ten digits of an Indian number; others with their country code, without a sign.
+fn national(number: &Phone) -> &str {
+    let number = number.reveal();
+    number.strip_prefix("+91").unwrap_or_else(|| number.trim_start_matches('+'))
+}
+
+impl Dialer for FreeswitchDialer {
+    fn transport(&self) -> &'static str {
+        "freeswitch"
+    }
+
+    fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
+        Box::pin(self.order(order))
+    }
+
+    fn hang_up<'a>(&'a self, carrier_call: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let Some(esl) = self.hub.kept() else { return Err("no event socket is configured".to_owned()) };
+            let command = Command::HangUp { channel: carrier_call.to_owned(), cause: "NORMAL_CLEARING" };
+            match esl.ask(&command).await {
+                // `-ERR No such channel!` says that it is over.
+                Reply::Ok(_) | Reply::Err(_) => Ok(()),
+                Reply::Unsent | Reply::Lost => Err("FreeSWITCH's event socket is not open".to_owned()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_answers_are_verdicts() {
+        for (reply, expected) in [
+            (Reply::Err("USER_BUSY".to_owned()), Some(Refused::Busy)),
+            (Reply::Err("GATEWAY_DOWN\n".to_owned()), Some(Refused::Unreachable)),
+            (Reply::Err(String::new()), Some(Refused::CarrierFault)),
+            (Reply::Unsent, Some(Refused::Unreachable)),
+            (Reply::Lost, None),
+        ] {
+            let why = match judge(&reply) {
+                Verdict::Refused { why, .. } => Some(why),
+                _ => None,
+            };
+            assert_eq!(why, expected, "{reply:?}");
+        }
+        assert_eq!(national(&"+919876543210".parse().unwrap()), "9876543210");
+        assert_eq!(national(&"+16154846056".parse().unwrap()), "16154846056");
+    }
+}

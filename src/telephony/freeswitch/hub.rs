@@ -1,0 +1,407 @@
+//! What is known of FreeSWITCH's channels that carry calls of ours: who gives them orders, which leg hears
+//! their keys, whether they may be ended with it.
+//! Promise: a channel is ended with its leg (its media socket alone would leave the caller in silence),
+//! unless it was handed on; a channel that ended while nobody looked is found out after the next look.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::{debug, error, warn};
+
+use super::causes;
+use super::esl::client::{Listener, News};
+use super::esl::command::Module;
+use super::esl::wire::Event;
+use super::esl::{Command, Esl, Reply};
+use crate::base::event::CallState;
+use crate::base::secret::Secret;
+use crate::base::tasks::Scope;
+use crate::base::{Clock, limits};
+use crate::telephony::leg::Exchange;
+use crate::telephony::pbx::waiting::Waiting;
+use crate::telephony::public_url::PublicUrl;
+use crate::telephony::stream::StreamMetrics;
+use crate::telephony::stream::socket::Admitted;
+
+/// What can be counted without knowing anything of a call. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct FreeswitchMetrics {
+    pub refused_peers: Counter,
+    pub refused_calls: Counter,
+    pub lost_connections: Counter,
+    pub streams: StreamMetrics,
+}
+
+impl FreeswitchMetrics {
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("freeswitch");
+        for (name, help, counter) in [
+            ("refused_peers", "Connections without a token or from a strange network", &self.refused_peers),
+            ("refused_calls", "Calls hung up because they could not be taken", &self.refused_calls),
+            ("lost_connections", "Times the event socket was lost or could not be opened", &self.lost_connections),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        self.streams.register(registry);
+    }
+}
+
+/// How media streams are asked for.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    pub module: Module,
+    /// Where FreeSWITCH reaches the box: `ws://10.0.0.5:8080`.
+    pub url: PublicUrl,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// For a leg, from its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Key(char),
+    HungUp,
+}
+
+/// What a one-time token stands for.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    pub channel: String,
+    pub admitted: Admitted,
+    pub rate: u32,
+}
+
+#[derive(Default)]
+struct Channel {
+    /// Its own connection; `None`: the one we keep.
+    own: Option<Esl>,
+    leg: Option<mpsc::Sender<Told>>,
+    /// Somebody else has it; it is not ended with its leg.
+    handed_on: bool,
+}
+
+pub struct Hub {
+    exchange: Arc<dyn Exchange>,
+    clock: Clock,
+    tasks: Scope,
+    metrics: FreeswitchMetrics,
+    streams: Streams,
+    channels: Mutex<HashMap<String, Channel>>,
+    tickets: Waiting<Ticket>,
+    kept: OnceLock<Esl>,
+    /// Why the connection that we keep is not there; `None`: it is.
+    away: Mutex<Option<String>>,
+}
+
+impl Hub {
+    pub fn new(
+        exchange: Arc<dyn Exchange>,
+        clock: Clock,
+        tasks: Scope,
+        metrics: FreeswitchMetrics,
+        streams: Streams,
+    ) -> Self {
+        Self {
+            exchange,
+            clock,
+            tasks,
+            metrics,
+            streams,
+            channels: Mutex::default(),
+            tickets: Waiting::default(),
+            kept: OnceLock::new(),
+            away: Mutex::new(Some("it was not opened yet".to_owned())),
+        }
+    }
+
+    pub const fn exchange(&self) -> &Arc<dyn Exchange> {
+        &self.exchange
+    }
+
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub const fn tasks(&self) -> &Scope {
+        &self.tasks
+    }
+
+    pub const fn metrics(&self) -> &FreeswitchMetrics {
+        &self.metrics
+    }
+
+    /// The connection that we keep; set once.
+    pub fn keep(&self, esl: Esl) {
+        let _ = self.kept.set(esl);
+    }
+
+    /// Gives orders about any channel.
+    pub fn kept(&self) -> Option<&Esl> {
+        self.kept.get()
+    }
+
+    /// Why the event socket is not there; `None`: it is, or none is wanted.
+    pub fn trouble(&self) -> Option<String> {
+        self.kept.get()?;
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn channels(&self) -> MutexGuard<'_, HashMap<String, Channel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A channel is ours from now on.
+    pub fn follow(&self, channel: &str, own: Option<Esl>) {
+        let mut channels = self.channels();
+        // More channels than calls are a fault of ours; they would only not be ended.
+        if channels.len() < limits::CALLS_MAX * 2 || channels.contains_key(channel) {
+            let known = channels.entry(channel.to_owned()).or_default();
+            known.own = own.or(known.own.take());
+        }
+    }
+
+    /// Its own connection is gone. Without a leg there is nobody to take the channel out later.
+    pub fn unfollow(&self, channel: &str) {
+        let mut channels = self.channels();
+        match channels.get_mut(channel) {
+            Some(known) if known.leg.is_some() => known.own = None,
+            _ => drop(channels.remove(channel)),
+        }
+    }
+
+    /// The channel never came about.
+    pub fn forget(&self, channel: &str) {
+        self.channels().remove(channel);
+    }
+
+    /// A leg carries the channel; what it hears from it comes here.
+    pub fn join(&self, channel: &str) -> mpsc::Receiver<Told> {
+        self.follow(channel, None);
+        let (tell, told) = mpsc::channel(limits::FREESWITCH_KEYS_QUEUE);
+        if let Some(known) = self.channels().get_mut(channel) {
+            known.leg = Some(tell);
+        }
+        told
+    }
+
+    /// The leg is over, and the channel with it, unless it was handed on.
+    pub fn leave(&self, channel: &str, cause: &'static str) {
+        let known = self.channels().remove(channel).unwrap_or_default();
+        if known.handed_on {
+            return;
+        }
+        let command = Command::HangUp { channel: channel.to_owned(), cause };
+        match known.own.as_ref().or(self.kept.get()) {
+            Some(esl) => esl.tell(&command),
+            None => debug!("no event socket is configured, so the channel must end by itself"),
+        }
+    }
+
+    /// Gives a command about this channel; nobody waits.
+    pub fn tell(&self, channel: &str, command: &Command) {
+        let own = self.channels().get(channel).and_then(|known| known.own.clone());
+        if let Some(esl) = own.as_ref().or(self.kept.get()) {
+            esl.tell(command);
+        }
+    }
+
+    async fn ask(&self, channel: &str, command: &Command) -> Reply {
+        let own = self.channels().get(channel).and_then(|known| known.own.clone());
+        match own.as_ref().or(self.kept.get()) {
+            Some(esl) => esl.ask(command).await,
+            None => Reply::Unsent,
+        }
+    }
+
+    /// Hands the caller to an extension of the dial plan; the leg may end, the caller talks on.
+    pub async fn transfer(&self, channel: &str, extension: &str, context: Option<&str>) -> Reply {
+        let (id, extension) = (channel.to_owned(), extension.to_owned());
+        let command = Command::Transfer { channel: id, extension, context: context.map(str::to_owned) };
+        self.hand_on(channel, &command).await
+    }
+
+    /// Lets two channels talk to each other (a person who was asked beforehand).
+    pub async fn bridge(&self, channel: &str, other: &str) -> Reply {
+        let command = Command::Bridge { channel: channel.to_owned(), other: other.to_owned() };
+        self.hand_on(channel, &command).await
+    }
+
+    /// Marked before it is known: a leg that ends in between must not take the caller with it.
+    async fn hand_on(&self, channel: &str, command: &Command) -> Reply {
+        let mark = |handed_on| {
+            if let Some(known) = self.channels().get_mut(channel) {
+                known.handed_on = handed_on;
+            }
+        };
+        mark(true);
+        let reply = self.ask(channel, command).await;
+        if matches!(reply, Reply::Err(_) | Reply::Unsent) {
+            mark(false);
+        }
+        reply
+    }
+
+    /// Asks for the media stream, which then shows a one-time token.
+    pub async fn open_stream(self: &Arc<Self>, esl: &Esl, channel: &str, admitted: Admitted) -> Reply {
+        let token = match Secret::random() {
+            Ok(token) => token,
+            Err(error) => {
+                error!(%error, "the system gives no random numbers; no call can be taken");
+                return Reply::Unsent;
+            }
+        };
+        let Streams { module, url, rate } = &self.streams;
+        let ticket = Ticket { channel: channel.to_owned(), admitted, rate: *rate };
+        self.tickets.put(self.clock.now(), token.expose(), ticket);
+        let path = match module {
+            Module::Fork => "/fs/fork",
+            Module::Stream => "/fs/media",
+        };
+        let url = format!("{}?ticket={}", url.socket(path), token.expose());
+        let reply = esl.ask(&Command::Stream { channel: channel.to_owned(), module: *module, url, rate: *rate }).await;
+        if matches!(reply, Reply::Ok(_)) {
+            self.tasks.spawn("a stream that was promised", Arc::clone(self).await_stream(token, channel.to_owned()));
+        }
+        reply
+    }
+
+    /// A module may say that it streams and then not reach us; the caller must not sit in silence.
+    async fn await_stream(self: Arc<Self>, token: Secret, channel: String) {
+        tokio::select! {
+            () = self.tasks.stopped() => return,
+            () = tokio::time::sleep(limits::STREAM_START_WITHIN) => {}
+        }
+        if self.redeem(token.expose()).is_some() {
+            warn!(
+                transport = "freeswitch",
+                "FreeSWITCH did not reach the box with its media; look at freeswitch.media_url"
+            );
+            self.leave(&channel, "NORMAL_TEMPORARY_FAILURE");
+            self.exchange.carrier_state(&channel, CallState::Failed);
+        }
+    }
+
+    /// A token is shown; it is spent with that.
+    pub fn redeem(&self, token: &str) -> Option<Ticket> {
+        self.tickets.take(self.clock.now(), token)
+    }
+
+    /// Something happened on a channel.
+    pub fn event(&self, event: &Event) {
+        let Some(channel) = event.channel() else { return };
+        match event.name() {
+            "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE" => {
+                self.ended(channel, causes::state_of(event.get("Hangup-Cause").unwrap_or_default()));
+            }
+            "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA" => self.exchange.carrier_state(channel, CallState::Ringing),
+            "CHANNEL_ANSWER" => self.exchange.carrier_state(channel, CallState::InProgress),
+            "DTMF" => {
+                let digit = event.get("DTMF-Digit").and_then(|text| {
+                    let mut signs = text.chars();
+                    signs.next().filter(|c| signs.next().is_none() && matches!(c, '0'..='9' | '*' | '#'))
+                });
+                let leg = self.channels().get(channel).and_then(|known| known.leg.clone());
+                if let (Some(digit), Some(leg)) = (digit, leg) {
+                    // A leg that takes none any more is at its end.
+                    let _ = leg.try_send(Told::Key(digit));
+                }
+            }
+            "CUSTOM" => self.of_module(channel, event),
+            _ => {}
+        }
+    }
+
+    /// The module has written what we sent into a file; playing it is left to us.
+    fn of_module(&self, channel: &str, event: &Event) {
+        if !self.channels().contains_key(channel) {
+            return;
+        }
+        match event.get("Event-Subclass") {
+            Some("mod_audio_stream::play") => {
+                let body: Value = serde_json::from_str(event.body()).unwrap_or_default();
+                if let Some(file) = body["file"].as_str() {
+                    self.tell(channel, &Command::Play { channel: channel.to_owned(), file: file.to_owned() });
+                }
+            }
+            Some("mod_audio_stream::error") => warn!(transport = "freeswitch", "the media module reports an error"),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, channel: &str, state: CallState) {
+        let leg = self.channels().get(channel).and_then(|known| known.leg.clone());
+        match leg {
+            Some(leg) => drop(leg.try_send(Told::HungUp)),
+            // Without a leg there is nobody to take it out later.
+            None => drop(self.channels().remove(channel)),
+        }
+        self.exchange.carrier_state(channel, state);
+    }
+
+    /// These channels are there; all others of ours have ended while the connection was away.
+    pub fn look_through(&self, alive: &HashSet<String>) {
+        let gone: Vec<String> = self.channels().keys().filter(|channel| !alive.contains(*channel)).cloned().collect();
+        for channel in gone {
+            self.ended(&channel, CallState::Failed);
+        }
+    }
+}
+
+/// The hub as the listener of the connection that we keep.
+pub struct Ears(pub Arc<Hub>);
+
+impl Listener for Ears {
+    fn news(&self, news: News) {
+        match news {
+            News::Event(event) => self.0.event(&event),
+            News::Ready(_) => {
+                *self.0.away.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                let hub = Arc::clone(&self.0);
+                self.0.tasks.spawn("look for channels", async move {
+                    let Some(esl) = hub.kept.get() else { return };
+                    // Calls that come while we look must not be missed in the list.
+                    let before: HashSet<String> = hub.channels().keys().cloned().collect();
+                    if let Reply::Ok(list) = esl.ask(&Command::Channels).await
+                        && let Some(mut alive) = channels_in(&list)
+                    {
+                        alive.extend(hub.channels().keys().filter(|channel| !before.contains(*channel)).cloned());
+                        hub.look_through(&alive);
+                    }
+                });
+            }
+        }
+    }
+
+    fn away(&self, why: &str) {
+        self.0.metrics.lost_connections.inc();
+        *self.0.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+}
+
+/// Ids in the answer to `show channels as json`; `None`: it is no such answer.
+fn channels_in(list: &str) -> Option<HashSet<String>> {
+    let list: Value = serde_json::from_str(list).ok()?;
+    let count = list["row_count"].as_u64()?;
+    let rows = list["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ids: HashSet<String> = rows.iter().filter_map(|row| Some(row["uuid"].as_str()?.to_owned())).collect();
+    (ids.len() as u64 == count).then_some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_list_is_believed() {
+        let whole = r#"{"row_count":2,"rows":[{"uuid":"a"},{"uuid":"b","direction":"inbound"}]}"#;
+        assert_eq!(channels_in(whole).map(|ids| ids.len()), Some(2));
+        assert_eq!(channels_in(r#"{"row_count":0}"#).map(|ids| ids.len()), Some(0));
+        for odd in ["", "+OK", "{}", r#"{"row_count":3,"rows":[{"uuid":"a"}]}"#] {
+            assert_eq!(channels_in(odd), None, "{odd}");
+        }
+    }
+}
