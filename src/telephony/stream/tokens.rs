@@ -101,8 +101,9 @@ mod tests {
         for number in 0..limits::STREAM_TOKENS_MAX + 5 {
             tokens.book().put(Moment::ZERO, number.to_string(), number);
         }
-        let kept = (tokens.book().tickets.len(), tokens.book().by_age.len());
-        assert_eq!(kept, (limits::STREAM_TOKENS_MAX, limits::STREAM_TOKENS_MAX));
+        let book = tokens.book();
+        assert_eq!((book.tickets.len(), book.by_age.len()), (limits::STREAM_TOKENS_MAX, limits::STREAM_TOKENS_MAX));
+        drop(book);
         assert_eq!((tokens.take(Moment::ZERO, "4"), tokens.take(Moment::ZERO, "5")), (None, Some(5)));
     }
 }
