@@ -276,6 +276,9 @@ impl App {
         if let Some(dialer) = dialers::twilio(&settings, &public)? {
             registry.dial_through(Arc::new(dialer));
         }
+        if let Some(dialer) = dialers::exotel(&settings, &public)? {
+            registry.dial_through(Arc::new(dialer));
+        }
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
         let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
         if let Some(dialer) = exchanges.dialer {

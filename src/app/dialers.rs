@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 
 use crate::config::Settings;
+use crate::telephony::exotel::rest as exotel;
 use crate::telephony::twilio::rest::{API_URL, Rest, RestSettings};
 
 /// Needs the account, its secret and a number to show.
@@ -21,4 +22,28 @@ pub(super) fn twilio(settings: &Settings, public: &str) -> anyhow::Result<Option
         public_base_url: public.parse()?,
     };
     Ok(Some(Rest::new(rest).context("the client of Twilio's API could not be made")?))
+}
+
+/// Needs the account, its secret, a number to show, and what makes Exotel's requests believed.
+pub(super) fn exotel(settings: &Settings, public: &str) -> anyhow::Result<Option<exotel::Rest>> {
+    let account = &settings.exotel;
+    let (Some(account_sid), Some(api_key), Some(api_token), Some(exophone)) =
+        (&account.account_sid, &account.api_key, &account.api_token, &account.exophone)
+    else {
+        return Ok(None);
+    };
+    let own = super::exotel::settings(settings, public)?;
+    if !own.access.is_configured() {
+        return Ok(None);
+    }
+    let rest = exotel::RestSettings {
+        api_url: account.api_url.clone(),
+        account_sid: account_sid.clone(),
+        api_key: api_key.clone(),
+        api_token: api_token.clone(),
+        exophone: exophone.clone(),
+        flow_id: account.flow_id.clone(),
+        own,
+    };
+    Ok(Some(exotel::Rest::new(rest).context("the client of Exotel's API could not be made")?))
 }

@@ -167,9 +167,9 @@ impl Registry {
 
     /// A live call, or one that ended a moment ago; by the box's id or the carrier's.
     pub fn view(&self, id: &str) -> Option<View> {
-        // Exchanges of the house name calls by UUIDs too, so theirs are looked up first.
-        let by_carrier = lock(&self.0.by_carrier).get(id).copied();
-        let call = by_carrier.or_else(|| id.parse::<CallId>().ok());
+        // Some carriers' ids are as long as ours and read like one.
+        let carriers = lock(&self.0.by_carrier).get(id).copied();
+        let call = carriers.or_else(|| id.parse::<CallId>().ok());
         if let Some(call) = call
             && let Some(live) = lock(&self.0.calls).get(&call)
         {

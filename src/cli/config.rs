@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::ai::router::Table;
-use crate::config::{At, ConfigError, Environment, Problem, Settings};
+use crate::config::{At, ConfigError, Environment, ExotelReadiness, Problem, Settings};
 use crate::dialogue::policy::Policy;
 use crate::dialogue::shelf::Shelf;
 
@@ -127,6 +127,9 @@ fn remarks(settings: &Settings) -> Vec<String> {
     let mut remarks = Vec::new();
     if settings.twilio.auth_token.is_none() {
         remarks.push("twilio.auth_token is not set: every call from Twilio is refused".to_owned());
+    }
+    if settings.exotel.readiness() == ExotelReadiness::Unguarded {
+        remarks.push("nothing in [exotel] tells Exotel from others: every request from it is refused".to_owned());
     }
     if settings.http.public_base_url.is_none() {
         remarks

@@ -29,6 +29,8 @@ pub struct Exotel {
     pub api_url: String,
     /// A number of the account, to place calls from.
     pub exophone: Option<Phone>,
+    /// The flow that placed calls go through.
+    pub flow_id: Option<String>,
 }
 
 /// How far somebody has come with it.
@@ -109,6 +111,7 @@ impl Exotel {
             }
             phone
         });
+        let flow_id = word(&mut fields, "flow_id", plain, "the number in the flow's address");
         fields.finish();
         Self {
             user,
@@ -122,6 +125,7 @@ impl Exotel {
             api_token,
             api_url,
             exophone,
+            flow_id,
         }
     }
 

@@ -215,11 +215,16 @@ pub fn of_row(row: &Row<'_>) -> rusqlite::Result<Call> {
     })
 }
 
-/// By the box's id or the carrier's.
+/// By the box's id or the carrier's, which may look alike.
 pub fn find(db: &Connection, id: &str) -> Result<Option<Call>, StoreError> {
-    let by = if id.parse::<CallId>().is_ok() { "id" } else { "carrier_call" };
-    let sql = format!("SELECT {COLUMNS} FROM calls WHERE {by} = ?1 ORDER BY started_ms DESC LIMIT 1");
-    Ok(db.prepare_cached(&sql)?.query_row([id], of_row).optional()?)
+    for by in ["id", "carrier_call"] {
+        let sql = format!("SELECT {COLUMNS} FROM calls WHERE {by} = ?1 ORDER BY started_ms DESC LIMIT 1");
+        let found = db.prepare_cached(&sql)?.query_row([id], of_row).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Oldest first.

@@ -8,6 +8,7 @@
 
 mod ends;
 mod engines;
+mod exotel;
 mod kills;
 mod left;
 mod lines;

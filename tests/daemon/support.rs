@@ -18,6 +18,7 @@ use vaani::media::wav;
 use vaani::store::Vault;
 use vaani::store::crypt::MasterKey;
 use vaani::store::journal;
+use vaani::telephony::exotel::carrier as exotel;
 use vaani::telephony::far::FarCall;
 use vaani::telephony::public_url::PublicUrl;
 use vaani::telephony::twilio::carrier::{self, DialError, DialOptions};
@@ -117,6 +118,17 @@ impl Daemon {
     }
 
     pub(crate) async fn dial(&self, options: DialOptions) -> Result<FarCall, DialError> {
+        options.dial(&self.tasks, self.clock).await
+    }
+
+    /// A call over Exotel's protocol; `login` stands before the host.
+    pub(crate) fn exotel(&self, login: &str) -> exotel::DialOptions {
+        let base = &self.options.base_url;
+        let address = base.webhook("").replace("://", &format!("://{login}"));
+        exotel::DialOptions::new(address.parse().unwrap(), base.clone())
+    }
+
+    pub(crate) async fn dial_exotel(&self, options: exotel::DialOptions) -> Result<FarCall, exotel::DialError> {
         options.dial(&self.tasks, self.clock).await
     }
 

@@ -50,7 +50,9 @@ pub struct Wanted {
 pub enum NotCalled {
     #[error("no agent of that name speaks for this tenant")]
     UnknownAgent,
-    #[error("no transport is set up to place calls; set twilio.account_sid, twilio.auth_token and twilio.caller_id")]
+    #[error(
+        "no transport is set up to place calls; set twilio.account_sid, twilio.auth_token and twilio.caller_id, or exotel.account_sid, api_key, api_token and exophone"
+    )]
     NoDialer,
     #[error("there is no transport of that name that can place calls")]
     UnknownTransport,

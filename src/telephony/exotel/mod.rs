@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod form;
 pub mod machine;
 mod passthru;
+pub mod rest;
 pub mod server;
 pub mod sound;
 pub mod wire;

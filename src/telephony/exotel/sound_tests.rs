@@ -76,6 +76,33 @@ fn what_is_left_over_leaves_before_the_carrier_runs_dry() {
     assert_eq!(outlet.flush_at(), Some(at(90)));
 }
 
+/// The call paces as it does (20 ms frames, as far ahead as the leg asks for) and wakes late by up to 14 ms.
+#[test]
+fn the_carrier_never_runs_dry_and_is_never_far_ahead() {
+    for rate in [8_000, 16_000, 24_000] {
+        let speech = Speech { coding: Coding::Pcm, rate, guessed: false };
+        let mut outlet = Outlet::new(speech, 3_200).unwrap();
+        let lead = limits::PLAYOUT_LEAD + outlet.chunk_lasts();
+        let (mut call_played_out, mut carrier_played_out) = (at(0), None);
+        let mut out = Vec::new();
+        for step in 0..500_u64 {
+            let now = at(1_000 + step * 20 + step * 7 % 15);
+            while call_played_out - lead <= now {
+                call_played_out = call_played_out.max(now) + crate::base::audio::FRAME;
+                outlet.take(now, &tone(LINE_FRAME), &mut out);
+            }
+            assert!(outlet.flush_at().is_none_or(|at| at > now), "{rate}: nothing is padded in the middle");
+            for piece in out.drain(..) {
+                let Piece::Sound(bytes) = piece else { continue };
+                let dry = carrier_played_out.unwrap_or(now);
+                assert!(dry >= now, "{rate}: dry at {step}");
+                carrier_played_out = Some(dry + outlet.lasts(bytes.len()));
+                assert!(carrier_played_out.unwrap().since(now) <= outlet.chunk_lasts() * 3, "{rate}: too far ahead");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_clear_leaves_nothing_behind() {
     let mut outlet = Outlet::new(PCM16, 3_200).unwrap();

@@ -7,13 +7,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
 use serde::Deserialize;
 
-use crate::base::limits;
 use crate::base::phone::Phone;
 use crate::base::secret::Secret;
 use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::orders;
 use crate::telephony::public_url::PublicUrl;
 
 /// Where the real one is.
@@ -50,11 +49,7 @@ struct Fault {
 
 impl Rest {
     pub fn new(settings: RestSettings) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(limits::DIAL_WITHIN)
-            .connect_timeout(limits::DIAL_WITHIN / 3)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let http = orders::client()?;
         Ok(Self { settings, http })
     }
 
@@ -104,14 +99,14 @@ impl Rest {
         };
         let status = answer.status();
         if status.is_success() {
-            return match bounded(answer).await.and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
+            return match orders::body(answer).await.and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
                 Some(Created { sid }) if is_sid(&sid) => Verdict::Placed { carrier_call: sid },
                 _ => Verdict::Unknown { detail: "the carrier took the order but its answer cannot be read".to_owned() },
             };
         }
-        let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let code = bounded(answer).await.and_then(|body| serde_json::from_slice::<Fault>(&body).ok()?.code);
-        judge(status, code, after.map(Duration::from_secs))
+        let after = orders::retry_after(&answer);
+        let code = orders::body(answer).await.and_then(|body| serde_json::from_slice::<Fault>(&body).ok()?.code);
+        judge(status, code, after)
     }
 
     async fn complete(&self, carrier_call: &str) -> Result<(), String> {
@@ -155,18 +150,6 @@ fn judge(status: StatusCode, code: Option<u64>, after: Option<Duration>) -> Verd
 
 fn is_sid(sid: &str) -> bool {
     (2..=64).contains(&sid.len()) && sid.starts_with("CA") && sid.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-/// An answer's body, unless it is larger than any of Twilio's.
-async fn bounded(mut answer: reqwest::Response) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.ok()? {
-        if body.len() + piece.len() > limits::WEBHOOK_BODY_MAX {
-            return None;
-        }
-        body.extend_from_slice(&piece);
-    }
-    Some(body)
 }
 
 impl Dialer for Rest {

@@ -1,6 +1,7 @@
 //! Exotel: a box on a free port of this machine, and what the tests do to it.
 
 mod golden;
+mod orders;
 mod refused;
 mod streams;
 mod webhooks;

@@ -85,7 +85,7 @@ async fn a_call_is_heard_and_answered_at_every_rate_and_cadence() {
         };
         assert!((33..=35).contains(&loud), "{sample_rate}: {loud}");
         assert_eq!((end.by, end.close_code, end.clean), (Side::Box, Some(1000), true), "{sample_rate}");
-        assert_eq!((end.violations, end.underruns), (vec![], 0), "{sample_rate}");
+        assert_eq!(end.violations, Vec::<String>::new(), "{sample_rate}");
         assert_eq!(next_event(&mut leg).await, Some(LegEvent::Closed(LegEnd::ClosedByUs)));
         let known = running.exchange.announced.lock().unwrap()[0].clone();
         assert_eq!((known.agent.as_deref(), known.from.unwrap().reveal()), (Some("help"), "+919876543210"));
@@ -110,25 +110,22 @@ async fn clear_stops_the_voice_within_a_chunk_and_flushes_its_marks() {
             while !matches!(carrier.hear().await, Some(Heard::Frame(played)) if is_loud(&played.pcm)) {}
             command(&leg, LegCommand::Clear).await;
             assert_eq!(next_event(&mut leg).await, Some(LegEvent::MarkFlushed(1)));
-            let (unplayed, cleared_at) = loop {
+            let unplayed = loop {
                 match timeout(PATIENCE, carrier.hear()).await.unwrap().unwrap() {
-                    Heard::Cleared { samples, at } => break (samples, at),
+                    Heard::Cleared { samples, .. } => break samples,
                     Heard::Frame(_) => {}
                     Heard::Ended(end) => panic!("{end:?}"),
                 }
             };
             assert!(unplayed > 0);
-            let mut last = 0;
+            let mut after = 0;
             for _ in 0..20 {
                 match carrier.hear().await {
-                    Some(Heard::Frame(played)) if is_loud(&played.pcm) => {
-                        last = played.at.since(cleared_at).as_millis()
-                    }
-                    Some(Heard::Frame(_)) => {}
+                    Some(Heard::Frame(played)) => after += usize::from(is_loud(&played.pcm)) * 20,
                     other => panic!("{other:?}"),
                 }
             }
-            assert!(last <= chunk_ms + 20, "{sample_rate}: {last} ms after the clear");
+            assert!(after <= chunk_ms + 20, "{sample_rate}: {after} ms after the clear");
             // What the carrier gives back of before must not count as the next one.
             command(&leg, LegCommand::Mark(2)).await;
             assert_eq!(next_event(&mut leg).await, Some(LegEvent::MarkPlayed(2)));
