@@ -28,6 +28,8 @@ use crate::telephony::public_url::PublicUrl;
 
 /// Nobody waits longer for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// What the box knows of a call whose line is over is told by then.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 /// A person's pause before the next sentence.
 const BREATH: Duration = Duration::from_millis(400);
 /// Louder than this is sound.
@@ -300,6 +302,10 @@ impl Line<'_> {
         let url = self.caller.target.url.webhook(&format!("/sessions/{}", self.sid));
         let request = self.caller.http.get(&url).bearer_auth(self.caller.target.api_token.expose());
         let answer = request.send().await.context("the box does not answer")?;
+        // Some exchanges name a call with its first sound only: a moment later it is known.
+        if self.seen == 0 && answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
         if !answer.status().is_success() {
             bail!("the box answered {} to /sessions; is the API token the box's?", answer.status());
         }
@@ -338,6 +344,7 @@ impl Line<'_> {
     async fn answer(&mut self, turn: &Turn) -> anyhow::Result<Answer> {
         let until = self.caller.clock.now() + ANSWER_WITHIN;
         let mut answer = Answer::default();
+        let mut over_since = None;
         let barges_in = turn.interjects.is_some() && !turn.agent_goes_on;
         while self.caller.clock.now() < until {
             for record in self.facts().await? {
@@ -368,7 +375,10 @@ impl Line<'_> {
             let whole = !answer.heard.is_empty() && (!barges_in || answer.stopped_after_ms.is_some());
             let answered = whole && answer.waterfall.is_some() && (!turn.ends || answer.ended);
             let repaired = answer.repaired && !answer.said.is_empty();
-            if answered || repaired || answer.ended || self.tape().ended {
+            // The line may be over before the end of the call is on the disk and told.
+            let now = self.caller.clock.now();
+            let over = self.tape().ended && now.since(*over_since.get_or_insert(now)) >= TOLD_WITHIN;
+            if answered || repaired || answer.ended || over {
                 // The last frames are still on their way to the earpiece.
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 break;

@@ -73,11 +73,11 @@ pub fn routes(deps: AsteriskDeps) -> Router {
 }
 
 /// The query of a request that passes the door; the error is the answer.
-fn pass(door: &Door, parts: &Parts) -> Result<String, Response> {
+fn pass(door: &Door, parts: &Parts) -> Result<String, (StatusCode, &'static str)> {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     let query = uri.query().unwrap_or_default().to_owned();
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
-        return Err((StatusCode::INTERNAL_SERVER_ERROR, "where from?").into_response());
+        return Err((StatusCode::INTERNAL_SERVER_ERROR, "where from?"));
     };
     match door.check(peer.ip(), &parts.headers, &query) {
         Ok(()) => Ok(query),
@@ -89,7 +89,7 @@ async fn media(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let (mut parts, _) = request.into_parts();
     let query = match pass(&shared.deps.door, &parts) {
         Ok(query) => query,
-        Err(answer) => return answer,
+        Err(answer) => return answer.into_response(),
     };
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
@@ -131,7 +131,7 @@ async fn in_advance(State(shared): State<Arc<Shared>>, request: Request) -> Resp
     let (parts, _) = request.into_parts();
     let query = match pass(&shared.deps.door, &parts) {
         Ok(query) => query,
-        Err(answer) => return answer,
+        Err(answer) => return answer.into_response(),
     };
     let facts = facts::of_query(&query);
     let Some(uuid) = facts.call.as_deref().and_then(|id| id.parse::<uuid::Uuid>().ok()) else {

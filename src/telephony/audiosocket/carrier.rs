@@ -141,7 +141,7 @@ impl FarWire for Socket {
         let Frame::Binary(bytes) = frame else { return Err("words".to_owned()) };
         let mut decoder = Decoder::default();
         decoder.push(bytes);
-        match decoder.next() {
+        match decoder.take() {
             Some(Packet::Sound(format, bytes)) if format == self.format => {
                 let mut pcm = Vec::new();
                 match self.codec.as_mut().map(|codec| codec.decode(bytes, &mut pcm)) {

@@ -151,7 +151,7 @@ impl Leg {
     /// All whole packets, up to one that needs an answer first.
     fn packets(&mut self, now: Moment) {
         while !matches!(self.state, State::Asked | State::Over) {
-            let Some(packet) = self.decoder.next() else { return };
+            let Some(packet) = self.decoder.take() else { return };
             match (&mut self.state, packet) {
                 (State::Waiting { .. }, Packet::Uuid(uuid)) => {
                     self.state = State::Asked;

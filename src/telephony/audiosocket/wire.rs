@@ -54,7 +54,7 @@ impl Decoder {
     }
 
     /// The next whole packet.
-    pub fn next(&mut self) -> Option<Packet<'_>> {
+    pub fn take(&mut self) -> Option<Packet<'_>> {
         let rest = self.bytes.get(self.at..)?;
         let [kind, high, low, rest @ ..] = rest else { return None };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
@@ -99,7 +99,7 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(bytes);
         let mut found = Vec::new();
-        while let Some(packet) = decoder.next() {
+        while let Some(packet) = decoder.take() {
             found.push(format!("{packet:?}"));
         }
         found
@@ -136,7 +136,7 @@ mod tests {
             for cut in cuts.iter().chain([&usize::MAX]) {
                 let (now, later) = rest.split_at((*cut).min(rest.len()));
                 decoder.push(now);
-                while let Some(packet) = decoder.next() {
+                while let Some(packet) = decoder.take() {
                     found.push(format!("{packet:?}"));
                 }
                 rest = later;

@@ -63,7 +63,7 @@ async fn open(shared: &Arc<Shared>, module: Module, request: Request) -> Respons
             return (StatusCode::INTERNAL_SERVER_ERROR, "where from?").into_response();
         };
         if let Err(fault) = shared.door.check(peer.ip(), &parts.headers, &query) {
-            return shared.door.refuse(fault, parts.uri.path());
+            return shared.door.refuse(fault, parts.uri.path()).into_response();
         }
     }
     let told = facts::of_query(&query);

@@ -72,7 +72,7 @@ fn packets_of_audiosocket_are_read_as_written_down() {
     let checked = check(include_str!("audiosocket.txt"), |text| {
         let mut decoder = audio::Decoder::default();
         decoder.push(&bytes(text));
-        let read: Vec<String> = std::iter::from_fn(|| decoder.next().map(|packet| format!("{packet:?}"))).collect();
+        let read: Vec<String> = std::iter::from_fn(|| decoder.take().map(|packet| format!("{packet:?}"))).collect();
         (read.join(" "), String::new())
     });
     assert!(checked >= 8, "{checked}");
@@ -89,7 +89,7 @@ fn messages_of_the_event_socket_are_read_as_written_down() {
         decoder.push(text.replace('|', "\n").as_bytes());
         let mut read = Vec::new();
         loop {
-            match decoder.next() {
+            match decoder.take() {
                 Ok(Some(message)) => {
                     let event = match message.kind() {
                         esl::Kind::EventJson => esl::Event::of_json(&message.body),

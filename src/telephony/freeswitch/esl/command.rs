@@ -75,7 +75,7 @@ impl Command {
             Self::Answer { channel } => format!("uuid_answer {}", id(channel)?),
             Self::HangUp { channel, cause } => format!("uuid_kill {} {cause}", id(channel)?),
             Self::Transfer { channel, extension, context } => {
-                let context = context.as_deref().map(word).transpose_or_none()?.unwrap_or("default");
+                let context = optional(context.as_deref())?.unwrap_or("default");
                 format!("uuid_transfer {} {} XML {context}", id(channel)?, word(extension)?)
             }
             Self::Bridge { channel, other } => format!("uuid_bridge {} {}", id(channel)?, id(other)?),
@@ -86,7 +86,7 @@ impl Command {
                 (keys && !digits.is_empty()).then(|| format!("uuid_send_dtmf {} {digits}", channel))?
             }
             Self::Originate { channel, caller_id, dial, ring } => {
-                let number = caller_id.as_deref().map(word).transpose_or_none()?;
+                let number = optional(caller_id.as_deref())?;
                 let number = number.map_or_else(String::new, |n| format!("origination_caller_id_number={n},"));
                 format!(
                     "originate {{origination_uuid={},{number}ignore_early_media=true,originate_timeout={},hangup_after_bridge=true}}{} &park()",
@@ -111,17 +111,11 @@ impl Command {
     }
 }
 
-trait TransposeOrNone<T> {
-    /// A value that is there and wrong is `None`.
-    fn transpose_or_none(self) -> Option<Option<T>>;
-}
-
-impl<T> TransposeOrNone<T> for Option<Option<T>> {
-    fn transpose_or_none(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(value) => value.map(Some),
-        }
+/// A word that may be missing; one that is there and wrong is `None`.
+fn optional(text: Option<&str>) -> Option<Option<&str>> {
+    match text {
+        None => Some(None),
+        Some(text) => word(text).map(Some),
     }
 }
 

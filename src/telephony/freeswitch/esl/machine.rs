@@ -183,7 +183,7 @@ impl Session {
                 self.last_heard = now;
                 self.decoder.push(bytes);
                 while self.phase != Phase::Over {
-                    match self.decoder.next() {
+                    match self.decoder.take() {
                         Ok(Some(message)) => self.message(now, &message),
                         Ok(None) => break,
                         Err(broken) => self.close(broken.into()),

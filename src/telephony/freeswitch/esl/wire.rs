@@ -169,7 +169,7 @@ impl Decoder {
     }
 
     /// The next whole message; after an error nothing more can be made of the stream.
-    pub fn next(&mut self) -> Result<Option<Message>, Broken> {
+    pub fn take(&mut self) -> Result<Option<Message>, Broken> {
         if self.head.is_none() {
             // A blank line before the headers belongs to nothing.
             let blank = self.bytes.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
@@ -240,7 +240,7 @@ mod tests {
     fn drain(decoder: &mut Decoder) -> (Vec<Message>, Option<Broken>) {
         let mut found = Vec::new();
         loop {
-            match decoder.next() {
+            match decoder.take() {
                 Ok(Some(message)) => found.push(message),
                 Ok(None) => return (found, None),
                 Err(broken) => return (found, Some(broken)),
