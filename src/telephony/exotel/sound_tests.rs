@@ -118,7 +118,7 @@ fn a_clear_leaves_nothing_behind() {
 #[test]
 fn the_gauge_tells_what_the_bytes_are() {
     let read = |speech: Speech, bytes: usize| {
-        let mut gauge = Gauge::new();
+        let mut gauge = Gauge::default();
         (0..40).filter_map(|n| gauge.read(speech, n * 100, bytes)).collect::<Vec<_>>()
     };
     let pcm8 = Speech { rate: 8_000, ..PCM16 };
