@@ -25,15 +25,17 @@ async fn a_caller_over_exotel_hears_their_own_voice() {
     let caller = call.caller();
     let tone: Vec<i16> =
         (0..16_000).map(|i| (9_000.0 * (f64::from(i) * std::f64::consts::TAU / 16.0).sin()) as i16).collect();
-    let saying = tokio::spawn(async move { caller.say(tone).await });
-    let mut loud = 0;
-    while loud < 90 {
-        match call.hear().await.unwrap() {
-            Heard::Frame(played) => loud += usize::from(played.pcm.iter().any(|s| s.unsigned_abs() > 4_000)),
-            other => panic!("{other:?}"),
+    let listening = async {
+        let mut loud = 0;
+        while loud < 90 {
+            match call.hear().await.unwrap() {
+                Heard::Frame(played) => loud += usize::from(played.pcm.iter().any(|s| s.unsigned_abs() > 4_000)),
+                other => panic!("{other:?}"),
+            }
         }
-    }
-    saying.await.unwrap().unwrap();
+    };
+    let (said, ()) = tokio::join!(caller.say(tone), listening);
+    said.unwrap();
     call.hang_up().await.unwrap();
     let (facts, cause) = daemon.ended(call.carrier_call()).await;
     assert_eq!(cause, EndCause::CallerHungUp);

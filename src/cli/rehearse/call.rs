@@ -260,7 +260,10 @@ impl Caller<'_> {
             voice_to_voice_ms: first_sound.map(|at| at.since(spoke_until).as_millis() as u64),
             waterfall: answer.waterfall,
             stopped_after_ms: answer.stopped_after_ms,
-            silent_after_ms: answer.stopped_after_ms.and_then(|_| line.silent_after(spoke_from)),
+            silent_after_ms: answer
+                .stopped_after_ms
+                .filter(|_| !turn.agent_goes_on)
+                .and_then(|_| line.silent_after(spoke_from)),
             passed: faults.is_empty(),
             faults,
             ended: answer.ended,

@@ -385,7 +385,7 @@ impl Live {
             speech,
             inlet: Inlet::new(speech)?,
             outlet: Outlet::new(speech, chunk_bytes)?,
-            gauge: Gauge::new(),
+            gauge: Gauge::default(),
             last_media: now,
             next_at_ms: 0,
             sequence: Counter::default(),

@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::Response;
 use tracing::warn;
 
 use super::form::Asked;
-use super::server::{Shared, plain};
+use super::server::{Answer, SecretPath, Shared, plain};
 use crate::base::event::{AnsweredBy, CallState};
 use crate::base::limits;
 use crate::telephony::leg::Exchange as _;
@@ -65,11 +64,7 @@ impl Answers {
     }
 }
 
-pub(super) async fn passthru(
-    State(shared): State<Arc<Shared>>,
-    path: super::server::SecretPath,
-    request: Request,
-) -> Response {
+pub(super) async fn passthru(State(shared): State<Arc<Shared>>, path: SecretPath, request: Request) -> Answer {
     let asked = match shared.receive(path, request).await {
         Ok(asked) => asked,
         Err(answer) => return answer,
@@ -80,11 +75,7 @@ pub(super) async fn passthru(
     plain(branch.status(), "")
 }
 
-pub(super) async fn status(
-    State(shared): State<Arc<Shared>>,
-    path: super::server::SecretPath,
-    request: Request,
-) -> Response {
+pub(super) async fn status(State(shared): State<Arc<Shared>>, path: SecretPath, request: Request) -> Answer {
     let asked = match shared.receive(path, request).await {
         Ok(asked) => asked,
         Err(answer) => return answer,

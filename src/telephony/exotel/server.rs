@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Path, RawPathParams, Request, State, WebSocketUpgrade};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -151,8 +151,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SecretPath {
 /// The Voicebot applet asks where to open its socket.
 async fn ws_url(State(shared): State<Arc<Shared>>, path: SecretPath, request: Request) -> Response {
     match shared.receive(path, request).await {
-        Ok(asked) => shared.invite(&asked).unwrap_or_else(|answer| answer),
-        Err(answer) => answer,
+        Ok(asked) => shared.invite(&asked).unwrap_or_else(Answer::into_response),
+        Err(answer) => answer.into_response(),
     }
 }
 
@@ -165,11 +165,11 @@ async fn voicebot(
 ) -> Response {
     let (session, parts) = (last(params), request.into_parts().0);
     if let Err(answer) = shared.check(&path, &parts) {
-        return answer;
+        return answer.into_response();
     }
     // A session that is spent is refused before it costs a socket; `start` spends it.
     if !shared.sessions.is_good(shared.clock.now(), &session) {
-        return shared.stranger("a media socket was refused: its session is unknown, spent or too old");
+        return shared.stranger("a media socket was refused: its session is unknown, spent or too old").into_response();
     }
     let admitting = Arc::clone(&shared);
     let upgraded = shared.upgrade(parts, move |_, shown| {
@@ -196,7 +196,7 @@ async fn compatibility(
 ) -> Response {
     let (agent, parts) = (last(params), request.into_parts().0);
     if let Err(answer) = shared.check(&path, &parts) {
-        return answer;
+        return answer.into_response();
     }
     let admitting = Arc::clone(&shared);
     shared.upgrade(parts, move |query, shown| admitting.announce_stream(&agent, query, shown)).await
@@ -208,7 +208,7 @@ fn last(mut params: Vec<(String, String)>) -> String {
 
 impl Shared {
     /// Reads and checks a request; the error is the answer.
-    pub(super) async fn receive(&self, path: SecretPath, request: Request) -> Result<Asked, Response> {
+    pub(super) async fn receive(&self, path: SecretPath, request: Request) -> Result<Asked, Answer> {
         let (parts, body) = request.into_parts();
         self.check(&path, &parts)?;
         let read = axum::body::to_bytes(body, limits::WEBHOOK_BODY_MAX);
@@ -224,7 +224,7 @@ impl Shared {
         Ok(asked)
     }
 
-    fn check(&self, path: &SecretPath, parts: &Parts) -> Result<(), Response> {
+    fn check(&self, path: &SecretPath, parts: &Parts) -> Result<(), Answer> {
         match self.settings.access.check(parts, path.0.as_deref()) {
             Ok(()) => Ok(()),
             Err(Fault::Unconfigured) => {
@@ -251,7 +251,7 @@ impl Shared {
         self.metrics.refused_requests.inc().wrapping_add(1).is_power_of_two()
     }
 
-    fn stranger(&self, what: &'static str) -> Response {
+    fn stranger(&self, what: &'static str) -> Answer {
         if self.is_telling() {
             warn!(refused = self.metrics.refused_requests.get(), "{what}");
         }
@@ -259,7 +259,7 @@ impl Shared {
     }
 
     /// Makes a session for the call and says where its socket is.
-    fn invite(&self, asked: &Asked) -> Result<Response, Response> {
+    fn invite(&self, asked: &Asked) -> Result<Response, Answer> {
         let missing = || plain(StatusCode::BAD_REQUEST, "CallSid is missing");
         let announcement = asked.announcement().ok_or_else(missing)?;
         let carrier_call = announcement.carrier_call.clone();
@@ -328,7 +328,7 @@ impl Shared {
         };
         let Ok(pending) = Arc::clone(&self.pending).try_acquire_owned() else {
             warn!("too many media sockets wait for their call; refusing another");
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "too many sockets");
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "too many sockets").into_response();
         };
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let rate = Asked::read(&query, None, b"").ok().and_then(|asked| asked.sample_rate());
@@ -371,6 +371,15 @@ impl ExotelSettings {
     }
 }
 
-pub(super) fn plain(status: StatusCode, text: &'static str) -> Response {
-    (status, text).into_response()
+/// What is told without a body of its own. Small, so that it can be an error as well.
+pub(super) struct Answer(StatusCode, &'static str);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+pub(super) const fn plain(status: StatusCode, text: &'static str) -> Answer {
+    Answer(status, text)
 }

@@ -240,6 +240,7 @@ impl Outlet {
 }
 
 /// Looks whether the messages hold as many bytes as their times say.
+#[derive(Debug, Default)]
 pub struct Gauge {
     first_ms: Option<u64>,
     last_ms: u64,
@@ -258,10 +259,6 @@ pub enum Reading {
 }
 
 impl Gauge {
-    pub const fn new() -> Self {
-        Self { first_ms: None, last_ms: 0, bytes: 0, messages: 0 }
-    }
-
     /// One message in order; `None` while it is too early to tell, and ever after.
     pub fn read(&mut self, speech: Speech, at_ms: u64, bytes: usize) -> Option<Reading> {
         if self.messages > limits::EXOTEL_GAUGE_MESSAGES {

@@ -118,7 +118,7 @@ fn a_clear_leaves_nothing_behind() {
 #[test]
 fn the_gauge_tells_what_the_bytes_are() {
     let read = |speech: Speech, bytes: usize| {
-        let mut gauge = Gauge::new();
+        let mut gauge = Gauge::default();
         (0..40).filter_map(|n| gauge.read(speech, n * 100, bytes)).collect::<Vec<_>>()
     };
     let pcm8 = Speech { rate: 8_000, ..PCM16 };
@@ -170,7 +170,7 @@ proptest! {
         outlet.flush(at(0), &mut out);
         for piece in &out {
             if let Piece::Sound(bytes) = piece {
-                prop_assert!(bytes.len() % limits::EXOTEL_CHUNK_STEP == 0 && bytes.len() == chunk);
+                prop_assert!(bytes.len().is_multiple_of(limits::EXOTEL_CHUNK_STEP) && bytes.len() == chunk);
             }
         }
         let heard = samples(&sound(&out));
@@ -208,6 +208,6 @@ proptest! {
         outlet.take(at(0), &vec![0; frames * LINE_FRAME], &mut out);
         outlet.flush(at(0), &mut out);
         let heard = sound(&out);
-        prop_assert!(heard.len() % 1_600 == 0 && heard.iter().all(|byte| *byte == g711::ULAW_SILENCE));
+        prop_assert!(heard.len().is_multiple_of(1_600) && heard.iter().all(|byte| *byte == g711::ULAW_SILENCE));
     }
 }

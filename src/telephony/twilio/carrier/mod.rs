@@ -72,7 +72,7 @@ impl DialOptions {
         let mut follower = follow::Follower::new(self)?;
         let offer = follower.dial().await?;
         let socket = follower.open(&offer).await?;
-        let DialOptions { account_sid, call_sid, network, noise, .. } = &follower.options;
+        let Self { account_sid, call_sid, network, noise, .. } = &follower.options;
         let printer = wire::Printer::new(account_sid, call_sid, &stream_sid(call_sid));
         let wire = line::MediaStream::new(printer, offer.parameters.clone());
         let options = LineOptions { network: network.clone(), noise: noise.clone() };
