@@ -96,8 +96,8 @@ impl Freeswitch {
             }
             Some(text.to_owned())
         });
-        let outbound_listen = fields.parsed("outbound_listen", "an address and a port such as \"10.0.0.5:8084\"");
         let outbound_at = fields.place("outbound_listen");
+        let outbound_listen = fields.parsed("outbound_listen", "an address and a port such as \"10.0.0.5:8084\"");
         if let Some(at) = outbound_at.filter(|_| outbound_listen.is_some() && token.is_none() && networks.is_empty()) {
             fields.refuse(
                 &at,
