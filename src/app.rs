@@ -1,6 +1,7 @@
 //! Composition root: builds every room, wires the channels, owns the shutdown. The only place that
 //! knows every room.
 
+mod browsers;
 mod connect;
 mod dialers;
 mod health;
@@ -48,6 +49,7 @@ use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
+use crate::telephony::webrtc::{Facts, WebrtcMetrics};
 
 use health::Parts;
 use keepers::Keepers;
@@ -65,6 +67,7 @@ pub struct App {
     audit: Audit,
     ledger: ledger::Writer,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     signals: Signals,
     _lock: std::fs::File,
 }
@@ -155,6 +158,8 @@ impl App {
             )
         })?;
         let address = listener.local_addr()?;
+        let https = browsers::Https::open(&settings, clock).await?;
+        let tls_address = https.as_ref().map(browsers::Https::address).transpose()?;
         let signals = Signals::catch()?;
 
         let setup = Setup::new(&settings, &Hardware::detect(), engine_scope.clone(), clock);
@@ -180,9 +185,11 @@ impl App {
         let engines = Engines { stt: router.clone(), llm: router, tts: tts.clone() };
 
         let twilio_metrics = TwilioMetrics::default();
+        let (webrtc_metrics, facts) = (WebrtcMetrics::default(), Facts::default());
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Arc::new(Metrics::new(|registry| {
             twilio_metrics.register(registry);
+            webrtc_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
@@ -193,6 +200,10 @@ impl App {
         let mut observers: Vec<Observer> = vec![
             Arc::new(move |record: &Record| observing.observe(record)),
             Arc::new(move |record: &Record| watching.observe(record)),
+            Arc::new({
+                let facts = facts.clone();
+                move |record: &Record| facts.observe(record)
+            }),
             Arc::new(move |record: &Record| match &record.event {
                 Event::CallInitiated { concerns, .. } => {
                     knowing.know(record.call, CallFacts::of(concerns));
@@ -285,6 +296,18 @@ impl App {
         let gate = tokio::task::spawn_blocking(move || Gate::new(gate)).await??;
         invite_first_admin(&gate)?;
         scope.spawn("access sweep", sweep_access(gate.clone(), scope.clone()));
+        let browsers = browsers::Surroundings {
+            registry: registry.clone(),
+            scripts: Arc::clone(&scripts),
+            facts,
+            metrics: webrtc_metrics,
+            clock,
+            scope: scope.clone(),
+        };
+        let mut browsers = browsers::routes(&settings, browsers, gate.clone());
+        if let Some(https) = &https {
+            browsers = browsers.merge(https.certificate(gate.clone()));
+        }
         let api = ApiDeps {
             registry: registry.clone(),
             metrics,
@@ -307,8 +330,11 @@ impl App {
             tasks: scope.clone(),
         };
         let (meter, counted_by) = (api.metrics.http().clone(), watching_box.of_requests());
-        let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio));
+        let router: axum::Router = api::routes(api).merge(crate::telephony::twilio::routes(twilio)).merge(browsers);
         let router = linger(http_metrics::watch(router, meter, clock, counted_by));
+        if let Some(https) = https {
+            https.serve(router.clone(), clock, &scope)?;
+        }
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.
@@ -323,7 +349,7 @@ impl App {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
-        tracing::info!(%address, "vaani is listening");
+        tracing::info!(%address, ?tls_address, "vaani is listening");
         Ok(Self {
             settings,
             scope,
@@ -333,6 +359,7 @@ impl App {
             audit: keepers.audit,
             ledger,
             address,
+            tls_address,
             signals,
             _lock: lock,
         })
@@ -340,6 +367,11 @@ impl App {
 
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where HTTPS is served.
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Serves until SIGTERM or SIGINT, then lets live calls finish and ends everything.

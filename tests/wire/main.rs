@@ -5,3 +5,4 @@
 
 mod exchange;
 mod twilio;
+mod webrtc;
