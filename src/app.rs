@@ -1,6 +1,7 @@
 //! Composition root: builds every room, wires the channels, owns the shutdown. The only place that
 //! knows every room.
 
+mod browsers;
 mod connect;
 mod dialers;
 mod exchanges;
@@ -53,6 +54,7 @@ use crate::telephony::exotel::{ExotelDeps, ExotelMetrics};
 use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
+use crate::telephony::webrtc::{Facts, WebrtcMetrics};
 
 use exchanges::ExchangeMetrics;
 use health::Parts;
@@ -74,6 +76,7 @@ pub struct App {
     audit: Audit,
     ledger: ledger::Writer,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     signals: Signals,
     _lock: std::fs::File,
 }
@@ -167,6 +170,8 @@ impl App {
             )
         })?;
         let address = listener.local_addr()?;
+        let https = browsers::Https::open(&settings, clock).await?;
+        let tls_address = https.as_ref().map(browsers::Https::address).transpose()?;
         let signals = Signals::catch()?;
 
         let setup = Setup::new(&settings, &Hardware::detect(), engine_scope.clone(), clock);
@@ -194,11 +199,13 @@ impl App {
         let twilio_metrics = TwilioMetrics::default();
         let exotel_metrics = ExotelMetrics::default();
         let exchange_metrics = ExchangeMetrics::default();
+        let (webrtc_metrics, facts) = (WebrtcMetrics::default(), Facts::default());
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Metrics::new(|registry| {
             twilio_metrics.register(registry);
             exotel_metrics.register(registry);
             exchange_metrics.register(registry);
+            webrtc_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
@@ -213,6 +220,10 @@ impl App {
         let mut observers: Vec<Observer> = vec![
             Arc::new(move |record: &Record| observing.observe(record)),
             Arc::new(move |record: &Record| watching.observe(record)),
+            Arc::new({
+                let facts = facts.clone();
+                move |record: &Record| facts.observe(record)
+            }),
             Arc::new(move |record: &Record| match &record.event {
                 Event::CallInitiated { concerns, .. } => {
                     knowing.know(record.call, CallFacts::of(concerns));
@@ -328,6 +339,18 @@ impl App {
         let gate = tokio::task::spawn_blocking(move || Gate::new(gate)).await??;
         invite_first_admin(&gate, &scope).await;
         scope.spawn("access sweep", sweep_access(gate.clone(), scope.clone()));
+        let browsers = browsers::Surroundings {
+            registry: registry.clone(),
+            scripts: Arc::clone(&scripts),
+            facts,
+            metrics: webrtc_metrics,
+            clock,
+            scope: scope.clone(),
+        };
+        let mut browsers = browsers::routes(&settings, browsers, gate.clone());
+        if let Some(https) = &https {
+            browsers = browsers.merge(https.certificate(gate.clone()));
+        }
         let api = ApiDeps {
             registry: registry.clone(),
             metrics,
@@ -354,8 +377,11 @@ impl App {
         let carriers = crate::telephony::twilio::routes(twilio)
             .merge(crate::telephony::exotel::routes(exotel))
             .merge(exchanges.router);
-        let router: axum::Router = api::routes(api).merge(carriers);
+        let router: axum::Router = api::routes(api).merge(carriers).merge(browsers);
         let router = linger(http_metrics::watch(router, meter, clock, counted_by));
+        if let Some(https) = https {
+            https.serve(router.clone(), clock, &scope)?;
+        }
         let stopping = scope.clone();
         let listener = listener.tap_io(|stream| {
             // 20 ms frames must not wait for each other.
@@ -370,7 +396,7 @@ impl App {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
-        tracing::info!(%address, "vaani is listening");
+        tracing::info!(%address, ?tls_address, "vaani is listening");
         Ok(Self {
             settings,
             scope,
@@ -380,6 +406,7 @@ impl App {
             audit: keepers.audit,
             ledger,
             address,
+            tls_address,
             signals,
             _lock: lock,
         })
@@ -387,6 +414,11 @@ impl App {
 
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where HTTPS is served.
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Serves until SIGTERM or SIGINT, then lets live calls finish and ends everything.

@@ -108,6 +108,7 @@ fn routes_in(source: &str) -> Vec<(String, &'static str)> {
             ("put(", "PUT"),
             ("patch(", "PATCH"),
             ("delete(", "DELETE"),
+            ("options(", "OPTIONS"),
             ("any(", "*"),
         ] {
             // `get(` and `.get(`, but not `budget(`.
@@ -124,9 +125,9 @@ fn routes_in(source: &str) -> Vec<(String, &'static str)> {
 
 #[test]
 fn every_route_of_the_source_has_a_row_and_every_row_a_route() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
+    let guarded = ["src/api", "src/app", "src/telephony/webrtc"];
     let mut routes = BTreeSet::new();
-    let mut folders = vec![folder];
+    let mut folders = guarded.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

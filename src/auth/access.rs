@@ -166,6 +166,18 @@ pub const TABLE: &[Row] = &[
     // Shows its ticket, or a session or token, to the handler itself.
     row("GET",    "/ws/dashboard/{id}",           Nobody),
     row("GET",    "/api/openapi.json",            Nobody),
+    // Browsers' calls. Whoever may call, and guests of the networks that are configured: the handlers look.
+    row("GET",    "/webrtc",                      Nobody),
+    row("POST",   "/webrtc/{agent}",              Nobody),
+    row("OPTIONS", "/webrtc/{agent}",             Nobody),
+    row("PATCH",  "/webrtc/session/{id}",         Nobody),
+    row("DELETE", "/webrtc/session/{id}",         Nobody),
+    row("OPTIONS", "/webrtc/session/{id}",        Nobody),
+    // A page that holds nothing of anybody, and what a browser needs to trust the box.
+    row("GET",    "/call",                        Nobody),
+    row("GET",    "/call/call.css",               Nobody),
+    row("GET",    "/call/call.js",                Nobody),
+    row("GET",    "/ca.crt",                      Nobody),
 ];
 
 /// What `method` on the route `path` needs; `None`: it has no row and nobody passes.

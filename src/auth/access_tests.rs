@@ -15,7 +15,7 @@ fn no_route_has_two_rows_and_every_row_is_well_formed() {
     let mut seen = BTreeSet::new();
     for row in TABLE {
         assert!(seen.insert((row.method, row.path)), "{} {} stands twice", row.method, row.path);
-        assert!(matches!(row.method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"), "{}", row.method);
+        assert!(matches!(row.method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS"), "{}", row.method);
         assert!(row.path.starts_with('/') && !row.path.ends_with('/'), "{}", row.path);
     }
 }
@@ -56,6 +56,16 @@ fn public_routes_are_these() {
             "GET /api/oidc/callback",
             "GET /ws/dashboard/{id}",
             "GET /api/openapi.json",
+            "GET /webrtc",
+            "POST /webrtc/{agent}",
+            "OPTIONS /webrtc/{agent}",
+            "PATCH /webrtc/session/{id}",
+            "DELETE /webrtc/session/{id}",
+            "OPTIONS /webrtc/session/{id}",
+            "GET /call",
+            "GET /call/call.css",
+            "GET /call/call.js",
+            "GET /ca.crt",
         ]
     );
 }

@@ -126,6 +126,50 @@ pub const APOLOGY_LEAD_FRAMES: usize = 10;
 pub const LEG_READ_BUFFER: usize = 4 * 1024;
 pub const LEG_WRITE_BUFFER: usize = 4 * 1024;
 pub const LEG_WRITE_BUFFER_MAX: usize = 64 * 1024;
+/// Browsers' calls at once, negotiating ones included; further offers get 503.
+pub const WEBRTC_SESSIONS_MAX: usize = 256;
+/// An offer or a fragment of one, bytes. Larger ones get 413.
+pub const WEBRTC_SDP_MAX: usize = 64 * 1024;
+/// Lines, media sections and candidates of an offer; more are refused (candidates: left out).
+pub const WEBRTC_SDP_LINES_MAX: usize = 2_048;
+pub const WEBRTC_SECTIONS_MAX: usize = 8;
+pub const WEBRTC_CANDIDATES_MAX: usize = 32;
+/// Our own candidates are there within this time, or the answer goes out with those there are.
+pub const WEBRTC_GATHER_MAX: Duration = Duration::from_secs(2);
+/// From the offer to the answer; later the offer is refused.
+pub const WEBRTC_ANSWER_MAX: Duration = Duration::from_secs(8);
+/// From the answer to a line that is open, and from there to the first sound.
+pub const WEBRTC_CONNECT_MAX: Duration = Duration::from_secs(20);
+pub const WEBRTC_FIRST_MEDIA_MAX: Duration = Duration::from_secs(20);
+/// A browser of which nothing is heard for this long is gone (consent to send, RFC 7675).
+pub const WEBRTC_CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A session ends at this age whatever its call does.
+pub const WEBRTC_SESSION_MAX: Duration = Duration::from_secs(CALL_MAX.as_secs() + 120);
+/// Packets that wait for one that they overtook; then it counts as lost.
+pub const WEBRTC_HELD_MAX: usize = 3;
+/// A held packet waits this long at most.
+pub const WEBRTC_HELD_FOR: Duration = Duration::from_millis(80);
+/// Lost packets in a row that the decoder makes up for; a longer gap is the call's to mend.
+pub const WEBRTC_CONCEALED_MAX: u64 = 5;
+/// Frames of ours waiting to be sent; the call paces, so that a full queue is a fault: the oldest goes.
+pub const WEBRTC_PLAYOUT_MAX: usize = 64;
+/// What a browser holds back before it plays; marks count as played so much later.
+pub const WEBRTC_BROWSER_BUFFER: Duration = Duration::from_millis(60);
+/// One message on the data channel, bytes, and how many a second; more are not read.
+pub const WEBRTC_MESSAGE_MAX: usize = 2 * 1024;
+pub const WEBRTC_MESSAGES_PER_SECOND: u32 = 30;
+/// Facts on their way to a browser; one that is so far behind misses the newest.
+pub const WEBRTC_FACTS_QUEUE: usize = 256;
+/// Bytes on a data channel that the browser has not taken; further messages are left out.
+pub const WEBRTC_CHANNEL_BUFFER: usize = 256 * 1024;
+/// Handing one packet to the connection, and closing it.
+pub const WEBRTC_WRITE_MAX: Duration = Duration::from_secs(2);
+pub const WEBRTC_CLOSE_MAX: Duration = Duration::from_secs(2);
+/// A browser has so long to take the last messages before its line is closed.
+pub const WEBRTC_LAST_WORDS_MAX: Duration = Duration::from_millis(500);
+/// TLS handshakes under way at once; further connections wait. Each has so long.
+pub const TLS_HANDSHAKES_MAX: usize = 128;
+pub const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Lost audio that is filled in by faded repetition; the rest of a gap is silence.
 pub const GAP_CONCEALED_MAX: Duration = Duration::from_millis(200);
 /// Silence put in for one gap in a carrier's audio; beyond that its clock is taken to have jumped.

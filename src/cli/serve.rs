@@ -22,7 +22,11 @@ pub async fn run(args: Args, mut settings: Settings) -> anyhow::Result<ExitCode>
     let app = App::start(settings).await?;
     let address = app.address();
     if args.announce {
-        println!("{}", serde_json::json!({ "listening": address.to_string(), "pid": std::process::id() }));
+        let mut ready = serde_json::json!({ "listening": address.to_string(), "pid": std::process::id() });
+        if let Some(address) = app.tls_address() {
+            ready["tls"] = address.to_string().into();
+        }
+        println!("{ready}");
     }
     app.run_until_told().await;
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ mod schema;
 mod tree;
 mod validate;
 mod watching;
+mod webrtc;
 
 #[cfg(test)]
 mod auth_tests;
@@ -34,3 +35,4 @@ pub use schema::{
 };
 pub use tree::{At, Fields, FromNode, Node, Value, nearest, parse, read_file};
 pub use watching::{Alerts, Telemetry};
+pub use webrtc::Webrtc;

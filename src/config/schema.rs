@@ -15,6 +15,7 @@ use super::retention::Retention;
 use super::roots::Roots;
 use super::tree::{At, Fields, FromNode, Node};
 use super::watching::{Alerts, Telemetry};
+use super::webrtc::Webrtc;
 use crate::base::Lang;
 use crate::base::limits::{CALL_MAX, CALLS_MAX, DRAIN_MAX, INACTIVITY_MAX, WEBHOOK_PARALLEL, WEBHOOK_PARALLEL_MAX};
 use crate::base::network::{Network, NotANetwork};
@@ -28,6 +29,7 @@ pub struct Settings {
     pub exotel: Exotel,
     pub asterisk: Asterisk,
     pub freeswitch: Freeswitch,
+    pub webrtc: Webrtc,
     pub api: Api,
     pub auth: Auth,
     pub state: State,
@@ -50,6 +52,8 @@ pub struct Http {
     /// What carriers call, without a slash at the end: `https://box.example.in`. `None`: the
     /// address listened on, which only callers on this machine can use.
     pub public_base_url: Option<String>,
+    /// Where the daemon listens for HTTPS with a certificate of its own. `None`: not written.
+    pub tls_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -192,12 +196,13 @@ impl Settings {
         let http = Http::read(fields.section("http"));
         let https = http.public_base_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let roots = Roots::read(fields.section("tls"), place);
-        let settings = Self {
+        let mut settings = Self {
             http,
             twilio: Twilio::read(fields.section("twilio")),
             exotel: Exotel::read(fields.section("exotel")),
             asterisk: Asterisk::read(fields.section("asterisk")),
             freeswitch: Freeswitch::read(fields.section("freeswitch")),
+            webrtc: Webrtc::read(fields.section("webrtc")),
             api: Api::read(fields.section("api")),
             auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),
@@ -214,6 +219,10 @@ impl Settings {
             telemetry: Telemetry::read(fields.section("telemetry")),
         };
         fields.finish();
+        // Browsers give a page its microphone over HTTPS only.
+        if settings.webrtc.enabled && settings.http.tls_listen.is_none() {
+            settings.http.tls_listen = Some(SocketAddr::from(([0, 0, 0, 0], 8443)));
+        }
         settings
     }
 }
@@ -239,8 +248,10 @@ impl Http {
             }
             Some(wanted.to_owned())
         });
+        let tls_listen =
+            fields.parsed("tls_listen", "an address and a port such as \"0.0.0.0:8443\"").map(|(value, _)| value);
         fields.finish();
-        Self { listen, public_base_url }
+        Self { listen, public_base_url, tls_listen }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod notify;
 pub mod process;
 pub mod rhythm;
 pub mod sweep;
+pub mod tls;
 pub mod traces;
 pub mod upkeep;
 pub mod watch;

@@ -16,3 +16,4 @@ pub mod public_url;
 pub mod signature;
 pub mod stream;
 pub mod twilio;
+pub mod webrtc;

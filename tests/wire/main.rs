@@ -7,3 +7,4 @@ mod exchange;
 mod exotel;
 mod pbx;
 mod twilio;
+mod webrtc;
