@@ -55,8 +55,8 @@ impl Carrier {
         let routes = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls.json", post(create))
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", post(update))
-            .with_state(self);
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+            .with_state(self.clone());
+        self.tasks.spawn("api", async move { axum::serve(listener, routes).await.unwrap() });
         url
     }
 
@@ -118,22 +118,22 @@ async fn create(
         THROTTLED => return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")]).into_response(),
         // The order is taken, and the answer gets lost on its way.
         SAYS_NOTHING => return (StatusCode::BAD_GATEWAY, "upstream").into_response(),
-        BUSY => drop(tokio::spawn(async move {
+        BUSY => carrier.tasks.spawn("busy", async move {
             for (number, status) in ["initiated", "ringing", "busy"].into_iter().enumerate() {
                 let number = number.to_string();
                 let more =
                     [("CallStatus", status), ("CallbackSource", "call-progress-events"), ("SequenceNumber", &number)];
                 assert_eq!(told.news(&news, &named, &more).await, StatusCode::NO_CONTENT);
             }
-        })),
+        }),
         RINGS_ON => {}
-        digit => drop(tokio::spawn(async move {
+        digit => carrier.tasks.spawn("pick up", async move {
             told.clone().pick_up(url, named.clone()).await;
             if digit == MACHINE {
                 let more = [("AnsweredBy", "machine_end_beep"), ("MachineDetectionDuration", "4200")];
                 assert_eq!(told.news(&news, &named, &more).await, StatusCode::NO_CONTENT);
             }
-        })),
+        }),
     }
     created.into_response()
 }

@@ -218,7 +218,7 @@ async fn nobody_gets_learns_or_changes_anything_of_another_tenant() {
     }
     assert!(before.values().filter(|rows| !rows.is_empty()).count() >= 20, "little was planted: {before:#?}");
 
-    watches_its_own(world).await;
+    Box::pin(watches_its_own(world)).await;
 }
 
 fn is_public(method: &str, route: &str) -> bool {

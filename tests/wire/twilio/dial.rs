@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use vaani::base::CallId;
 use vaani::base::secret::Secret;
+use vaani::base::tasks::Scope;
 use vaani::telephony::dial::{Dialer, Order, Verdict};
 use vaani::telephony::twilio::rest::{Rest, RestSettings};
 
@@ -39,7 +40,7 @@ async fn server() -> (Api, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let routes = Router::new().fallback(any(take)).with_state(api.clone());
-    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    Scope::new().spawn("api", async move { axum::serve(listener, routes).await.unwrap() });
     (api, url)
 }
 
