@@ -14,7 +14,7 @@ fn kinds(path: &str) -> &'static [&'static str] {
         _ if !path.contains('{') => &[],
         "/api/outbox/{id}/replay" => &["letter"],
         "/trigger-call/{id}" => &["customer"],
-        "/ws/dashboard/{id}" => &["page"],
+        "/ws/dashboard/{id}" | "/webrtc/{agent}" | "/webrtc/session/{id}" => &["page"],
         "/api/backups/{name}/verify" => &["backup"],
         "/api/tokens/{jti}" => &["token"],
         "/api/me/sessions/{id}" => &["session"],
@@ -59,7 +59,9 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
     let word = side.word;
     let customer = || side.id("customer").to_owned();
     let sent = match (method, route) {
-        ("GET", _) => Sent::Nothing,
+        ("GET" | "OPTIONS", _) => Sent::Nothing,
+        ("POST", "/webrtc/{agent}") => Sent::Text("application/sdp", "v=0\r\n".to_owned()),
+        ("PATCH", "/webrtc/session/{id}") => Sent::Text("application/trickle-ice-sdpfrag", String::new()),
         ("POST", "/ai/process") => {
             Sent::Json(json!({ "user_input": "hello", "language": "en-IN", "agent": side.agent("desk") }))
         }
@@ -189,7 +191,13 @@ pub(super) fn sought(parameter: &str, side: &Side) -> Option<Vec<String>> {
 }
 
 /// `GET`s that show nothing of any tenant, or nothing to its admin.
-pub(super) const SHOW_NOTHING: [&str; 18] = [
+pub(super) const SHOW_NOTHING: [&str; 23] = [
+    // Browsers may not call this box.
+    "/webrtc",
+    "/call",
+    "/call/call.css",
+    "/call/call.js",
+    "/ca.crt",
     "/health",
     "/metrics",
     "/api/openapi.json",
