@@ -81,6 +81,30 @@ pub struct View {
     pub bill: Bill,
 }
 
+impl View {
+    /// Of a call that begins, nothing known yet.
+    fn begun(id: CallId, tenant: TenantId, direction: Direction, started_unix_ms: u64) -> Self {
+        Self {
+            id,
+            tenant,
+            transport: String::new(),
+            carrier_call: String::new(),
+            direction,
+            agent: String::new(),
+            from: None,
+            state: CallState::Ready,
+            language: None,
+            started_unix_ms,
+            connected_unix_ms: None,
+            ended_unix_ms: None,
+            cause: None,
+            events: VecDeque::new(),
+            decisions: VecDeque::new(),
+            bill: Bill::default(),
+        }
+    }
+}
+
 struct Live {
     view: Arc<Mutex<View>>,
     life: LifeCycle,
@@ -335,6 +359,17 @@ impl Registry {
         }
     }
 
+    /// A place for one more call, if the engines have room for one of its kind.
+    fn make_room(&self, script: &Script, concerns: &Concerns, likely: Option<Lang>) -> Result<Place, Refusal> {
+        let deps = &self.0.deps;
+        let place = deps.admission.enter()?;
+        // With nobody else on the line there is nothing to wait for.
+        if deps.admission.live() > 1 && !(deps.room)(script, concerns, likely.unwrap_or(script.default_language())) {
+            return Err(Refusal::Overloaded);
+        }
+        Ok(place)
+    }
+
     fn recorder(&self, call: CallId, live: &Live) -> CallRecorder {
         CallRecorder { registry: self.clone(), call, view: Arc::clone(&live.view), began: live.announced }
     }
@@ -376,32 +411,16 @@ impl Exchange for Registry {
             return Err(Refusal::NoTenant);
         }
         let likely = script.first_language(&concerns);
-        let place = deps.admission.enter()?;
-        // With nobody else on the line there is nothing to wait for.
-        if deps.admission.live() > 1 && !(deps.room)(&script, &concerns, likely.unwrap_or(script.default_language())) {
-            return Err(Refusal::Overloaded);
-        }
+        let place = self.make_room(&script, &concerns, likely)?;
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
-        let tenant = concerns.tenant_id();
         let view = View {
-            id: call,
-            tenant,
             transport: announcement.transport.to_owned(),
             carrier_call: announcement.carrier_call.clone(),
-            direction: announcement.direction,
             agent: script.name().to_owned(),
             from: announcement.from.as_ref().map(ToString::to_string),
-            state: CallState::Ready,
-            language: None,
-            started_unix_ms: deps.clock.unix_ms(now),
-            connected_unix_ms: None,
-            ended_unix_ms: None,
-            cause: None,
-            events: VecDeque::new(),
-            decisions: VecDeque::new(),
-            bill: Bill::default(),
+            ..View::begun(call, concerns.tenant_id(), announcement.direction, deps.clock.unix_ms(now))
         };
         let live = Live {
             view: Arc::new(Mutex::new(view)),

@@ -39,6 +39,13 @@ pub enum LegEnd {
     Lost,
 }
 
+impl LegEnd {
+    /// What a peer's close frame says, by its code if it had one (RFC 6455, 7.4.1).
+    pub const fn of_close(code: Option<u16>) -> Self {
+        if matches!(code, None | Some(1000 | 1001 | 1005)) { Self::HungUp } else { Self::Lost }
+    }
+}
+
 /// What the call wants of the line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegCommand {

@@ -5,7 +5,7 @@
 //! do-not-call list is not rung at all; what a carrier did not clearly refuse is never dialled again by
 //! the box itself. Absent on purpose: when to call, whom next, and what is said.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Control, Live, Placed, Registry, View, lock};
-use crate::ai::router::bill::Bill;
 use crate::base::event::{AnsweredBy, CallState, Direction, EndCause, Event};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
@@ -102,30 +101,15 @@ impl Registry {
 
         let speaks = |language: &Lang| script.speaks(*language);
         let likely = wanted.language.filter(speaks).or_else(|| script.first_language(&concerns));
-        let place = deps.admission.enter()?;
-        if deps.admission.live() > 1 && !(deps.room)(&script, &concerns, likely.unwrap_or(script.default_language())) {
-            return Err(Refusal::Overloaded.into());
-        }
+        let place = self.make_room(&script, &concerns, likely)?;
         let call = CallId::new();
         let now = deps.clock.now();
         let (control, waiting) = mpsc::channel(8);
         let view = View {
-            id: call,
-            tenant: wanted.tenant.clone(),
             transport: dialer.transport().to_owned(),
-            carrier_call: String::new(),
-            direction: Direction::Outbound,
             agent: script.name().to_owned(),
             from: Some(wanted.to.to_string()),
-            state: CallState::Ready,
-            language: None,
-            started_unix_ms: now_ms,
-            connected_unix_ms: None,
-            ended_unix_ms: None,
-            cause: None,
-            events: VecDeque::new(),
-            decisions: VecDeque::new(),
-            bill: Bill::default(),
+            ..View::begun(call, wanted.tenant.clone(), Direction::Outbound, now_ms)
         };
         let live = Live {
             view: Arc::new(Mutex::new(view)),

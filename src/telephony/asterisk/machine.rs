@@ -76,8 +76,7 @@ impl Machine for Leg {
             Input::Command(command) => self.command(command),
             Input::CallGone => self.hang_up("call ended"),
             Input::PeerClosed(code) => {
-                let end = if matches!(code, None | Some(1000 | 1001 | 1005)) { LegEnd::HungUp } else { LegEnd::Lost };
-                self.close(end, 1000, "closed by asterisk");
+                self.close(LegEnd::of_close(code), 1000, "closed by asterisk");
             }
             Input::Broken => self.close(LegEnd::Lost, 1006, "socket broke"),
             Input::Stalled => self.close(LegEnd::Lost, 1011, "asterisk does not take our audio"),

@@ -154,8 +154,7 @@ impl Machine for Leg {
             Input::Command(command) => self.command(now, command),
             Input::CallGone => self.close(LegEnd::ClosedByUs, 1000, "call ended"),
             Input::PeerClosed(code) => {
-                let end = if matches!(code, None | Some(1000 | 1001 | 1005)) { LegEnd::HungUp } else { LegEnd::Lost };
-                self.close(end, 1000, "closed by carrier");
+                self.close(LegEnd::of_close(code), 1000, "closed by carrier");
             }
             Input::Broken => self.close(LegEnd::Lost, 1006, "socket broke"),
             Input::Stalled => self.close(LegEnd::Lost, 1011, "carrier does not take our audio"),
