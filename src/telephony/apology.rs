@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::leg::{Announcement, Exchange, LegCommand, LegEvent, LegOffer, Refusal};
 use super::lines::{BUSY, CALLBACK_FAILED, CALLBACK_KEY, CALLBACK_NOTED, CALLBACK_OFFER, SpokenLines};
+use super::transfer::{PersonNews, Seeking};
 use crate::base::audio::{FRAME, LINE_FRAME};
 use crate::base::event::{AnsweredBy, CallState};
 use crate::base::tasks::Scope;
@@ -82,8 +83,12 @@ impl Exchange for Apologies {
         self.exchange.answered_by(carrier_call, who);
     }
 
-    fn goes_to_person(&self, carrier_call: &str) -> bool {
+    fn goes_to_person(&self, carrier_call: &str) -> Option<Seeking> {
         self.exchange.goes_to_person(carrier_call)
+    }
+
+    fn person(&self, carrier_call: &str, news: PersonNews) {
+        self.exchange.person(carrier_call, news);
     }
 
     fn carrier_state(&self, carrier_call: &str, state: CallState) {

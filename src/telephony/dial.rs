@@ -10,13 +10,31 @@ use futures_util::future::BoxFuture;
 use crate::base::CallId;
 use crate::base::phone::Phone;
 
+/// Whom to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Number(Phone),
+    /// As the dial plan of an exchange of the house knows it: `1001`, a queue's name.
+    Extension(String),
+}
+
+impl Destination {
+    /// `None`: it is reached inside the house only.
+    pub const fn number(&self) -> Option<&Phone> {
+        match self {
+            Self::Number(phone) => Some(phone),
+            Self::Extension(_) => None,
+        }
+    }
+}
+
 /// Somebody is to be rung.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The box's own id. The carrier is told it and brings it back with its webhooks or media
     /// ([`super::leg::Announcement::call`]).
     pub call: CallId,
-    pub to: Phone,
+    pub to: Destination,
     /// The number to show; `None`: the transport's own.
     pub caller_id: Option<Phone>,
     pub agent: String,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use super::transfer::{PersonNews, Seeking};
 use crate::base::event::{AnsweredBy, CallState, Direction};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang};
@@ -119,11 +120,12 @@ pub trait Exchange: Send + Sync + 'static {
     fn answered_by(&self, carrier_call: &str, who: AnsweredBy);
     /// Languages that the agent for `to` offers, in the order of its key menu; one or none: no menu.
     fn menu(&self, agent: Option<&str>) -> Vec<Lang>;
-    /// Does the conversation that has just ended on this call go on with a person? The carrier asks where to
-    /// send it next.
-    fn goes_to_person(&self, _carrier_call: &str) -> bool {
-        false
+    /// Has the conversation let this call go to a person? The carrier asks where to send it next.
+    fn goes_to_person(&self, _carrier_call: &str) -> Option<Seeking> {
+        None
     }
+    /// The carrier tells how a caller gets on who goes to a person. Unknown calls are ignored.
+    fn person(&self, _carrier_call: &str, _news: PersonNews) {}
     /// The language to speak to a caller in of whom nothing else is known.
     fn greeting_language(&self, announcement: &Announcement) -> Lang;
     /// Somebody who could not be taken wants to be called back; true once that is on the disk.

@@ -15,5 +15,6 @@ pub mod pbx;
 pub mod public_url;
 pub mod signature;
 pub mod stream;
+pub mod transfer;
 pub mod twilio;
 pub mod webrtc;

@@ -3,19 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use vaani::base::event::{AnsweredBy, CallState};
 use vaani::base::phone::Phone;
 use vaani::base::{CallId, Lang};
+use vaani::telephony::dial::Destination;
 use vaani::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
+use vaani::telephony::transfer::{PersonNews, Seeking};
 
 pub(crate) struct Notes {
     languages: Vec<Lang>,
     pub(crate) refuse: Mutex<Option<Refusal>>,
     /// Calls that go on with a person.
     pub(crate) person: Mutex<Vec<String>>,
+    pub(crate) person_news: Mutex<Vec<(String, PersonNews)>>,
     pub(crate) callbacks: Mutex<Vec<(Phone, Lang)>>,
     pub(crate) disk_full: AtomicBool,
     calls: Mutex<HashMap<String, CallId>>,
@@ -34,6 +38,7 @@ impl Notes {
             languages: languages.to_vec(),
             refuse: Mutex::default(),
             person: Mutex::default(),
+            person_news: Mutex::default(),
             callbacks: Mutex::default(),
             disk_full: AtomicBool::new(false),
             calls: Mutex::default(),
@@ -83,8 +88,14 @@ impl Exchange for Notes {
         self.answered.lock().unwrap().push((carrier_call.to_owned(), who));
     }
 
-    fn goes_to_person(&self, carrier_call: &str) -> bool {
-        self.person.lock().unwrap().iter().any(|call| call == carrier_call)
+    fn goes_to_person(&self, carrier_call: &str) -> Option<Seeking> {
+        let wanted = self.person.lock().unwrap().iter().any(|call| call == carrier_call);
+        let to = Destination::Number(Phone::written("+912266554433").unwrap());
+        wanted.then_some(Seeking { to, ring: Duration::from_secs(20), caller_id: None })
+    }
+
+    fn person(&self, carrier_call: &str, news: PersonNews) {
+        self.person_news.lock().unwrap().push((carrier_call.to_owned(), news));
     }
 
     fn menu(&self, _: Option<&str>) -> Vec<Lang> {

@@ -18,7 +18,7 @@ use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
 use crate::call::lifecycle::LifeCycle;
 use crate::store::{StoreError, dnd};
-use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::leg::Refusal;
 
 /// Who is to be called, and as whom.
@@ -157,7 +157,7 @@ impl Registry {
         self.change_state(call, CallState::Initiated);
         let order = Order {
             call,
-            to: wanted.to,
+            to: Destination::Number(wanted.to),
             caller_id: wanted.caller_id,
             agent: script.name().to_owned(),
             ring: wanted.ring,

@@ -124,7 +124,7 @@ impl Shared {
             // Before a stream, or without any: the flow asks about a call that goes on.
             _ => {}
         }
-        if self.exchange.goes_to_person(call) { Branch::Person } else { Branch::HangUp }
+        if self.exchange.goes_to_person(call).is_some() { Branch::Person } else { Branch::HangUp }
     }
 }
 

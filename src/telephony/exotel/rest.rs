@@ -62,12 +62,12 @@ impl Rest {
     }
 
     /// `None`: the stream's address is longer than Exotel takes.
-    fn form(&self, order: &Order) -> Option<Vec<(&'static str, String)>> {
+    fn form(&self, order: &Order, to: &Phone) -> Option<Vec<(&'static str, String)>> {
         let RestSettings { account_sid, exophone, flow_id, own, .. } = &self.settings;
         let agent: String = url::form_urlencoded::byte_serialize(order.agent.as_bytes()).collect();
         let caller = order.caller_id.as_ref().unwrap_or(exophone);
         let mut form = vec![
-            ("From", order.to.reveal().to_owned()),
+            ("From", to.reveal().to_owned()),
             ("CallerId", caller.reveal().to_owned()),
             ("TimeLimit", order.limit.as_secs().clamp(60, TIME_LIMIT_MAX).to_string()),
             ("CustomField", format!("call={}&agent={agent}", order.call)),
@@ -96,7 +96,10 @@ impl Rest {
 
     async fn create(&self, order: &Order) -> Verdict {
         let RestSettings { api_url, account_sid, api_key, api_token, .. } = &self.settings;
-        let Some(form) = self.form(order) else {
+        let Some(to) = order.to.number() else {
+            return refused(Refused::BadNumber, "the carrier rings telephone numbers only");
+        };
+        let Some(form) = self.form(order, to) else {
             return refused(Refused::NotAllowed, "the address of our stream is too long for the carrier");
         };
         let url = format!("{}/v1/Accounts/{account_sid}/Calls/connect.json", api_url.trim_end_matches('/'));
@@ -162,6 +165,7 @@ mod tests {
 
     use super::*;
     use crate::base::CallId;
+    use crate::telephony::dial::Destination;
     use crate::telephony::dial::Retry;
     use crate::telephony::exotel::access::{Access, Login};
 
@@ -180,10 +184,14 @@ mod tests {
         Rest::new(settings).unwrap()
     }
 
+    fn number() -> Phone {
+        Phone::written("9876543210").unwrap()
+    }
+
     fn order() -> Order {
         Order {
             call: CallId::from_seed(1, 1),
-            to: Phone::written("9876543210").unwrap(),
+            to: Destination::Number(number()),
             caller_id: None,
             agent: "loans".to_owned(),
             ring: Duration::from_secs(35),
@@ -195,7 +203,7 @@ mod tests {
     #[test]
     fn a_call_goes_to_our_stream_or_through_a_flow() {
         let call = order().call;
-        let form = rest(None, "exotel").form(&order()).unwrap();
+        let form = rest(None, "exotel").form(&order(), &number()).unwrap();
         let of = |form: &[(&str, String)], name: &str| form.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
         assert_eq!(of(&form, "From").as_deref(), Some("+919876543210"));
         assert_eq!(of(&form, "CallerId").as_deref(), Some("+914440001234"));
@@ -207,11 +215,11 @@ mod tests {
         let news = format!("https://exotel:pass%20word@box.example.in/webhook/exotel?call={call}");
         assert_eq!((of(&form, "StatusCallback"), of(&form, "Url")), (Some(news), None));
 
-        let form = rest(Some("4711"), "exotel").form(&order()).unwrap();
+        let form = rest(Some("4711"), "exotel").form(&order(), &number()).unwrap();
         assert_eq!(of(&form, "Url").as_deref(), Some("http://my.exotel.com/acme1/exoml/start_voice/4711"));
         assert_eq!((of(&form, "StreamUrl"), of(&form, "TimeOut").as_deref()), (None, Some("35")));
         assert!(of(&form, "CustomField").is_some_and(|field| field.len() <= 128));
-        assert!(rest(None, &"u".repeat(600)).form(&order()).is_none());
+        assert!(rest(None, &"u".repeat(600)).form(&order(), &number()).is_none());
     }
 
     #[test]

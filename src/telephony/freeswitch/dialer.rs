@@ -36,13 +36,16 @@ impl FreeswitchDialer {
         let Some(esl) = self.hub.kept().cloned() else {
             return refused(Refused::Unreachable, "no event socket is configured");
         };
+        let Some(to) = order.to.number().cloned() else {
+            return refused(Refused::BadNumber, "freeswitch.dial rings telephone numbers only");
+        };
         // The box's id is the channel's: whatever comes of it, both name the same call.
         let channel = order.call.to_string();
         let caller_id = order.caller_id.as_ref().or(self.caller_id.as_ref());
         let command = Command::Originate {
             channel: channel.clone(),
             caller_id: caller_id.map(|number| national(number).to_owned()),
-            dial: self.dial.replace("{number}", national(&order.to)).replace("{e164}", order.to.reveal()),
+            dial: self.dial.replace("{number}", national(&to)).replace("{e164}", to.reveal()),
             ring: order.ring.min(limits::ORIGINATE_RING_MAX),
         };
         if command.print().is_none() {
@@ -95,7 +98,7 @@ async fn answered(hub: Arc<Hub>, esl: Esl, order: Order, channel: String) {
         carrier_call: channel.clone(),
         direction: Direction::Outbound,
         from: None,
-        to: Some(order.to),
+        to: order.to.number().cloned(),
         agent: Some(order.agent),
         call: Some(order.call),
         state: None,

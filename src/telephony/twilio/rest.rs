@@ -59,14 +59,14 @@ impl Rest {
         self.http.post(url).basic_auth(account_sid, Some(auth_token.expose())).form(form)
     }
 
-    fn form(&self, order: &Order) -> Vec<(&'static str, String)> {
+    fn form(&self, order: &Order, to: &Phone) -> Vec<(&'static str, String)> {
         let base = &self.settings.public_base_url;
         let mut first = format!("/voice/incoming?call={}&agent=", order.call);
         first.extend(url::form_urlencoded::byte_serialize(order.agent.as_bytes()));
         let news = base.webhook(&format!("/api/calls/webhook/{}", order.call));
         let from = order.caller_id.as_ref().unwrap_or(&self.settings.caller_id);
         let mut form = vec![
-            ("To", order.to.reveal().to_owned()),
+            ("To", to.reveal().to_owned()),
             ("From", from.reveal().to_owned()),
             ("Url", base.webhook(&first)),
             ("Method", "POST".to_owned()),
@@ -87,7 +87,10 @@ impl Rest {
     }
 
     async fn create(&self, order: &Order) -> Verdict {
-        let answer = match self.post("Calls.json", &self.form(order)).send().await {
+        let Some(to) = order.to.number() else {
+            return refused(Refused::BadNumber, "the carrier rings telephone numbers only");
+        };
+        let answer = match self.post("Calls.json", &self.form(order, to)).send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() || error.is_builder() => {
                 return refused(Refused::Unreachable, "no connection to the carrier's API");

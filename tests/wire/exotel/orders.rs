@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use vaani::base::CallId;
 use vaani::base::phone::Phone;
-use vaani::telephony::dial::{Dialer as _, Order, Refused, Verdict};
+use vaani::telephony::dial::{Destination, Dialer as _, Order, Refused, Verdict};
 use vaani::telephony::exotel::rest::{Rest, RestSettings};
 
 use super::*;
@@ -59,7 +59,7 @@ async fn every_answer_has_its_verdict_and_no_number_is_told() {
     let rest = Rest::new(settings(&api_url)).unwrap();
     let order = |ending: u32| Order {
         call: CallId::new(),
-        to: Phone::written("9876543210").unwrap(),
+        to: Destination::Number(Phone::written("9876543210").unwrap()),
         caller_id: Some(Phone::written(&format!("0444000123{ending}")).unwrap()),
         agent: "loans".to_owned(),
         ring: Duration::from_secs(35),

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use vaani::base::CallId;
 use vaani::base::event::CallState;
-use vaani::telephony::dial::{Dialer as _, Order, Refused, Verdict};
+use vaani::telephony::dial::{Destination, Dialer as _, Order, Refused, Verdict};
 use vaani::telephony::far::Side;
 use vaani::telephony::freeswitch::FreeswitchDialer;
 use vaani::telephony::freeswitch::carrier::{DialError, DialOptions};
@@ -237,7 +237,7 @@ async fn a_wrong_password_is_told_and_tried_again() {
 fn order(call: CallId) -> Order {
     Order {
         call,
-        to: "+919876543210".parse().unwrap(),
+        to: Destination::Number("+919876543210".parse().unwrap()),
         caller_id: None,
         agent: "helpdesk".to_owned(),
         ring: Duration::from_secs(30),

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use vaani::base::CallId;
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
-use vaani::telephony::dial::{Dialer, Order, Verdict};
+use vaani::telephony::dial::{Destination, Dialer, Order, Verdict};
 use vaani::telephony::twilio::rest::{Rest, RestSettings};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000009";
@@ -62,7 +62,7 @@ async fn the_carriers_own_client_and_ours_send_the_same_requests() {
     .unwrap();
     let order = Order {
         call,
-        to: "+919876543210".parse().unwrap(),
+        to: Destination::Number("+919876543210".parse().unwrap()),
         caller_id: None,
         agent: "loan & more".to_owned(),
         ring: Duration::from_secs(35),
@@ -122,7 +122,7 @@ async fn an_api_that_is_not_there_has_rung_nobody() {
     .unwrap();
     let order = Order {
         call: CallId::new(),
-        to: "+919876543210".parse().unwrap(),
+        to: Destination::Number("+919876543210".parse().unwrap()),
         caller_id: None,
         agent: "reminder".to_owned(),
         ring: Duration::from_secs(35),
