@@ -10,9 +10,10 @@ use crate::base::area::Area;
 use crate::base::event::{Concerns, Stage};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
-use crate::dialogue::agent::{Agent, Mode, Opening};
+use crate::dialogue::agent::{Agent, Mode, Opening, Transfer};
 use crate::dialogue::book::{Catalogue, Intent};
 use crate::dialogue::brief::{brief, classify_prompt, intent_grammar};
+use crate::dialogue::handover::{Caller, handover};
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::policy::Policy;
 use crate::dialogue::reply::{Question, Situation};
@@ -186,12 +187,23 @@ impl Script {
         format!("{} {}", self.line(language, "human_unavailable"), self.line(language, "goodbye"))
     }
 
+    /// Who takes callers that want a person.
+    pub const fn transfer(&self) -> Option<&Transfer> {
+        self.agent.transfer.as_ref()
+    }
+
+    /// What a person hears before they take a caller.
+    pub fn handover(&self, caller: &Caller<'_>) -> Vec<(Lang, String)> {
+        let language = self.transfer().map_or(self.agent.default_language, |transfer| transfer.language);
+        handover(&self.situation(language, None, 0), caller)
+    }
+
     pub fn brief(&self, language: Lang) -> String {
         self.briefs.get(&language).cloned().unwrap_or_default()
     }
 
     pub fn situation(&self, language: Lang, question: Option<Question>, times: usize) -> Situation<'_> {
-        Situation { agent: &self.agent, catalogue: &self.catalogue, language, question, times }
+        Situation { agent: &self.agent, catalogue: &self.catalogue, language, question, times, person: false }
     }
 
     /// What the words alone say, without a language model: an answer to the open question, or the

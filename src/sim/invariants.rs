@@ -91,7 +91,7 @@ impl Watch {
                 self.last_sound = now;
             }
             Output::Leg(LegCommand::Hangup) => self.hung_up = true,
-            Output::Leg(_) => {}
+            Output::Leg(_) | Output::Person { .. } | Output::State(_) => {}
             Output::Listen { ask, .. } => {
                 if let Some(other) = self.listening.replace(*ask) {
                     self.break_(now, format!("{other} is still listened to while {ask} begins"));

@@ -377,6 +377,7 @@ impl World<'_> {
                     let at = self.now + Duration::from_millis(self.rng.u64(1..40));
                     self.at(at, Happening::Input(Input::Acted { ask, done }));
                 }
+                Output::Person { .. } | Output::State(_) => {}
                 Output::Cancel(ask) => {
                     self.cancelled.insert(ask);
                 }

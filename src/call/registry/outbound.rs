@@ -71,7 +71,7 @@ impl Registry {
         lock(&self.0.dialers).push(dialer);
     }
 
-    fn dialer(&self, name: Option<&str>) -> Result<Arc<dyn Dialer>, NotCalled> {
+    pub(super) fn dialer(&self, name: Option<&str>) -> Result<Arc<dyn Dialer>, NotCalled> {
         let dialers = lock(&self.0.dialers);
         match name {
             None => dialers.first().cloned().ok_or(NotCalled::NoDialer),
@@ -131,6 +131,8 @@ impl Registry {
             }),
             agent: Some(script.name().to_owned()),
             likely,
+            errands: None,
+            letting: None,
         };
         let recorder = self.recorder(call, &live);
         {
