@@ -58,6 +58,13 @@ impl Script {
         Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
     }
 
+    /// The same with somebody who takes its callers.
+    pub fn handing_to(&self, transfer: Transfer) -> Self {
+        let agent = Agent { transfer: Some(transfer), ..self.agent.clone() };
+        let bounds = Bounds { max_duration: self.max_duration, inactivity: self.inactivity };
+        Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
+    }
+
     pub fn name(&self) -> &str {
         &self.agent.name
     }

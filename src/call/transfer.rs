@@ -618,3 +618,7 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "transfer_tests.rs"]
+mod tests;

@@ -16,4 +16,5 @@ mod lines;
 mod outbound;
 mod support;
 mod tenants;
+mod transfer;
 mod walls;

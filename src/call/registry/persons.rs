@@ -228,9 +228,10 @@ impl CallRecorder {
             }
             return Sought::LetGo;
         }
+        let whom = destination(to);
         let dialer = match &transfer.through {
-            Some(through) => registry.dialer(Some(through)),
-            None => registry.dialer(Some(&transport)).or_else(|_| registry.dialer(None)),
+            Some(through) => registry.dialer(Some(through), &whom),
+            None => registry.dialer(Some(&transport), &whom).or_else(|_| registry.dialer(None, &whom)),
         };
         let Ok(dialer) = dialer else { return Sought::Nobody(Refused::Unreachable) };
         let leg = CallId::new();
@@ -239,7 +240,7 @@ impl CallRecorder {
         lock(&registry.0.persons).insert(leg, person);
         let order = Order {
             call: leg,
-            to: destination(to),
+            to: whom,
             caller_id: transfer.caller_id.clone(),
             agent: agent.to_owned(),
             ring,
