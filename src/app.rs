@@ -309,6 +309,7 @@ impl App {
         if let Some(dialer) = exchanges.dialer {
             registry.dial_through(Arc::new(dialer));
         }
+        registry.transfer_through(exchanges.transferer);
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,

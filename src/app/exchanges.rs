@@ -17,7 +17,9 @@ use crate::telephony::audiosocket::{self, AudioSocketDeps, AudioSocketMetrics, E
 use crate::telephony::freeswitch::esl::client::Connect;
 use crate::telephony::freeswitch::esl::command::Module;
 use crate::telephony::freeswitch::hub::Ears;
-use crate::telephony::freeswitch::{self, FreeswitchDialer, FreeswitchMetrics, Hub, Streams, esl};
+use crate::telephony::freeswitch::{
+    self, FreeswitchDialer, FreeswitchMetrics, FreeswitchTransferer, Hub, Streams, esl,
+};
 use crate::telephony::leg::Exchange;
 use crate::telephony::pbx::Door;
 
@@ -39,6 +41,7 @@ impl ExchangeMetrics {
 pub(super) struct Exchanges {
     pub(super) router: Router,
     pub(super) dialer: Option<FreeswitchDialer>,
+    pub(super) transferer: Arc<FreeswitchTransferer>,
     pub(super) health: ExchangeHealth,
 }
 
@@ -105,13 +108,13 @@ pub(super) async fn start(
         tracing::info!(%address, "FreeSWITCH's event sockets are taken");
         scope.spawn("event socket listener", esl::server::serve(listener, Arc::clone(&hub), door.clone()));
     }
-    let dialer = theirs
-        .dial
-        .clone()
-        .filter(|_| theirs.event_socket.is_some())
-        .map(|dial| FreeswitchDialer::new(Arc::clone(&hub), dial, theirs.caller_id.clone()));
+    let dialer = theirs.event_socket.is_some().then(|| {
+        let (dial, extension) = (theirs.dial.clone(), theirs.dial_extension.clone());
+        FreeswitchDialer::new(Arc::clone(&hub), dial, extension, theirs.caller_id.clone())
+    });
+    let transferer = Arc::new(FreeswitchTransferer(Arc::clone(&hub)));
     let router = asterisk.merge(freeswitch::routes(Arc::clone(&hub), door));
-    Ok(Exchanges { router, dialer, health: ExchangeHealth::new(settings, hub) })
+    Ok(Exchanges { router, dialer, transferer, health: ExchangeHealth::new(settings, hub) })
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

@@ -108,6 +108,19 @@ pub enum Event {
     Dtmf {
         in_band: bool,
     },
+    /// How a caller gets on who wants a person. `attempt` counts the persons who were sought on this call.
+    Transfer {
+        attempt: u32,
+        step: TransferStep,
+        /// Who is sought: a masked number, or an extension of the house.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<NotReached>,
+        /// How long caller and person have talked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        talked_ms: Option<u64>,
+    },
     /// Who answered a stage of a turn, who was tried, and why the others were not.
     Routed(Box<Routed>),
     /// What the call cost, and what it would have cost elsewhere. Comes right before its end.
@@ -157,6 +170,7 @@ impl Event {
             Self::Filler { .. } => "filler",
             Self::Action { .. } => "action",
             Self::Dtmf { .. } => "dtmf",
+            Self::Transfer { .. } => "transfer",
             Self::Routed(_) => "routed",
             Self::CallCost(_) => "call_cost",
             Self::Reachability { .. } => "reachability",
@@ -264,6 +278,47 @@ pub enum EndCause {
     DialUnknown,
     /// A machine took the call; it has the message.
     Machine,
+    /// The caller has talked to a person; that conversation is over, or goes on without the box.
+    Transferred,
+}
+
+/// What happened on a caller's way to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferStep {
+    /// Somebody is to be rung.
+    Sought,
+    Ringing,
+    /// Somebody has answered and is told who waits.
+    Told,
+    /// They take the caller.
+    Taken,
+    /// Nobody took the caller; `why` says more.
+    NotReached,
+    /// The two talk on legs of the box.
+    Joined,
+    /// The two talk without the box.
+    HandedOn,
+    /// They have talked.
+    Over,
+}
+
+/// Why a person did not take a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotReached {
+    Busy,
+    NoAnswer,
+    /// The person heard who waits and did not want to, or said nothing.
+    Declined,
+    /// A machine has answered.
+    Machine,
+    /// They could not be rung, or whether they ring is not known.
+    Unreachable,
+    /// Their line broke before they took the caller.
+    Lost,
+    /// The caller is gone, or the call had to end.
+    GivenUp,
 }
 
 /// Who took a call.

@@ -3,7 +3,7 @@
 //! Absent on purpose: what a fact says, and the names of webhooks (`delivery/shapes.rs`; the test below
 //! holds the two together).
 
-use super::event::{CallState, EndCause, Event, Stage};
+use super::event::{CallState, EndCause, Event, Stage, TransferStep};
 
 /// What kind of fact it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,12 @@ pub enum EventType {
     ActionTaken,
     ActionFailed,
     AgentTransferInitiated,
+    AgentRinging,
+    AgentTold,
+    AgentTransferAccepted,
+    AgentTransferFailed,
+    AgentTransferConnected,
+    AgentTransferCompleted,
     KeyPressed,
     SttRouted,
     LlmRouted,
@@ -44,7 +50,7 @@ pub enum EventType {
 }
 
 impl EventType {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::CallInitiated,
         Self::CallPlaced,
         Self::CallAnsweredBy,
@@ -64,6 +70,12 @@ impl EventType {
         Self::ActionTaken,
         Self::ActionFailed,
         Self::AgentTransferInitiated,
+        Self::AgentRinging,
+        Self::AgentTold,
+        Self::AgentTransferAccepted,
+        Self::AgentTransferFailed,
+        Self::AgentTransferConnected,
+        Self::AgentTransferCompleted,
         Self::KeyPressed,
         Self::SttRouted,
         Self::LlmRouted,
@@ -104,6 +116,15 @@ impl EventType {
             Event::Action { done: true, .. } => Self::ActionTaken,
             Event::Action { done: false, .. } => Self::ActionFailed,
             Event::Dtmf { .. } => Self::KeyPressed,
+            Event::Transfer { step, .. } => match step {
+                TransferStep::Sought => Self::AgentTransferInitiated,
+                TransferStep::Ringing => Self::AgentRinging,
+                TransferStep::Told => Self::AgentTold,
+                TransferStep::Taken => Self::AgentTransferAccepted,
+                TransferStep::NotReached => Self::AgentTransferFailed,
+                TransferStep::Joined | TransferStep::HandedOn => Self::AgentTransferConnected,
+                TransferStep::Over => Self::AgentTransferCompleted,
+            },
             Event::Routed(routed) => match (&routed.answered_by, routed.stage) {
                 (None, _) => Self::RoutingFailed,
                 (_, Stage::Stt) => Self::SttRouted,
@@ -136,6 +157,10 @@ impl EventType {
                 | Self::ActionTaken
                 | Self::ActionFailed
                 | Self::AgentTransferInitiated
+                | Self::AgentTransferAccepted
+                | Self::AgentTransferFailed
+                | Self::AgentTransferConnected
+                | Self::AgentTransferCompleted
                 | Self::RoutingFailed
                 | Self::OutsideLost
                 | Self::OutsideBack
@@ -169,6 +194,12 @@ impl EventType {
             Self::ActionTaken => "ACTION_TAKEN",
             Self::ActionFailed => "ACTION_FAILED",
             Self::AgentTransferInitiated => "AGENT_TRANSFER_INITIATED",
+            Self::AgentRinging => "AGENT_RINGING",
+            Self::AgentTold => "AGENT_TOLD",
+            Self::AgentTransferAccepted => "AGENT_TRANSFER_ACCEPTED",
+            Self::AgentTransferFailed => "AGENT_TRANSFER_FAILED",
+            Self::AgentTransferConnected => "AGENT_TRANSFER_CONNECTED",
+            Self::AgentTransferCompleted => "AGENT_TRANSFER_COMPLETED",
             Self::KeyPressed => "KEY_PRESSED",
             Self::SttRouted => "STT_SUCCESS",
             Self::LlmRouted => "LLM_SUCCESS",

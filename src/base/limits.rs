@@ -618,3 +618,33 @@ pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
 pub const ESL_PENDING_MAX: usize = 256;
 /// Keys pressed on one FreeSWITCH call that its leg has not taken; further ones are lost.
 pub const FREESWITCH_KEYS_QUEUE: usize = 32;
+/// How often one call may seek a person; then the caller is told that nobody is free, and the call ends.
+pub const TRANSFER_TRIES_MAX: u32 = 2;
+/// Persons that an agent's file may name, tried one after another.
+pub const TRANSFER_TARGETS_MAX: usize = 8;
+/// A person's phone rings for so long, usually; seconds.
+pub const TRANSFER_RING_SECONDS: u32 = 25;
+/// What a carrier may take beyond the ringing before an attempt counts as failed.
+pub const TRANSFER_RING_GRACE: Duration = Duration::from_secs(10);
+/// A caller who waits for a person hears a word at least this often.
+pub const TRANSFER_HOLD_EVERY: Duration = Duration::from_secs(12);
+/// After the question a person has so long to press a key; it is asked twice.
+pub const CONSULT_KEY_WITHIN: Duration = Duration::from_secs(8);
+/// Whatever the voices do, a person has decided within this time of answering.
+pub const CONSULT_MAX: Duration = Duration::from_secs(90);
+/// Characters of the caller's own words that a person is told.
+pub const CONSULT_WORDS_MAX: usize = 160;
+/// The carrier joins two lines within this time, or they stay with the box.
+pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// Who has talked for less than this was cut off, and the caller comes back to the agent.
+pub const TALKED_LEAST: Duration = Duration::from_secs(5);
+/// Sound waiting on a bridge in one direction, samples at 8 kHz; older sound is dropped first.
+pub const BRIDGE_WAITING_MAX: usize = 2_400;
+/// The leg of a caller who is let go has ended within this time.
+pub const LETTING_MAX: Duration = Duration::from_secs(5);
+/// A caller who was let go, of whom no word comes, is forgotten after this time.
+pub const PARKED_MAX: Duration = Duration::from_secs(30 * 60);
+/// News for one call of its person, or of its own line while it has no leg; when full it is dropped.
+pub const ERRANDS_QUEUE: usize = 32;
+/// Last words to a person whose caller is gone.
+pub const PARTING_MAX: Duration = Duration::from_secs(8);

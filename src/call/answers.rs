@@ -14,9 +14,13 @@ use crate::dialogue::book::Intent;
 use crate::dialogue::brief::parse_classification;
 use crate::dialogue::clauses::ClauseSplitter;
 use crate::dialogue::language::{detect, requested_language, script_fits};
-use crate::dialogue::reply::{Plan, Question, Then, plan};
+use crate::dialogue::reply::{Plan, Question, Situation, Then, plan};
 use crate::dialogue::slots::{self, Slots};
 use crate::dialogue::tags::{Action, Piece, TagFilter};
+
+/// What the model is told after nobody could be reached, so that it does not offer it again at once.
+const NOBODY_REACHED: &str =
+    "\nNobody could be reached to take over this call. Do not offer a person again; help yourself.";
 
 /// A message of the conversation so far.
 pub(super) struct Entry {
@@ -226,12 +230,8 @@ impl Machine {
     fn answer_intent(&mut self, answer: &mut Answer, intent: Intent) {
         answer.intent = Some(intent);
         let times = self.intents_answered.iter().filter(|i| **i == intent).count();
-        let next = plan(
-            &self.script.situation(answer.language, self.question, times),
-            intent,
-            &answer.slots,
-            answer.requested,
-        );
+        let situation = self.script.situation(answer.language, self.question, times);
+        let next = plan(&Situation { person: self.may_seek(), ..situation }, intent, &answer.slots, answer.requested);
         self.follow(answer, next);
     }
 
@@ -312,7 +312,12 @@ impl Machine {
 
     /// The language model's view of the call: the brief, and what each side heard of the other.
     fn conversation(&self, language: Lang, heard: Option<&str>) -> Vec<Message> {
-        let mut messages = vec![Message::new(Role::System, self.script.brief(language))];
+        let mut brief = self.script.brief(language);
+        if self.unreached {
+            // The line that told the caller so may be out of the window, or cut.
+            brief.push_str(NOBODY_REACHED);
+        }
+        let mut messages = vec![Message::new(Role::System, brief)];
         let progress = self.mouth.progress();
         // Cut in steps, so that most turns keep the evaluated prefix of the one before.
         let surplus = self.history.len().saturating_sub(limits::HISTORY_MESSAGES_MAX);
@@ -495,6 +500,10 @@ impl Machine {
         for action in &answer.actions {
             match action {
                 Action::Language(to) if self.script.speaks(*to) => answer.switch_to = Some(*to),
+                Action::Transfer if self.may_seek() => {
+                    answer.tail = Some(self.script.line(answer.language, "transferring"));
+                    answer.then = Then::Person;
+                }
                 Action::Transfer => {
                     answer.tail = Some(self.script.human_unavailable(answer.language));
                     answer.then = Then::End(crate::base::event::EndCause::HumanWanted);
@@ -532,6 +541,9 @@ impl Machine {
             for action in std::mem::take(&mut answer.actions) {
                 let ask = self.ask_id();
                 answer.acts.push(ask);
+                if matches!(action, Action::Promise { .. }) {
+                    self.promised = Some(action.clone());
+                }
                 self.put(Output::Act { ask, action });
             }
             if answer.acts.is_empty() {
@@ -559,6 +571,9 @@ impl Machine {
                 answer.line = None;
             }
             answer.tail = Some(self.script.line(answer.language, "action_failed"));
+            if answer.then == Then::Person {
+                answer.then = Then::Listen;
+            }
         }
         if let Some(tail) = answer.tail.take() {
             self.append(answer, &tail);

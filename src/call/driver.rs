@@ -12,17 +12,19 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{AbortHandle, BoxStream, SelectAll, StreamExt, abortable};
 use tokio::sync::mpsc;
 
+use super::consult::PersonEvent;
 use super::echo::Echo;
 use super::hearing::Sense;
-use super::machine::{Input, Machine, Output};
-use super::registry::{CallRecorder, Control};
+use super::machine::{Elsewhere, Input, Machine, Output, PersonOrder};
+use super::registry::{CallRecorder, Control, Errand, Sought};
 use super::script::Script;
 use crate::ai::llm::Llm;
 use crate::ai::stt::{Awaited, Listening, Stt};
 use crate::ai::tts::Tts;
 use crate::base::event::{CallState, EndCause, Event};
 use crate::base::{AskId, CallId, Clock, Lang, Moment};
-use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
+use crate::telephony::dial::Verdict;
+use crate::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer};
 
 /// Who hears, thinks and speaks for a call.
 #[derive(Clone)]
@@ -76,7 +78,75 @@ pub struct Drive {
     pub events: mpsc::Receiver<LegEvent>,
     pub commands: mpsc::Sender<LegCommand>,
     pub control: mpsc::Receiver<Control>,
+    pub(super) errands: mpsc::Receiver<Errand>,
     pub recorder: CallRecorder,
+}
+
+/// The line of a person who is sought for the caller.
+struct Person {
+    attempt: u32,
+    leg: CallId,
+    line: Option<Line>,
+}
+
+struct Line {
+    events: mpsc::Receiver<LegEvent>,
+    commands: mpsc::Sender<LegCommand>,
+}
+
+/// The lines of a call besides its caller's.
+#[derive(Default)]
+struct Others {
+    person: Option<Person>,
+    /// The caller's leg is over, and the call is not.
+    caller_gone: bool,
+}
+
+impl Others {
+    /// What happens on the person's line.
+    async fn heard(&mut self) -> Input {
+        let Some(Person { attempt, line: slot, .. }) = &mut self.person else { return std::future::pending().await };
+        let Some(line) = slot else { return std::future::pending().await };
+        let event = line.events.recv().await.unwrap_or(LegEvent::Closed(LegEnd::Lost));
+        if matches!(event, LegEvent::Closed(_)) {
+            *slot = None;
+        }
+        Input::Person { attempt: *attempt, event: PersonEvent::Leg(event) }
+    }
+
+    /// The person whose line has this id.
+    fn attempt(&self, leg: CallId) -> Option<u32> {
+        self.person.as_ref().filter(|person| person.leg == leg).map(|person| person.attempt)
+    }
+
+    /// Media of a person; of one who was given up meanwhile it ends by being dropped.
+    fn connected(&mut self, offer: LegOffer) -> Option<Input> {
+        let LegOffer { call: leg, lead, events, commands, .. } = offer;
+        let person = self.person.as_mut().filter(|person| person.leg == leg)?;
+        person.line = Some(Line { events, commands });
+        Some(Input::Person { attempt: person.attempt, event: PersonEvent::Connected { lead } })
+    }
+
+    async fn command(&self, attempt: u32, command: LegCommand) {
+        let line = self.person.as_ref().filter(|person| person.attempt == attempt).and_then(|p| p.line.as_ref());
+        let Some(line) = line else { return };
+        if matches!(command, LegCommand::Audio(_)) {
+            // A leg that is so far behind closes itself.
+            let _ = line.commands.try_send(command);
+        } else {
+            let _ = line.commands.send(command).await;
+        }
+    }
+
+    /// Gives the person's line up.
+    async fn hang_up(&mut self, recorder: &CallRecorder) {
+        let Some(person) = self.person.take() else { return };
+        let told = match person.line {
+            Some(line) => line.commands.send(LegCommand::Hangup).await.is_ok(),
+            None => false,
+        };
+        recorder.person_gone(person.leg, told);
+    }
 }
 
 #[derive(Default)]
@@ -125,11 +195,12 @@ impl Drive {
             }
         };
         let mut running = Running::default();
+        let mut others = Others::default();
         let mut apologised = false;
         let sleep = tokio::time::sleep_until(self.clock.instant(now).into());
         tokio::pin!(sleep);
         loop {
-            match self.drain(&mut mind, &mut running).await {
+            match self.drain(&mut mind, &mut running, &mut others).await {
                 Flow::On => {}
                 Flow::Over { outcome, cause } => {
                     self.recorder.over(outcome, cause);
@@ -148,7 +219,16 @@ impl Drive {
                     Some(Control::LeaveMessage) => Input::LeaveMessage,
                     None => Input::Cut(EndCause::Operator),
                 },
-                event = self.events.recv() => Input::Leg(event.unwrap_or(LegEvent::Closed(LegEnd::Lost))),
+                Some(errand) = self.errands.recv() => match self.told(errand, &mut others) {
+                    Some(input) => input,
+                    None => continue,
+                },
+                event = self.events.recv(), if !others.caller_gone => {
+                    let event = event.unwrap_or(LegEvent::Closed(LegEnd::Lost));
+                    others.caller_gone = matches!(event, LegEvent::Closed(_));
+                    Input::Leg(event)
+                }
+                input = others.heard() => input,
                 Some(answer) = running.answers.next() => answer,
                 () = &mut sleep, if deadline.is_some() => Input::Tick,
             };
@@ -156,7 +236,8 @@ impl Drive {
             if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
                 tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
                 running = Running::default();
-                if apologised {
+                others.hang_up(&self.recorder).await;
+                if apologised || others.caller_gone {
                     drop(self.commands.send(LegCommand::Hangup).await);
                     self.recorder.ended_unexpectedly(EndCause::InternalError).await;
                     break;
@@ -176,7 +257,53 @@ impl Drive {
         self.engines.llm.forget(self.call);
     }
 
-    async fn drain(&mut self, mind: &mut Mind, running: &mut Running) -> Flow {
+    /// What an errand means for the call.
+    fn told(&mut self, errand: Errand, others: &mut Others) -> Option<Input> {
+        match errand {
+            Errand::Person { leg, event } => Some(Input::Person { attempt: others.attempt(leg)?, event }),
+            Errand::PersonLeg(offer) => others.connected(offer),
+            Errand::Elsewhere(news) => Some(Input::Elsewhere(news)),
+            Errand::Back(offer) => {
+                let LegOffer { lead, events, commands, .. } = offer;
+                (self.events, self.commands) = (events, commands);
+                others.caller_gone = false;
+                Some(Input::Elsewhere(Elsewhere::Back { lead }))
+            }
+        }
+    }
+
+    /// What the call wants of a person's line.
+    async fn order(&self, attempt: u32, order: PersonOrder, running: &mut Running, others: &mut Others) {
+        let answer = move |event| Input::Person { attempt, event };
+        match order {
+            PersonOrder::Ring { to, ring } => {
+                others.hang_up(&self.recorder).await;
+                let Some(transfer) = self.script.transfer() else { return };
+                match self.recorder.seek(&to, ring, transfer, self.script.name()) {
+                    Sought::Ringing(leg) => others.person = Some(Person { attempt, leg, line: None }),
+                    Sought::LetGo => running.soon(answer(PersonEvent::LetGo)),
+                    Sought::Nobody(why) => {
+                        let verdict = Verdict::Refused { why, detail: String::new() };
+                        running.soon(answer(PersonEvent::Verdict(verdict)));
+                    }
+                }
+            }
+            PersonOrder::HangUp => others.hang_up(&self.recorder).await,
+            PersonOrder::Leg(command) => others.command(attempt, command).await,
+            PersonOrder::Join => {
+                let leg = others.person.as_ref().filter(|person| person.attempt == attempt).map(|person| person.leg);
+                match leg.and_then(|leg| self.recorder.join(leg)) {
+                    Some(joining) => {
+                        let joined = joining.map(move |done| answer(PersonEvent::Joined(done)));
+                        running.answers.push(joined.into_stream().boxed());
+                    }
+                    None => running.soon(answer(PersonEvent::Joined(false))),
+                }
+            }
+        }
+    }
+
+    async fn drain(&mut self, mind: &mut Mind, running: &mut Running, others: &mut Others) -> Flow {
         while let Some(output) = mind.poll() {
             match output {
                 Output::Leg(command) => {
@@ -222,6 +349,8 @@ impl Drive {
                     let recorded = self.recorder.act(&action);
                     running.add(ask, recorded.map(move |done| Input::Acted { ask, done }).into_stream().boxed());
                 }
+                Output::Person { attempt, order } => self.order(attempt, order, running, others).await,
+                Output::State(state) => self.recorder.state(state),
                 Output::Cancel(ask) => {
                     running.stop(ask);
                 }
@@ -248,6 +377,11 @@ impl Running {
         self.pumps.retain(|_, h| !h.is_aborted());
         self.pumps.insert(ask, handle);
         self.answers.push(carried.boxed());
+    }
+
+    /// Something to be taken in after what is at hand.
+    fn soon(&mut self, input: Input) {
+        self.answers.push(futures_util::stream::once(std::future::ready(input)).boxed());
     }
 
     fn stop(&mut self, ask: AskId) {

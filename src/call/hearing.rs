@@ -93,6 +93,14 @@ impl Hearing {
         })
     }
 
+    /// A new line, with a media clock of its own.
+    pub fn anew(&mut self) {
+        let sense = if self.activity.is_some() { Sense::Voice } else { Sense::Level };
+        if let Ok(fresh) = Self::new(sense) {
+            *self = fresh;
+        }
+    }
+
     /// Takes what the carrier sent; `noticed` gets what it amounts to.
     pub fn push(&mut self, at_ms: u64, pcm: &[i16], noticed: &mut Vec<Heard>) {
         let mut sequenced = std::mem::take(&mut self.sequenced);

@@ -12,9 +12,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::consult::PersonEvent;
 use super::hearing::{Heard, Hearing, Sense};
 use super::mouth::{LineId, Mouth, Spoken};
 use super::script::Script;
+use super::transfer::Away;
+pub use super::transfer::{Elsewhere, PersonOrder};
 use super::turns::{Answer, Draft, Entry};
 use crate::ai::Fault;
 use crate::ai::llm::{LlmEvent, LlmRequest};
@@ -51,6 +54,13 @@ pub enum Input {
         ask: AskId,
         done: bool,
     },
+    /// News of the line of the person who was sought as the `attempt`-th.
+    Person {
+        attempt: u32,
+        event: PersonEvent,
+    },
+    /// News of a caller who has no leg here.
+    Elsewhere(Elsewhere),
     /// End the call politely (the box stops, an operator said so).
     Finish(EndCause),
     /// A machine has taken the call and waits for the message.
@@ -92,6 +102,13 @@ pub enum Output {
         ask: AskId,
         action: Action,
     },
+    /// For the line of the person who is sought as the `attempt`-th; numbers only grow.
+    Person {
+        attempt: u32,
+        order: PersonOrder,
+    },
+    /// The call's state in its life cycle.
+    State(CallState),
     Cancel(AskId),
     Fact(Event),
     /// The call is over; the last fact.
@@ -105,6 +122,8 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Talking,
+    /// The caller goes to a person, or is with one.
+    Away,
     /// The last line is on its way; the caller is no longer listened to.
     Ending {
         cause: EndCause,
@@ -147,6 +166,15 @@ pub struct Machine {
     pub(super) quiet_since: Moment,
     /// Since when the caller has given no sign of life at all.
     pub(super) inactive_since: Moment,
+    /// A transfer on its way.
+    pub(super) away: Option<Away>,
+    /// How often the caller was to be transferred, and how many persons were sought for that.
+    pub(super) tries: u32,
+    pub(super) attempt: u32,
+    /// Nobody could be reached, or they are gone again.
+    pub(super) unreached: bool,
+    /// The caller's last promise.
+    pub(super) promised: Option<Action>,
     /// Marks on their way: line finished locally, not yet confirmed by the carrier.
     marks: VecDeque<(u64, Moment)>,
     next_ask: u64,
@@ -245,6 +273,11 @@ impl Machine {
             interrupted: None,
             quiet_since: now,
             inactive_since: now,
+            away: None,
+            tries: 0,
+            attempt: 0,
+            unreached: false,
+            promised: None,
             marks: VecDeque::new(),
             next_ask: 0,
             next_mark: 0,
@@ -262,18 +295,17 @@ impl Machine {
             Input::Leg(LegEvent::Audio { pcm, at_ms }) => self.audio(at_ms, &pcm),
             Input::Leg(LegEvent::Dtmf(key)) => self.key(key, false),
             Input::Leg(LegEvent::MarkPlayed(mark) | LegEvent::MarkFlushed(mark)) => self.mark(mark),
-            Input::Leg(LegEvent::Closed(end)) => self.over(match end {
-                LegEnd::HungUp => match self.phase {
-                    Phase::Ending { cause, .. } => cause,
-                    _ => EndCause::CallerHungUp,
-                },
-                LegEnd::ClosedByUs => EndCause::Goodbye,
-                LegEnd::Lost => EndCause::MediaLost,
-            }),
+            Input::Leg(LegEvent::Closed(end)) => self.closed(end),
             Input::Stt { ask, result } => self.recognised(ask, result),
             Input::Llm { ask, event } => self.written(ask, event),
             Input::Tts { ask, event } => self.voiced(ask, event),
-            Input::Acted { ask, done } => self.acted(ask, done),
+            Input::Acted { ask, done } => {
+                if !self.noted(ask, done) {
+                    self.acted(ask, done);
+                }
+            }
+            Input::Person { attempt, event } => self.person(attempt, event),
+            Input::Elsewhere(news) => self.elsewhere(news),
             Input::Finish(cause) => self.finish(cause),
             Input::LeaveMessage => self.leave_message(),
             Input::Cut(cause) => self.over(cause),
@@ -297,6 +329,7 @@ impl Machine {
             Phase::Ending { since, .. } => {
                 [self.mouth.due(), self.mark_due(), Some(since + limits::FAREWELL_MAX)].into_iter().flatten().min()
             }
+            Phase::Away => [self.mouth.due(), self.mark_due(), self.away_due()].into_iter().flatten().min(),
             Phase::Talking => [
                 self.mouth.due(),
                 self.mark_due(),
@@ -324,13 +357,31 @@ impl Machine {
             ("recognition", self.draft.as_ref().and_then(Draft::give_up_at)),
             ("silence", self.silence_due()),
             ("interruption", self.interruption_due()),
+            ("transfer", self.away_due()),
         ];
         all.into_iter().filter_map(|(name, at)| Some((name, at?))).collect()
     }
 
     // ---- what came in ----
 
+    fn closed(&mut self, end: LegEnd) {
+        if self.away_closed(end) {
+            return;
+        }
+        self.over(match end {
+            LegEnd::HungUp => match self.phase {
+                Phase::Ending { cause, .. } => cause,
+                _ => EndCause::CallerHungUp,
+            },
+            LegEnd::ClosedByUs => EndCause::Goodbye,
+            LegEnd::Lost => EndCause::MediaLost,
+        });
+    }
+
     fn audio(&mut self, at_ms: u64, pcm: &[i16]) {
+        if self.away_sound(at_ms, pcm) {
+            return;
+        }
         let mut noticed = Vec::new();
         self.hearing.push(at_ms, pcm, &mut noticed);
         for heard in noticed {
@@ -354,6 +405,7 @@ impl Machine {
     fn key(&mut self, key: char, in_band: bool) {
         self.fact(Event::Dtmf { in_band });
         self.inactive_since = self.now;
+        self.away_key();
         if self.phase != Phase::Talking {
             return;
         }
@@ -368,7 +420,9 @@ impl Machine {
     }
 
     fn voiced(&mut self, ask: AskId, event: Result<TtsEvent, Fault>) {
+        let persons = self.away_voice(ask, &event);
         match event {
+            Ok(_) if persons => {}
             Ok(event) => {
                 if let Some((line, usage)) = self.mouth.voice(ask, event) {
                     self.note_voice(line, usage);
@@ -424,8 +478,12 @@ impl Machine {
             next += 1;
             AskId(next)
         });
+        let persons = self.away_wanted(|| {
+            next += 1;
+            AskId(next)
+        });
         self.next_ask = next;
-        for w in wanted {
+        for w in wanted.into_iter().chain(persons) {
             let request = TtsRequest {
                 call: Some(self.id),
                 text: speak::spoken(w.language, &w.text),
@@ -444,6 +502,7 @@ impl Machine {
         for spoken in finished {
             self.finished(spoken);
         }
+        self.away_frames();
         if self.marks.front().is_some_and(|(_, at)| *at + limits::MARK_WITHIN <= self.now) {
             self.marks.clear();
             self.after_playing();
@@ -463,10 +522,16 @@ impl Machine {
             return;
         }
         self.quiet_since = self.now;
+        self.away_heard();
         if let Phase::Ending { cause, .. } = self.phase {
             self.put(Output::Leg(LegCommand::Hangup));
             self.over(cause);
         }
+    }
+
+    /// Nothing is being said, and nothing that was said is still to be heard.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.mouth.is_busy() && self.marks.is_empty()
     }
 
     pub(super) fn forget_marks(&mut self) {
@@ -480,6 +545,7 @@ impl Machine {
     fn timers(&mut self) {
         match self.phase {
             Phase::Over => {}
+            Phase::Away => self.away_timers(),
             Phase::Ending { cause, since } => {
                 if since + limits::FAREWELL_MAX <= self.now || (!self.mouth.is_busy() && self.marks.is_empty()) {
                     self.put(Output::Leg(LegCommand::Hangup));
@@ -569,8 +635,15 @@ impl Machine {
     }
 
     fn finish(&mut self, cause: EndCause) {
-        if self.phase == Phase::Talking {
+        let here = match self.phase {
+            Phase::Talking => true,
+            Phase::Away => self.away_finish(),
+            Phase::Ending { .. } | Phase::Over => return,
+        };
+        if here {
             self.farewell(if cause == EndCause::Drained { "draining" } else { "goodbye" }, cause);
+        } else {
+            self.over(cause);
         }
     }
 
@@ -595,10 +668,11 @@ impl Machine {
         }
     }
 
-    fn over(&mut self, cause: EndCause) {
+    pub(super) fn over(&mut self, cause: EndCause) {
         if self.phase == Phase::Over {
             return;
         }
+        self.end_person();
         let mut cut = Vec::new();
         let asks = self.mouth.abandon(None, &mut cut);
         self.cancel(asks);

@@ -4,6 +4,8 @@
 
 pub mod admission;
 mod answers;
+pub mod bridge;
+pub mod consult;
 pub mod driver;
 pub mod echo;
 pub mod hearing;
@@ -13,4 +15,5 @@ pub mod mouth;
 pub mod oneshot;
 pub mod registry;
 pub mod script;
+pub mod transfer;
 mod turns;

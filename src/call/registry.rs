@@ -6,6 +6,7 @@
 
 mod outbound;
 mod pen;
+mod persons;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,9 +31,11 @@ use crate::store::callbacks::{self, Callback};
 use crate::store::journal::Journal;
 use crate::telephony::dial::Dialer;
 use crate::telephony::leg::{Announcement, Exchange, LegOffer, Refusal};
+use crate::telephony::transfer::{PersonNews, Seeking, Transferer};
 
 pub use self::outbound::{NotCalled, Wanted};
 pub use self::pen::CallRecorder;
+pub(super) use self::persons::{Errand, Sought};
 
 /// What another room may ask of a live call.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +123,10 @@ struct Live {
     agent: Option<String>,
     /// To greet in, if the caller chooses none.
     likely: Option<Lang>,
+    /// To the call's task, once there is one.
+    errands: Option<mpsc::Sender<Errand>>,
+    /// To whom the carrier is to connect the caller whom we let go.
+    letting: Option<Seeking>,
 }
 
 /// What is known of a call that the box has placed.
@@ -165,6 +172,9 @@ struct Inner {
     by_carrier: Mutex<HashMap<String, CallId>>,
     ended: Mutex<VecDeque<(String, View)>>,
     dialers: Mutex<Vec<Arc<dyn Dialer>>>,
+    transferers: Mutex<Vec<Arc<dyn Transferer>>>,
+    /// By the id of their line.
+    persons: Mutex<HashMap<CallId, persons::Person>>,
 }
 
 /// Cheap to clone; one for the daemon.
@@ -189,6 +199,8 @@ impl Registry {
             by_carrier: Mutex::new(HashMap::new()),
             ended: Mutex::new(VecDeque::new()),
             dialers: Mutex::default(),
+            transferers: Mutex::default(),
+            persons: Mutex::default(),
         };
         Self(Arc::new(inner))
     }
@@ -396,6 +408,12 @@ impl Registry {
 impl Exchange for Registry {
     fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal> {
         let deps = &self.0.deps;
+        if let Some(leg) = self.person_named(&announcement.carrier_call) {
+            return Ok(leg);
+        }
+        if let Some(bound) = announcement.call.and_then(|leg| self.bind_person(leg, &announcement.carrier_call)) {
+            return bound;
+        }
         // Held to the end: a carrier that asks twice at once still has one call.
         let mut by_carrier = lock(&self.0.by_carrier);
         if let Some(known) = by_carrier.get(&announcement.carrier_call) {
@@ -433,6 +451,8 @@ impl Exchange for Registry {
             placed: None,
             agent: announcement.agent.clone(),
             likely,
+            errands: None,
+            letting: None,
         };
         let recorder = self.recorder(call, &live);
         by_carrier.insert(announcement.carrier_call.clone(), call);
@@ -454,6 +474,11 @@ impl Exchange for Registry {
 
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
         let deps = &self.0.deps;
+        let offer = match self.connect_other(offer) {
+            Ok(answer) => return answer,
+            Err(offer) => offer,
+        };
+        let (tell, errands) = persons::errands();
         let (recorder, control, script, likely) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
@@ -462,6 +487,7 @@ impl Exchange for Registry {
                 None => deps.scripts.get(live.agent.as_deref()).ok_or(Refusal::UnknownAgent)?,
             };
             let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
+            live.errands = Some(tell);
             lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
             (self.recorder(offer.call, live), control, script, live.likely)
         };
@@ -477,6 +503,7 @@ impl Exchange for Registry {
             events: offer.events,
             commands: offer.commands,
             control,
+            errands,
             recorder,
         };
         deps.scope.spawn("call", Box::pin(drive.run()));
@@ -484,9 +511,13 @@ impl Exchange for Registry {
     }
 
     fn carrier_state(&self, carrier_call: &str, state: CallState) {
+        if self.person_state(carrier_call, state) {
+            return;
+        }
         let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
         if is_final(state) {
-            // A call with media ends by its media; one without ends here.
+            // A call with media ends by its media, one that others carry by this word; one without ends here.
+            self.caller_gone(call, state);
             let registry = self.clone();
             self.0
                 .deps
@@ -498,14 +529,30 @@ impl Exchange for Registry {
     }
 
     fn named(&self, call: CallId, carrier_call: &str) {
+        if self.bind_person(call, carrier_call).is_some() {
+            return;
+        }
         if let Err(refusal) = self.bind(&mut lock(&self.0.by_carrier), call, carrier_call) {
             tracing::debug!(%call, %refusal, "the carrier tells of a call that is none of ours any more");
         }
     }
 
     fn answered_by(&self, carrier_call: &str, who: AnsweredBy) {
+        if self.person_answered_by(carrier_call, who) {
+            return;
+        }
         let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
         self.taken_by(call, who);
+    }
+
+    fn goes_to_person(&self, carrier_call: &str) -> Option<Seeking> {
+        let call = lock(&self.0.by_carrier).get(carrier_call).copied()?;
+        self.letting(call)
+    }
+
+    fn person(&self, carrier_call: &str, news: PersonNews) {
+        let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
+        self.person_news(call, news);
     }
 
     fn menu(&self, agent: Option<&str>) -> Vec<Lang> {

@@ -10,9 +10,10 @@ use crate::base::area::Area;
 use crate::base::event::{Concerns, Stage};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
-use crate::dialogue::agent::{Agent, Mode, Opening};
+use crate::dialogue::agent::{Agent, Mode, Opening, Transfer};
 use crate::dialogue::book::{Catalogue, Intent};
 use crate::dialogue::brief::{brief, classify_prompt, intent_grammar};
+use crate::dialogue::handover::{Caller, handover};
 use crate::dialogue::intent::Matcher;
 use crate::dialogue::policy::Policy;
 use crate::dialogue::reply::{Question, Situation};
@@ -53,6 +54,13 @@ impl Script {
     /// The same for a call about one customer, with facts of their record.
     pub fn about(&self, facts: &[(String, String)]) -> Self {
         let agent = self.agent.about(facts);
+        let bounds = Bounds { max_duration: self.max_duration, inactivity: self.inactivity };
+        Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
+    }
+
+    /// The same with somebody who takes its callers.
+    pub fn handing_to(&self, transfer: Transfer) -> Self {
+        let agent = Agent { transfer: Some(transfer), ..self.agent.clone() };
         let bounds = Bounds { max_duration: self.max_duration, inactivity: self.inactivity };
         Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
     }
@@ -186,12 +194,23 @@ impl Script {
         format!("{} {}", self.line(language, "human_unavailable"), self.line(language, "goodbye"))
     }
 
+    /// Who takes callers that want a person.
+    pub const fn transfer(&self) -> Option<&Transfer> {
+        self.agent.transfer.as_ref()
+    }
+
+    /// What a person hears before they take a caller.
+    pub fn handover(&self, caller: &Caller<'_>) -> Vec<(Lang, String)> {
+        let language = self.transfer().map_or(self.agent.default_language, |transfer| transfer.language);
+        handover(&self.situation(language, None, 0), caller)
+    }
+
     pub fn brief(&self, language: Lang) -> String {
         self.briefs.get(&language).cloned().unwrap_or_default()
     }
 
     pub fn situation(&self, language: Lang, question: Option<Question>, times: usize) -> Situation<'_> {
-        Situation { agent: &self.agent, catalogue: &self.catalogue, language, question, times }
+        Situation { agent: &self.agent, catalogue: &self.catalogue, language, question, times, person: false }
     }
 
     /// What the words alone say, without a language model: an answer to the open question, or the

@@ -329,6 +329,8 @@ impl Machine {
             let text = self.script.greeting(language, true);
             self.remember_line(&text);
             self.say_remembered(&text);
+        } else if !opening && key == '0' && self.may_seek() {
+            self.hand_over();
         } else if !opening && key == '0' {
             let text = self.script.human_unavailable(self.language);
             self.farewell_with(&text, EndCause::HumanWanted);
@@ -346,6 +348,10 @@ impl Machine {
         self.failures += 1;
         self.fact(Event::Repair { kind, in_a_row: self.failures });
         self.quiet_since = self.now;
+        if self.failures >= self.script.failures_max() && self.may_seek() {
+            self.hand_over();
+            return;
+        }
         if self.failures >= self.script.failures_max() {
             let text = self.script.human_unavailable(self.language);
             self.farewell_with(&text, EndCause::TooManyFailures);
@@ -406,8 +412,10 @@ impl Machine {
 
     /// What follows an answer that has been played to its end.
     pub(super) fn then(&mut self, then: Then) {
-        if let Then::End(cause) = then {
-            self.end_after_this(cause);
+        match then {
+            Then::Listen => {}
+            Then::End(cause) => self.end_after_this(cause),
+            Then::Person => self.seek_after_this(),
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         .filter(|s| !s.is_echo())
         .ok_or_else(|| anyhow::anyhow!("there is no conversational agent of that name"))?;
     let catalogue = Arc::new(Catalogue::load(&settings.data.config_dir.join("prompts"))?);
-    let simulator = Simulator { script, catalogue, seed: args.seed };
+    let simulator = Simulator::new(script, catalogue, args.seed);
     if let Some(number) = args.only {
         let outcome = simulator.call(number, true);
         for (at, event) in &outcome.journal {

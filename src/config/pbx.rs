@@ -46,6 +46,8 @@ pub struct Freeswitch {
     pub media_url: Option<String>,
     /// How a number is dialled: `sofia/gateway/gw/{number}`; `None`: no calls are placed.
     pub dial: Option<String>,
+    /// How a telephone of the house is dialled: `user/{extension}`.
+    pub dial_extension: String,
     pub caller_id: Option<Phone>,
 }
 
@@ -140,6 +142,15 @@ impl Freeswitch {
             }
             Some(text)
         });
+        let extension_at = fields.place("dial_extension");
+        let dial_extension = fields.or("dial_extension", "user/{extension}".to_owned()).trim().to_owned();
+        let plain = dial_extension.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@/+*#{}".contains(&b));
+        if let Some(at) = extension_at.filter(|_| !plain || !dial_extension.contains("{extension}")) {
+            fields.refuse(
+                &at,
+                format!("`freeswitch.dial_extension` is {dial_extension:?}; write for example \"user/{{extension}}\""),
+            );
+        }
         let caller_id = fields.optional::<String>("caller_id").and_then(|(text, at)| match Phone::written(&text) {
             _ if text.trim().is_empty() => None,
             Ok(phone) => Some(phone),
@@ -159,6 +170,7 @@ impl Freeswitch {
             rate,
             media_url,
             dial,
+            dial_extension,
             caller_id,
         }
     }

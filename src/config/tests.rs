@@ -276,6 +276,10 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "[freeswitch]\ndial = \"sofia/gateway/gw/{number}\"\n",
             "vaani.toml:2: `freeswitch.dial` needs `freeswitch.event_socket`",
         ),
+        (
+            "[freeswitch]\ndial_extension = \"user/1 &park\"\n",
+            "vaani.toml:2: `freeswitch.dial_extension` is \"user/1 &park\"; write for example \"user/{extension}\"",
+        ),
         ("[freeswitch]\ncaller_id = \"12\"\n", "vaani.toml:2: `freeswitch.caller_id`: the phone number is too short"),
         (
             "[log]\nformat = \"xml\"\n",

@@ -488,6 +488,7 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         | Event::Repair { .. }
         | Event::Filler { .. }
         | Event::Dtmf { .. }
+        | Event::Transfer { .. }
         | Event::Routed(_)
         | Event::Reachability { .. }
         | Event::EngineFault { .. }

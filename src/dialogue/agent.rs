@@ -2,10 +2,13 @@
 //! complete in each of its languages. Absent on purpose: what callers say, and what is known about
 //! one caller (that comes with the call and overlays the file's facts).
 
+mod transfer;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::transfer::{Target, Transfer};
 use super::book::Intent;
 use super::facts::{Facts, one_line};
 use crate::base::Lang;
@@ -100,6 +103,8 @@ pub struct Agent {
     /// By language; none: the box's own choice.
     pub voices: BTreeMap<Lang, String>,
     pub routing: Routing,
+    /// Who takes callers that want a person; `None`: nobody.
+    pub transfer: Option<Transfer>,
 }
 
 /// Whom the agent's calls concern: what residency, budgets and routing rules go by.
@@ -255,6 +260,7 @@ fn read_agent(root: Node, stem: &str, problems: &mut Vec<Problem>) -> Agent {
         limits: read_limits(fields.section("limits")),
         voices: read_voices(fields.section("voices"), &languages),
         routing: read_routing(fields.section("routing"), stem),
+        transfer: transfer::read(&mut fields, default_language),
         languages,
     };
     fields.finish();

@@ -6,6 +6,7 @@ pub mod book;
 pub mod brief;
 pub mod clauses;
 pub mod facts;
+pub mod handover;
 pub mod policy;
 pub mod prompts;
 pub mod reply;

@@ -22,7 +22,7 @@ const fn line(key: &'static str, may: &'static [&'static str]) -> Line {
     Line { key, may, must: &[] }
 }
 
-const LINES: [Line; 35] = [
+const LINES: [Line; 43] = [
     line("greeting", &["name"]),
     line("greeting_inbound", &[]),
     line("ai_disclosure", &[]),
@@ -58,6 +58,14 @@ const LINES: [Line; 35] = [
     Line { key: "callback_offer", may: &["digit"], must: &["digit"] },
     line("callback_noted", &[]),
     line("draining", &[]),
+    Line { key: "handover_call", may: &["language"], must: &["language"] },
+    Line { key: "handover_name", may: &["name"], must: &["name"] },
+    Line { key: "handover_promise", may: &["due_date"], must: &["due_date"] },
+    line("handover_words", &[]),
+    line("handover_choice", &[]),
+    line("handover_over", &[]),
+    line("transfer_failed", &[]),
+    line("transfer_lost", &[]),
 ];
 
 /// What every agent's file fills.

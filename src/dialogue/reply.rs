@@ -32,6 +32,8 @@ pub enum Question {
 pub enum Then {
     Listen,
     End(EndCause),
+    /// Seek a person who takes the caller.
+    Person,
 }
 
 /// A planned answer.
@@ -58,6 +60,8 @@ pub struct Situation<'a> {
     pub question: Option<Question>,
     /// How often this intent was answered before in this call: variants take turns.
     pub times: usize,
+    /// May a person be sought for this caller?
+    pub person: bool,
 }
 
 impl Situation<'_> {
@@ -92,8 +96,16 @@ impl Situation<'_> {
         listen(text)
     }
 
-    /// No person can be connected yet: say so and end politely.
+    /// The caller wants a person: seek one, or say that nobody can be connected and end politely.
     fn person(&self) -> Plan {
+        if self.person {
+            return Plan::Say {
+                text: self.line("transferring", &[]),
+                actions: vec![Action::Transfer],
+                asks: None,
+                then: Then::Person,
+            };
+        }
         Plan::Say {
             text: format!("{} {}", self.line("human_unavailable", &[]), self.line("goodbye", &[])),
             actions: vec![Action::Transfer],

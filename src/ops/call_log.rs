@@ -101,6 +101,9 @@ fn details(event: &Event) -> Details<'_> {
             turns: Some(*turns),
             ..none
         },
+        Event::Transfer { step, why, talked_ms, .. } => {
+            Details { to: Some(word(step)), cause: why.as_ref().map(word), duration_ms: *talked_ms, ..none }
+        }
         Event::CallAnsweredBy { who } => Details { to: Some(word(who)), ..none },
         Event::CallPlaced { .. }
         | Event::Dtmf { .. }

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::base::event::Event;
+use crate::base::event::{CallState, Event, TransferStep};
 use crate::base::{AskId, Moment, limits};
-use crate::call::machine::Output;
-use crate::telephony::leg::LegCommand;
+use crate::call::consult::PersonEvent;
+use crate::call::machine::{Output, PersonOrder};
+use crate::telephony::dial::Verdict;
+use crate::telephony::leg::{LegCommand, LegEvent};
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,12 @@ pub(super) struct Watch {
     /// Sound cannot be made or heard on this call; its silences are excused.
     pub(super) mute: bool,
     turn_open_since: Option<Moment>,
+    /// The person's line that is there, or may be, and whether it has media.
+    line: Option<(u32, bool)>,
+    /// Numbers of persons only grow.
+    sought: u32,
+    /// Somebody else has the caller's ear.
+    elsewhere: bool,
 }
 
 impl Watch {
@@ -52,6 +60,62 @@ impl Watch {
             last_sound: now,
             mute: false,
             turn_open_since: None,
+            line: None,
+            sought: 0,
+            elsewhere: false,
+        }
+    }
+
+    /// The caller has a new leg.
+    pub(super) fn back(&mut self, now: Moment) {
+        self.hung_up = false;
+        self.last_sound = now;
+    }
+
+    /// News of a person's line; false: nobody can have it any more, the line was given up.
+    pub(super) fn person(&mut self, attempt: u32, event: &PersonEvent) -> bool {
+        let Some((of, connected)) = self.line.as_mut().filter(|(of, _)| *of == attempt) else { return false };
+        match event {
+            PersonEvent::Connected { .. } => *connected = true,
+            PersonEvent::Leg(_) if !*connected => return false,
+            PersonEvent::Leg(LegEvent::Closed(_)) => *connected = false,
+            PersonEvent::Verdict(Verdict::Refused { .. }) | PersonEvent::Ended(_) | PersonEvent::LetGo => {
+                // Nothing is left to be ended.
+                *of = 0;
+                *connected = false;
+            }
+            PersonEvent::Joined(true) => {
+                self.line = None;
+                self.elsewhere = true;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn order(&mut self, now: Moment, attempt: u32, order: &PersonOrder) {
+        match order {
+            PersonOrder::Ring { .. } => {
+                if self.line.is_some_and(|(of, _)| of != 0) {
+                    self.break_(now, "somebody is rung while another one's line is there");
+                }
+                if attempt <= self.sought {
+                    self.break_(now, format!("the number {attempt} was given to two persons"));
+                }
+                self.sought = attempt;
+                self.line = Some((attempt, false));
+            }
+            PersonOrder::HangUp => self.line = None,
+            PersonOrder::Leg(LegCommand::Audio(frame)) => {
+                let there = self.line.is_some_and(|(of, connected)| of == attempt && connected);
+                if frame.len() != 160 {
+                    self.break_(now, format!("a frame of {} samples for a person", frame.len()));
+                }
+                if !there {
+                    self.break_(now, "sound for a person who has no leg");
+                }
+            }
+            PersonOrder::Leg(_) | PersonOrder::Join => {}
         }
     }
 
@@ -92,6 +156,12 @@ impl Watch {
             }
             Output::Leg(LegCommand::Hangup) => self.hung_up = true,
             Output::Leg(_) => {}
+            Output::Person { attempt, order } => self.order(now, *attempt, order),
+            Output::State(CallState::InProgress) => {
+                self.elsewhere = false;
+                self.last_sound = now;
+            }
+            Output::State(_) => {}
             Output::Listen { ask, .. } => {
                 if let Some(other) = self.listening.replace(*ask) {
                     self.break_(now, format!("{other} is still listened to while {ask} begins"));
@@ -149,6 +219,11 @@ impl Watch {
                     self.break_(now, "a line that was not cut was not heard whole");
                 }
             }
+            Event::Transfer { step: TransferStep::Taken | TransferStep::HandedOn, .. } => self.elsewhere = true,
+            Event::Transfer { step: TransferStep::Over, .. } => {
+                self.elsewhere = false;
+                self.last_sound = now;
+            }
             Event::CallEnded { .. } => {
                 self.ended += 1;
                 self.hushed = false;
@@ -164,6 +239,10 @@ impl Watch {
     pub(super) fn look(&mut self, now: Moment) {
         if self.over || self.mute {
             return;
+        }
+        // Nobody listens on a line that was let go.
+        if self.elsewhere || self.hung_up {
+            self.last_sound = now;
         }
         if now.since(self.last_sound) > SILENCE_MAX {
             self.break_(now, format!("silence since {:?}", self.last_sound));
@@ -183,6 +262,9 @@ impl Watch {
     pub(super) fn finish(mut self, now: Moment) -> Vec<Broken> {
         if !self.over {
             self.break_(now, "the call never ended");
+        }
+        if self.line.is_some_and(|(of, _)| of != 0) {
+            self.break_(now, "a person's line is left");
         }
         if self.ended != 1 {
             self.break_(now, format!("the end was recorded {} times", self.ended));

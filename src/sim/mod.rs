@@ -7,6 +7,7 @@
 
 mod engines;
 mod invariants;
+mod person;
 pub mod storm;
 mod world;
 

@@ -9,10 +9,12 @@ use fastrand::Rng;
 
 use super::engines::{self, Temper};
 use super::invariants::{Broken, Watch};
+use super::person;
 use crate::base::event::{CallState, EndCause, Event};
 use crate::base::{AskId, CallId, Lang, Moment};
+use crate::call::consult::PersonEvent;
 use crate::call::hearing::Sense;
-use crate::call::machine::{Input, Machine, Output};
+use crate::call::machine::{Elsewhere, Input, Machine, Output, PersonOrder};
 use crate::call::script::Script;
 use crate::dialogue::book::Catalogue;
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
@@ -22,9 +24,11 @@ const CALL_TOO_LONG: Duration = Duration::from_secs(1_300);
 
 /// Makes calls from seeds.
 pub struct Simulator {
-    pub script: Arc<Script>,
-    pub catalogue: Arc<Catalogue>,
-    pub seed: u64,
+    script: Arc<Script>,
+    /// The same agent, where somebody takes its callers.
+    reachable: Arc<Script>,
+    catalogue: Arc<Catalogue>,
+    seed: u64,
 }
 
 /// How one simulated call went.
@@ -137,11 +141,18 @@ struct World<'a> {
     held_back: Option<LegEvent>,
     unplayed: Duration,
     played_at: Moment,
+    /// The caller's leg is over, and the call is not.
+    leg_gone: bool,
     outcome: Outcome,
     keep_journal: bool,
 }
 
 impl Simulator {
+    pub fn new(script: Arc<Script>, catalogue: Arc<Catalogue>, seed: u64) -> Self {
+        let reachable = Arc::new(person::reachable(&script));
+        Self { script, reachable, catalogue, seed }
+    }
+
     /// Runs call `number` of this seed to its end. `journal`: keep every fact.
     pub fn call(&self, number: u64, journal: bool) -> Outcome {
         let mut rng = Rng::with_seed(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(number));
@@ -150,7 +161,9 @@ impl Simulator {
         let chosen = rng.bool().then_some(language);
         let now = Moment::from_millis(1_000);
         let id = CallId::from_seed(self.seed, number);
-        let machine = match Machine::new(id, Arc::clone(&self.script), chosen, Sense::Level, now) {
+        // The other half are the calls that they were before anybody could be sought.
+        let script = if number.is_multiple_of(2) { &self.script } else { &self.reachable };
+        let machine = match Machine::new(id, Arc::clone(script), chosen, Sense::Level, now) {
             Ok(machine) => machine.with_live_recognition(rng.bool()),
             Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
         };
@@ -179,6 +192,7 @@ impl Simulator {
             held_back: None,
             unplayed: Duration::ZERO,
             played_at: now,
+            leg_gone: false,
             outcome: Outcome {
                 number,
                 outcome: CallState::Failed,
@@ -266,6 +280,9 @@ impl World<'_> {
                 if matches!(input, Input::Finish(_)) {
                     self.watch.told_to_end();
                 }
+                if !self.passes(&input) {
+                    return;
+                }
                 let ask = match &input {
                     Input::Stt { ask, .. }
                     | Input::Llm { ask, .. }
@@ -290,11 +307,72 @@ impl World<'_> {
             }
             Happening::Frame => self.frame(),
             Happening::Speak => self.speak(),
-            Happening::HangUp => self.machine.handle(self.now, Input::Leg(LegEvent::Closed(LegEnd::HungUp))),
+            // Whom the box does not carry any more hangs up at the carrier.
+            Happening::HangUp if self.leg_gone => {
+                self.machine.handle(self.now, Input::Elsewhere(Elsewhere::Ended(CallState::Completed)));
+            }
+            Happening::HangUp => {
+                self.leg_gone = true;
+                self.machine.handle(self.now, Input::Leg(LegEvent::Closed(LegEnd::HungUp)));
+            }
+        }
+    }
+
+    /// Does this reach the call, as lines and carriers are? What it means for them is noted.
+    fn passes(&mut self, input: &Input) -> bool {
+        match input {
+            Input::Leg(_) if self.leg_gone => return false,
+            Input::Leg(LegEvent::Closed(_)) => self.leg_gone = true,
+            Input::Person { attempt, event } => {
+                if !self.watch.person(*attempt, event) {
+                    return false;
+                }
+                if matches!(event, PersonEvent::LetGo | PersonEvent::Joined(true)) {
+                    for (after, news) in person::elsewhere(&mut self.rng, matches!(event, PersonEvent::LetGo)) {
+                        self.at(self.now + after, Happening::Input(Input::Elsewhere(news)));
+                    }
+                }
+                if matches!(event, PersonEvent::Joined(true)) {
+                    // Both legs end with it.
+                    let at = self.now + Duration::from_millis(self.rng.u64(1..900));
+                    self.at(at, Happening::Input(Input::Leg(LegEvent::Closed(LegEnd::HungUp))));
+                }
+            }
+            Input::Elsewhere(Elsewhere::Back { .. }) => {
+                if !self.leg_gone {
+                    return false;
+                }
+                self.leg_gone = false;
+                self.watch.back(self.now);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// A person's line, at its carrier.
+    fn line_of_person(&mut self, attempt: u32, order: PersonOrder) {
+        let story = match order {
+            PersonOrder::Ring { .. } => person::story(&mut self.rng, attempt),
+            PersonOrder::Join => {
+                let done = self.rng.u8(0..3) == 0;
+                let after = Duration::from_millis(self.rng.u64(0..3_000));
+                vec![(after, Input::Person { attempt, event: PersonEvent::Joined(done) })]
+            }
+            PersonOrder::HangUp | PersonOrder::Leg(_) => Vec::new(),
+        };
+        for (after, input) in story {
+            self.at(self.now + after, Happening::Input(input));
         }
     }
 
     fn frame(&mut self) {
+        if self.leg_gone {
+            // The next line has a clock of its own.
+            (self.media_ms, self.held_back) = (0, None);
+            let next = self.now + Duration::from_millis(20);
+            return self.at(next, Happening::Frame);
+        }
         let speaking = self.now < self.speech_until;
         if speaking {
             self.watch.caller_spoke(self.now);
@@ -326,6 +404,9 @@ impl World<'_> {
     fn speak(&mut self) {
         let again = Duration::from_millis(self.rng.u64(400..12_000));
         self.at(self.now + again, Happening::Speak);
+        if self.leg_gone {
+            return;
+        }
         if self.rng.u8(0..12) == 0 {
             let key = b"0123456789*#"[self.rng.usize(0..12)] as char;
             return self.machine.handle(self.now, Input::Leg(LegEvent::Dtmf(key)));
@@ -377,6 +458,8 @@ impl World<'_> {
                     let at = self.now + Duration::from_millis(self.rng.u64(1..40));
                     self.at(at, Happening::Input(Input::Acted { ask, done }));
                 }
+                Output::Person { attempt, order } => self.line_of_person(attempt, order),
+                Output::State(_) => {}
                 Output::Cancel(ask) => {
                     self.cancelled.insert(ask);
                 }

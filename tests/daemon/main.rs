@@ -17,4 +17,5 @@ mod outbound;
 mod refused;
 mod support;
 mod tenants;
+mod transfer;
 mod walls;

@@ -22,7 +22,7 @@ use vaani::telephony::twilio::carrier::DialOptions;
 
 use crate::support::{Daemon, root, until};
 
-const ACCOUNT: &str = "AC00000000000000000000000000000009";
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000009";
 
 type Pairs = Vec<(String, String)>;
 
@@ -30,17 +30,17 @@ type Pairs = Vec<(String, String)>;
 const NO_SUCH_NUMBER: char = '2';
 const BUSY: char = '3';
 const SAYS_NOTHING: char = '4';
-const RINGS_ON: char = '5';
+pub(crate) const RINGS_ON: char = '5';
 const THROTTLED: char = '6';
 const MACHINE: char = '7';
 
 #[derive(Clone, Default)]
-struct Carrier {
+pub(crate) struct Carrier {
     /// How the box is called back; known once it runs.
-    back: Arc<Mutex<Option<DialOptions>>>,
-    orders: Arc<Mutex<Vec<HashMap<String, Vec<String>>>>>,
-    completed: Arc<Mutex<Vec<String>>>,
-    calls: Arc<Mutex<HashMap<String, FarCall>>>,
+    pub(crate) back: Arc<Mutex<Option<DialOptions>>>,
+    pub(crate) orders: Arc<Mutex<Vec<HashMap<String, Vec<String>>>>>,
+    pub(crate) completed: Arc<Mutex<Vec<String>>>,
+    pub(crate) calls: Arc<Mutex<HashMap<String, FarCall>>>,
     tasks: Scope,
 }
 
@@ -49,7 +49,7 @@ fn sid() -> String {
 }
 
 impl Carrier {
-    async fn start(self) -> String {
+    pub(crate) async fn start(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new()

@@ -71,22 +71,22 @@ impl Registry {
         lock(&self.0.dialers).push(dialer);
     }
 
-    fn dialer(&self, name: Option<&str>) -> Result<Arc<dyn Dialer>, NotCalled> {
+    /// The transport of that name, or the first that is set up to ring `to`.
+    pub(super) fn dialer(&self, name: Option<&str>, to: &Destination) -> Result<Arc<dyn Dialer>, NotCalled> {
         let dialers = lock(&self.0.dialers);
-        match name {
-            None => dialers.first().cloned().ok_or(NotCalled::NoDialer),
-            Some(_) if dialers.is_empty() => Err(NotCalled::NoDialer),
-            Some(name) => {
-                dialers.iter().find(|dialer| dialer.transport() == name).cloned().ok_or(NotCalled::UnknownTransport)
-            }
+        let mut able = dialers.iter().filter(|dialer| dialer.reaches(to)).peekable();
+        if able.peek().is_none() {
+            return Err(NotCalled::NoDialer);
         }
+        let found = able.find(|dialer| name.is_none_or(|name| dialer.transport() == name));
+        found.cloned().ok_or(NotCalled::UnknownTransport)
     }
 
     /// Places a call; it is recorded when this returns, and the carrier is asked meanwhile.
     pub async fn originate(&self, wanted: Wanted) -> Result<CallId, NotCalled> {
         let deps = &self.0.deps;
         let script = deps.scripts.to_call(wanted.agent.as_deref(), &wanted.tenant).ok_or(NotCalled::UnknownAgent)?;
-        let dialer = self.dialer(wanted.through.as_deref())?;
+        let dialer = self.dialer(wanted.through.as_deref(), &Destination::Number(wanted.to.clone()))?;
         let mut concerns = script.concerns(Some(&wanted.to), wanted.state.as_deref(), wanted.district.as_deref());
         // An agent for all tenants speaks for the one that asks.
         if wanted.tenant != TenantId::default_tenant() {
@@ -131,6 +131,8 @@ impl Registry {
             }),
             agent: Some(script.name().to_owned()),
             likely,
+            errands: None,
+            letting: None,
         };
         let recorder = self.recorder(call, &live);
         {

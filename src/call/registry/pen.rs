@@ -136,6 +136,7 @@ impl CallRecorder {
     /// they may be kept.
     pub fn over(&self, outcome: CallState, _cause: EndCause) {
         self.registry.change_state(self.call, outcome);
+        self.registry.forget_persons(self.call);
         let Some(mut live) = lock(&self.registry.0.calls).shift_remove(&self.call) else { return };
         let mut view = lock(&self.view).clone();
         if !self.registry.0.deps.keep_words {

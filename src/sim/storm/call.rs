@@ -222,6 +222,7 @@ impl Call {
                     let done = async move { Input::Acted { ask, done: true } };
                     self.add(ask, done.into_stream().boxed());
                 }
+                Output::Person { .. } | Output::State(_) => {}
                 Output::Cancel(ask) => {
                     if let Some(handle) = self.asks.remove(&ask) {
                         handle.abort();

@@ -12,32 +12,53 @@ use super::causes;
 use super::esl::{Command, Esl, Reply};
 use super::hub::Hub;
 use crate::base::event::{CallState, Direction};
-use crate::base::limits;
 use crate::base::phone::Phone;
-use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::base::{CallId, limits};
+use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::leg::Announcement;
 use crate::telephony::stream::socket::Admitted;
+use crate::telephony::transfer::{Transferer, Way};
 
 /// Dials through the connection that we keep.
 pub struct FreeswitchDialer {
     hub: Arc<Hub>,
     /// `sofia/gateway/gw/{number}`.
-    dial: String,
+    dial: Option<String>,
+    /// `user/{extension}`.
+    dial_extension: String,
     caller_id: Option<Phone>,
 }
 
 impl FreeswitchDialer {
-    /// `dial` holds `{number}` (as in India: ten digits) or `{e164}`.
-    pub const fn new(hub: Arc<Hub>, dial: String, caller_id: Option<Phone>) -> Self {
-        Self { hub, dial, caller_id }
+    /// `dial` holds `{number}` (as in India: ten digits) or `{e164}`; without it telephones of the house are
+    /// rung only. `dial_extension` holds `{extension}`.
+    pub const fn new(hub: Arc<Hub>, dial: Option<String>, dial_extension: String, caller_id: Option<Phone>) -> Self {
+        Self { hub, dial, dial_extension, caller_id }
+    }
+
+    /// What FreeSWITCH is to ring; else why it cannot.
+    fn endpoint(&self, to: &Destination) -> Result<String, &'static str> {
+        match (to, &self.dial) {
+            (Destination::Number(to), Some(dial)) => {
+                Ok(dial.replace("{number}", national(to)).replace("{e164}", to.reveal()))
+            }
+            (Destination::Number(_), None) => Err("set freeswitch.dial to ring telephone numbers"),
+            (Destination::Extension(name), _) if is_extension(name) => {
+                Ok(self.dial_extension.replace("{extension}", name))
+            }
+            (Destination::Extension(_), _) => {
+                Err("the extension has signs that FreeSWITCH could take for more than a name")
+            }
+        }
     }
 
     async fn order(&self, order: Order) -> Verdict {
         let Some(esl) = self.hub.kept().cloned() else {
             return refused(Refused::Unreachable, "no event socket is configured");
         };
-        let Some(to) = order.to.number().cloned() else {
-            return refused(Refused::BadNumber, "freeswitch.dial rings telephone numbers only");
+        let dial = match self.endpoint(&order.to) {
+            Ok(dial) => dial,
+            Err(why) => return refused(Refused::BadNumber, why),
         };
         // The box's id is the channel's: whatever comes of it, both name the same call.
         let channel = order.call.to_string();
@@ -45,7 +66,7 @@ impl FreeswitchDialer {
         let command = Command::Originate {
             channel: channel.clone(),
             caller_id: caller_id.map(|number| national(number).to_owned()),
-            dial: self.dial.replace("{number}", national(&to)).replace("{e164}", to.reveal()),
+            dial,
             ring: order.ring.min(limits::ORIGINATE_RING_MAX),
         };
         if command.print().is_none() {
@@ -138,9 +159,41 @@ fn national(number: &Phone) -> &str {
     number.strip_prefix("+91").unwrap_or_else(|| number.trim_start_matches('+'))
 }
 
+/// A name and nothing else: no second endpoint, no variable, no argument.
+fn is_extension(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.*#".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// Joins two of FreeSWITCH's channels.
+pub struct FreeswitchTransferer(pub Arc<Hub>);
+
+impl Transferer for FreeswitchTransferer {
+    fn transport(&self) -> &'static str {
+        "freeswitch"
+    }
+
+    /// Without the event socket that we keep there is nobody to give the order to.
+    fn way(&self, _carrier_call: &str) -> Way {
+        if self.0.kept().is_some() && self.0.trouble().is_none() { Way::Join } else { Way::InBox }
+    }
+
+    fn join<'a>(&'a self, call: CallId, caller: &'a str, person: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            self.0.join_lines(caller, person).await?;
+            tracing::debug!(%call, "caller and person talk within FreeSWITCH");
+            Ok(())
+        })
+    }
+}
+
 impl Dialer for FreeswitchDialer {
     fn transport(&self) -> &'static str {
         "freeswitch"
+    }
+
+    fn reaches(&self, to: &Destination) -> bool {
+        self.dial.is_some() || to.number().is_none()
     }
 
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
@@ -179,6 +232,10 @@ mod tests {
             };
             assert_eq!(why, expected, "{reply:?}");
         }
+        for odd in ["", "1001,user/1002", "1001 &park", "{x=1}1001", "user/1001", "1001|2", "a\nb", "1001@evil"] {
+            assert!(!is_extension(odd), "{odd}");
+        }
+        assert!(is_extension("1001") && is_extension("sales-desk_2") && is_extension("*97"));
         assert_eq!(national(&"+919876543210".parse().unwrap()), "9876543210");
         assert_eq!(national(&"+16154846056".parse().unwrap()), "16154846056");
     }

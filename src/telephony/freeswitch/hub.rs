@@ -230,17 +230,44 @@ impl Hub {
         self.hand_on(channel, &command).await
     }
 
+    /// Lets a caller and a person who both have legs here talk without the box; their media streams are
+    /// closed, and with them the legs. An error: both have their legs as before.
+    pub async fn join_lines(&self, caller: &str, person: &str) -> Result<(), String> {
+        self.mark(person, true);
+        // Who is left alone on the line has nobody who would end it.
+        let _ = self.ask(caller, &Command::EndWithBridge { channel: caller.to_owned() }).await;
+        let reply = self.bridge(caller, person).await;
+        match reply {
+            // What was lost on its way may have been done: the lines must not be ended for it.
+            Reply::Ok(_) | Reply::Lost => {}
+            Reply::Err(why) => {
+                self.mark(person, false);
+                return Err(format!("FreeSWITCH does not join the lines: {}", why.trim()));
+            }
+            Reply::Unsent => {
+                self.mark(person, false);
+                return Err("FreeSWITCH's event socket is not open".to_owned());
+            }
+        }
+        for channel in [caller, person] {
+            let module = self.streams.module;
+            self.tell(channel, &Command::StopStream { channel: channel.to_owned(), module });
+        }
+        Ok(())
+    }
+
+    fn mark(&self, channel: &str, handed_on: bool) {
+        if let Some(known) = self.channels().get_mut(channel) {
+            known.handed_on = handed_on;
+        }
+    }
+
     /// Marked before it is known: a leg that ends in between must not take the caller with it.
     async fn hand_on(&self, channel: &str, command: &Command) -> Reply {
-        let mark = |handed_on| {
-            if let Some(known) = self.channels().get_mut(channel) {
-                known.handed_on = handed_on;
-            }
-        };
-        mark(true);
+        self.mark(channel, true);
         let reply = self.ask(channel, command).await;
         if matches!(reply, Reply::Err(_) | Reply::Unsent) {
-            mark(false);
+            self.mark(channel, false);
         }
         reply
     }

@@ -13,6 +13,6 @@ pub mod machine;
 pub mod server;
 pub mod wire;
 
-pub use dialer::FreeswitchDialer;
+pub use dialer::{FreeswitchDialer, FreeswitchTransferer};
 pub use hub::{FreeswitchMetrics, Hub, Streams};
 pub use server::routes;

@@ -11,10 +11,11 @@ use vaani::base::CallId;
 use vaani::base::event::CallState;
 use vaani::telephony::dial::{Destination, Dialer as _, Order, Refused, Verdict};
 use vaani::telephony::far::Side;
-use vaani::telephony::freeswitch::FreeswitchDialer;
 use vaani::telephony::freeswitch::carrier::{DialError, DialOptions};
 use vaani::telephony::freeswitch::esl::Reply;
+use vaani::telephony::freeswitch::{FreeswitchDialer, FreeswitchTransferer};
 use vaani::telephony::leg::{LegEnd, Refusal};
+use vaani::telephony::transfer::{Transferer as _, Way};
 
 use super::fake::{Fake, PASSWORD};
 use super::*;
@@ -248,7 +249,69 @@ fn order(call: CallId) -> Order {
 
 fn dialer(running: &TestBox) -> FreeswitchDialer {
     let caller_id = Some("+914440001234".parse().unwrap());
-    FreeswitchDialer::new(Arc::clone(&running.hub), "sofia/gateway/gw/{number}".to_owned(), caller_id)
+    let (dial, extension) = (Some("sofia/gateway/gw/{number}".to_owned()), "user/{extension}".to_owned());
+    FreeswitchDialer::new(Arc::clone(&running.hub), dial, extension, caller_id)
+}
+
+#[tokio::test]
+async fn a_telephone_of_the_house_is_rung_by_its_name_only() {
+    let (running, fake) = kept(Module::Fork).await;
+    let call = CallId::new();
+    let to = |name: &str| Order { to: Destination::Extension(name.to_owned()), ..order(call) };
+    let verdict = dialer(&running).place(to("1001")).await;
+    assert_eq!(verdict, Verdict::Placed { carrier_call: call.to_string() });
+    assert!(fake.hears("originate").await.ends_with("}user/1001 &park()"), "{:?}", fake.heard());
+    let before = fake.heard().len();
+    for odd in ["1001,user/1002", "1001 &bridge(x)", "1001\n\napi reload", "{a=b}1001", ""] {
+        let verdict = dialer(&running).place(to(odd)).await;
+        assert!(matches!(verdict, Verdict::Refused { why: Refused::BadNumber, .. }), "{odd}: {verdict:?}");
+    }
+    let inside = FreeswitchDialer::new(Arc::clone(&running.hub), None, "user/{extension}".to_owned(), None);
+    let verdict = inside.place(order(CallId::new())).await;
+    assert!(matches!(verdict, Verdict::Refused { why: Refused::BadNumber, .. }), "{verdict:?}");
+    assert!(!inside.reaches(&order(call).to) && inside.reaches(&to("1001").to));
+    let since = fake.heard().split_off(before);
+    assert!(!since.iter().any(|c| c.starts_with("originate")), "{since:?}");
+}
+
+#[tokio::test]
+async fn caller_and_person_are_joined_within_freeswitch_and_outlive_their_legs() {
+    let (mut running, fake) = kept(Module::Fork).await;
+    let (mut first, mut caller) = streamed(&mut running, "/fs/fork", "u-caller").await;
+    let (mut second, mut person) = streamed(&mut running, "/fs/fork", "u-person").await;
+    let transferer = FreeswitchTransferer(Arc::clone(&running.hub));
+    assert_eq!(transferer.way("u-caller"), Way::Join);
+
+    // Refused: both are the box's as before.
+    fake.answer("uuid_bridge", Some("-ERR Invalid uuid"));
+    let refused = transferer.join(CallId::new(), "u-caller", "u-person").await.unwrap_err();
+    assert!(refused.contains("Invalid uuid"), "{refused}");
+    command(&person, LegCommand::Audio(vec![500; 160])).await;
+    assert!(!fake.heard().iter().any(|c| c.contains("stop vaani")), "{:?}", fake.heard());
+
+    fake.answer("uuid_bridge", Some("+OK u-person"));
+    transferer.join(CallId::new(), "u-caller", "u-person").await.unwrap();
+    assert_eq!(fake.hears("uuid_bridge").await, "uuid_bridge u-caller u-person");
+    assert_eq!(fake.hears("uuid_setvar").await, "uuid_setvar u-caller hangup_after_bridge true");
+    fake.hears("uuid_audio_fork u-caller stop vaani").await;
+    fake.hears("uuid_audio_fork u-person stop vaani").await;
+    // FreeSWITCH closes the streams, and the legs end without taking the lines with them.
+    first.close(None).await.unwrap();
+    second.close(None).await.unwrap();
+    assert!(matches!(next_event(&mut caller).await, Some(LegEvent::Closed(_))));
+    assert!(matches!(next_event(&mut person).await, Some(LegEvent::Closed(_))));
+    running.hub.transfer("nobody", "7002", Some("office")).await;
+    assert!(!fake.heard().iter().any(|c| c.starts_with("uuid_kill")), "{:?}", fake.heard());
+    // The carrier's word about the caller's line still comes.
+    fake.event(
+        json!({"Event-Name": "CHANNEL_HANGUP_COMPLETE", "Unique-ID": "u-caller", "Hangup-Cause": "NORMAL_CLEARING"}),
+    );
+    let ended = ("u-caller".to_owned(), CallState::Completed);
+    until("the end", || running.exchange.states.lock().unwrap().contains(&ended)).await;
+
+    fake.cut();
+    until("trouble", || running.hub.trouble().is_some()).await;
+    assert_eq!(transferer.way("u-caller"), Way::InBox, "nobody would hear the order");
 }
 
 #[tokio::test]

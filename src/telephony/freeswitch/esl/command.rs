@@ -26,6 +26,10 @@ pub enum Command {
         channel: String,
         other: String,
     },
+    /// Ends with the bridge that it will be on.
+    EndWithBridge {
+        channel: String,
+    },
     /// Plays a file to the caller.
     Play {
         channel: String,
@@ -53,6 +57,11 @@ pub enum Command {
         url: String,
         rate: u32,
     },
+    /// Closes the media stream; the channel lives on.
+    StopStream {
+        channel: String,
+        module: Module,
+    },
     /// All channels, for whoever was away.
     Channels,
     /// A sign of life.
@@ -79,6 +88,7 @@ impl Command {
                 format!("uuid_transfer {} {} XML {context}", id(channel)?, word(extension)?)
             }
             Self::Bridge { channel, other } => format!("uuid_bridge {} {}", id(channel)?, id(other)?),
+            Self::EndWithBridge { channel } => format!("uuid_setvar {} hangup_after_bridge true", id(channel)?),
             Self::Play { channel, file } => format!("uuid_broadcast {} {} aleg", id(channel)?, path(file)?),
             Self::Silence { channel } => format!("uuid_break {} all", id(channel)?),
             Self::SendDtmf { channel, digits } => {
@@ -104,6 +114,10 @@ impl Command {
             Self::Stream { channel, module: Module::Stream, url, rate } => {
                 format!("uuid_audio_stream {} start {} mono {}k", id(channel)?, word(url)?, rate / 1_000)
             }
+            Self::StopStream { channel, module: Module::Fork } => {
+                format!("uuid_audio_fork {} stop vaani", id(channel)?)
+            }
+            Self::StopStream { channel, module: Module::Stream } => format!("uuid_audio_stream {} stop", id(channel)?),
             Self::Channels => "show channels as json".to_owned(),
             Self::Status => "status".to_owned(),
         };
@@ -151,6 +165,9 @@ mod tests {
                 "uuid_transfer 0a1b-2c 7001 XML default",
             ),
             (Command::Bridge { channel: channel(), other: "ff".to_owned() }, "uuid_bridge 0a1b-2c ff"),
+            (Command::EndWithBridge { channel: channel() }, "uuid_setvar 0a1b-2c hangup_after_bridge true"),
+            (Command::StopStream { channel: channel(), module: Module::Fork }, "uuid_audio_fork 0a1b-2c stop vaani"),
+            (Command::StopStream { channel: channel(), module: Module::Stream }, "uuid_audio_stream 0a1b-2c stop"),
             (
                 Command::Play { channel: channel(), file: "/tmp/a_1.r8".to_owned() },
                 "uuid_broadcast 0a1b-2c /tmp/a_1.r8 aleg",
