@@ -114,6 +114,8 @@ pub const EXOTEL_CHUNK_PATIENCE: Duration = Duration::from_millis(40);
 pub const EXOTEL_GAUGE_MESSAGES: u32 = 20;
 /// Streams whose end Exotel has asked about and got an answer; the oldest is forgotten.
 pub const EXOTEL_ANSWERS_MAX: usize = 4_096;
+/// Characters of a summary that the carrier reads to whom it connects a caller with.
+pub const EXOTEL_SUMMARY_CHARS: usize = 240;
 /// Callers who hear at the same time that no line is free; others find the line dead.
 pub const APOLOGIES_MAX: usize = 64;
 /// One such apology, with the caller's answer.
@@ -571,6 +573,13 @@ pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
 /// Facts of one call that are read at once.
 pub const EVENTS_OF_CALL_MAX: usize = 20_000;
 
+/// A document that comes with an order to Twilio's API, bytes.
+pub const TWILIO_TWIML_MAX: usize = 4_000;
+/// Where it is not clear whether somebody was moved into a room of Twilio's, the room is looked into this
+/// often, each time after this pause.
+pub const TWILIO_ROOM_LOOKS: usize = 3;
+pub const TWILIO_ROOM_LOOK: Duration = Duration::from_millis(700);
+
 /// Messages for a telephone exchange that wants no more for now; when full the oldest sound is dropped.
 pub const PBX_HELD_MAX: usize = 400;
 /// An exchange that has said nothing for this long is asked whether it is there.
@@ -588,6 +597,19 @@ pub const AUDIOSOCKET_PENDING_MAX: usize = 256;
 pub const AUDIOSOCKET_ID_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes read from an AudioSocket at once.
 pub const AUDIOSOCKET_READ: usize = 8 * 1024;
+/// Channels that the box has ordered of Asterisk and that are not known to be gone.
+pub const ARI_ORDERED_MAX: usize = 2_048;
+/// Bytes of one event of Asterisk's; a longer one breaks the connection.
+pub const ARI_EVENT_MAX: usize = 256 * 1024;
+/// Asterisk's event connection must be there within this time, and one that was silent for the second is
+/// asked for a sign of life.
+pub const ARI_READY_WITHIN: Duration = Duration::from_secs(5);
+pub const ARI_SILENCE_ASKED: Duration = Duration::from_secs(30);
+/// Whether a channel is still there is asked so often, once its order is so old that it must be
+/// answered ([`DIAL_WITHIN`]), and an answer takes so long at most.
+pub const ARI_LOOK_EVERY: Duration = Duration::from_secs(20);
+pub const ARI_LOOK_AFTER: Duration = Duration::from_secs(20);
+pub const ARI_LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Sound of one file that FreeSWITCH is given to play: short, so that an answer begins soon.
 pub const FREESWITCH_FILE: Duration = Duration::from_millis(400);
 /// One header block and one body of FreeSWITCH's event socket, bytes; beyond it the connection is broken.
