@@ -311,8 +311,8 @@ impl App {
         }
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
         let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
-        if let Some(dialer) = exchanges.dialer {
-            registry.dial_through(Arc::new(dialer));
+        for dialer in exchanges.dialers {
+            registry.dial_through(dialer);
         }
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
