@@ -159,11 +159,10 @@ fn whom(document: &Value) -> Result<Option<String>, String> {
     }
     let playback = &document["start_call_playback"];
     let said = |key: &str, known: &[&str]| playback[key].as_str().is_some_and(|value| known.contains(&value));
-    if !playback.is_null()
-        && !(said("playback_to", &["callee", "both"])
-            && said("type", &["text", "audio_url"])
-            && playback["value"].as_str().is_some_and(|value| !value.is_empty()))
-    {
+    let whole = said("playback_to", &["callee", "both"])
+        && said("type", &["text", "audio_url"])
+        && playback["value"].as_str().is_some_and(|value| !value.is_empty());
+    if !playback.is_null() && !whole {
         return Err("start_call_playback is not complete".to_owned());
     }
     Ok(Some(number.to_owned()))
