@@ -188,7 +188,7 @@ pub const JOURNAL_QUEUE: usize = 8_192;
 /// is said. A pause of more than 1.2 s sounds like a dead line.
 pub const FILLER_AFTER: Duration = Duration::from_millis(1_000);
 /// The same in the middle of an answer whose next words do not come, and after a filler.
-pub const FILLER_INSIDE_AFTER: Duration = Duration::from_millis(700);
+pub const FILLER_INSIDE_AFTER: Duration = Duration::from_millis(400);
 /// Of one answer; who waits longer is told no more than this.
 pub const FILLERS_MAX: u32 = 2;
 /// A committed turn without any reply for this long is given up with an apology.
@@ -579,6 +579,11 @@ pub const TWILIO_TWIML_MAX: usize = 4_000;
 /// often, each time after this pause.
 pub const TWILIO_ROOM_LOOKS: usize = 3;
 pub const TWILIO_ROOM_LOOK: Duration = Duration::from_millis(700);
+/// A caller and a person who talk without the box do so for this long at most.
+pub const PERSON_TALK_MAX: Duration = Duration::from_secs(4 * 3_600);
+/// Callers wait meanwhile: Twilio has so long to move somebody, and so long to say who is in a room.
+pub const TWILIO_MOVE_WITHIN: Duration = Duration::from_secs(3);
+pub const TWILIO_SETTLE_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// Messages for a telephone exchange that wants no more for now; when full the oldest sound is dropped.
 pub const PBX_HELD_MAX: usize = 400;
@@ -634,6 +639,8 @@ pub const ESL_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A call that is placed rings for this long at most, and its result may take so much longer.
 pub const ORIGINATE_RING_MAX: Duration = Duration::from_secs(120);
 pub const ORIGINATE_GRACE: Duration = Duration::from_secs(15);
+/// A placed call ends by itself within its limit, goodbye and all; one that outlives it by this is cut.
+pub const PLACED_GRACE: Duration = Duration::from_secs(5);
 /// A failure within this time is the verdict of an order; a later one is news of a call that was placed.
 pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
 /// Event sockets that FreeSWITCH opened and that have not become a call; further ones are closed.

@@ -256,8 +256,8 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "vaani.toml:2: `asterisk.ari.url` is \"https://10.0.0.7\"; write where Asterisk's HTTP server is",
         ),
         (
-            "[asterisk.ari]\nurl = \"http://10.0.0.7:8088\"\npassword = \"secret-enough\"\nendpoint = \"PJSIP/{number}@t\"\n",
-            "vaani.toml:2: `asterisk.ari.url` stands alone; write `asterisk.ari.user` too",
+            "[asterisk]\ntoken = \"twelve-signs-x\"\n[asterisk.ari]\nurl = \"http://10.0.0.7:8088\"\npassword = \"secret-enough\"\nendpoint = \"PJSIP/{number}@t\"\n",
+            "vaani.toml:4: `asterisk.ari.url` stands alone; write `asterisk.ari.user` too",
         ),
         (
             "[asterisk]\ntoken = \"twelve-signs-x\"\n[asterisk.ari]\nendpoint = \"PJSIP/9@t\"\n",

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::TRANSPORT;
 use super::form::Asked;
 use super::server::{Answer, ExotelSettings, SecretPath, Shared, plain};
+use crate::base::event::CallState;
 use crate::base::phone::Phone;
 use crate::base::{CallId, limits};
 use crate::telephony::dial::Destination;
@@ -196,7 +197,12 @@ impl Shared {
             // A caller is never sent away for want of news: the conversation sees to them.
             other => warn!(carrier_call = call, ?other, "the flow does not say how a caller got on with a person"),
         }
-        if news == Some(PersonNews::Done) { StatusCode::OK } else { StatusCode::FOUND }
+        if news == Some(PersonNews::Done) {
+            // The flow ends the call with this answer, and tells of no end otherwise.
+            self.exchange.carrier_state(call, CallState::Completed);
+            return StatusCode::OK;
+        }
+        StatusCode::FOUND
     }
 }
 

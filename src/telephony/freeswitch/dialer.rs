@@ -111,11 +111,15 @@ async fn answered(hub: Arc<Hub>, esl: Esl, order: Order, channel: String) {
     };
     if matches!(opened, Reply::Ok(_)) {
         // The conversation ends by itself long before; this is for a channel that outlives it.
-        let limit = order.limit.saturating_add(limits::ORIGINATE_GRACE);
+        let limit = order.limit.saturating_add(limits::PLACED_GRACE);
         hub.tasks().clone().spawn("a placed call's limit", async move {
             tokio::select! {
                 () = hub.tasks().stopped() => {}
-                () = tokio::time::sleep(limit) => hub.leave(&channel, "ALLOTTED_TIMEOUT"),
+                () = tokio::time::sleep(limit) => {
+                    if hub.follows(&channel) {
+                        hub.leave(&channel, "ALLOTTED_TIMEOUT");
+                    }
+                }
             }
         });
     } else {

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::rest::{Fault, Rest, is_sid};
@@ -114,8 +114,11 @@ impl Rest {
     }
 
     /// Redirects a live call.
-    async fn send_to(&self, sid: &str, (name, value): (&'static str, String)) -> Moved {
-        match self.post(&format!("Calls/{sid}.json"), &[(name, value)]).send().await {
+    async fn send_to(&self, sid: &str, there: (&'static str, String)) -> Moved {
+        // A call that the box has placed was bounded for a conversation with the box.
+        let form = [there, ("TimeLimit", limits::PERSON_TALK_MAX.as_secs().to_string())];
+        let order = self.post(&format!("Calls/{sid}.json"), &form).timeout(limits::TWILIO_MOVE_WITHIN);
+        match order.send().await {
             Ok(answer) => {
                 let status = answer.status();
                 if status.is_success() {
@@ -135,15 +138,22 @@ impl Rest {
     /// Where an order has no clear answer, the room is looked into.
     async fn settled(&self, room: &str, sid: &str, moved: Moved) -> Moved {
         let Moved::Unknown(why) = moved else { return moved };
-        let mut seen = None;
-        for _ in 0..limits::TWILIO_ROOM_LOOKS {
-            sleep(limits::TWILIO_ROOM_LOOK).await;
-            seen = self.is_inside(room, sid).await;
-            if seen == Some(true) {
-                return Moved::Yes;
+        let looking = async {
+            let mut seen = None;
+            for _ in 0..limits::TWILIO_ROOM_LOOKS {
+                sleep(limits::TWILIO_ROOM_LOOK).await;
+                seen = self.is_inside(room, sid).await;
+                if seen == Some(true) {
+                    break;
+                }
             }
+            seen
+        };
+        match timeout(limits::TWILIO_SETTLE_WITHIN, looking).await {
+            Ok(Some(true)) => Moved::Yes,
+            Ok(Some(false)) => Moved::No(why),
+            Ok(None) | Err(_) => Moved::Unknown(why),
         }
-        if seen == Some(false) { Moved::No(why) } else { Moved::Unknown(why) }
     }
 
     /// `None`: the carrier does not say.
@@ -205,15 +215,11 @@ pub(super) async fn after(State(shared): State<Arc<Shared>>, Path(call): Path<St
         Ok(webhook) => webhook,
         Err(answer) => return answer,
     };
-    let (Some(caller), Ok(who)) = (caller(&webhook), webhook.carrier_call()) else {
+    let Some(caller) = caller(&webhook) else {
         return plain(StatusCode::BAD_REQUEST, "it is not said whose call this is");
     };
     info!(call, "caller and person have talked");
-    shared.deps.exchange.person(caller, PersonNews::Done);
-    if who == caller {
-        // We end it with this answer; not every number of an account tells the ends of its calls.
-        shared.deps.exchange.carrier_state(caller, CallState::Completed);
-    }
+    shared.over(caller);
     document(&[Verb::Hangup])
 }
 
@@ -228,10 +234,19 @@ pub(super) async fn news(State(shared): State<Arc<Shared>>, Path(call): Path<Str
     };
     match webhook.param("StatusCallbackEvent") {
         Some("conference-start") => shared.deps.exchange.person(caller, PersonNews::Talking),
-        Some("conference-end") => shared.deps.exchange.person(caller, PersonNews::Done),
+        Some("conference-end") => shared.over(caller),
         _ => warn!(call, "the carrier tells something of a room that was not asked for"),
     }
     plain(StatusCode::NO_CONTENT, "")
+}
+
+impl Shared {
+    /// A room ends with the first who leaves it, and whoever is left is told to hang up; not every number of an
+    /// account tells the ends of its calls.
+    fn over(&self, caller: &str) {
+        self.deps.exchange.person(caller, PersonNews::Done);
+        self.deps.exchange.carrier_state(caller, CallState::Completed);
+    }
 }
 
 /// Of the address that we gave; it is covered by the signature.

@@ -197,7 +197,7 @@ impl Webhook {
         find(&self.query, name)
     }
 
-    pub(super) fn carrier_call(&self) -> Result<&str, Answer> {
+    fn carrier_call(&self) -> Result<&str, Answer> {
         let plausible = |sid: &&str| (1..=64).contains(&sid.len()) && sid.bytes().all(|b| b.is_ascii_alphanumeric());
         self.param("CallSid").filter(plausible).ok_or_else(|| plain(StatusCode::BAD_REQUEST, "CallSid is missing"))
     }

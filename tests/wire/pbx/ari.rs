@@ -280,6 +280,21 @@ async fn whoever_answers_is_led_to_the_box() {
     assert_eq!(dialer.followed(), 0);
 }
 
+/// Where there is AudioSocket only, the dial plan says before it whose call it is.
+#[tokio::test]
+async fn a_placed_call_may_come_over_audiosocket() {
+    let running = Setup::default().start().await;
+    let call = CallId::new();
+    let url = format!("{}?token={TOKEN}&uuid={call}&vaani_call={call}", running.url.webhook("/ast/pre"));
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "ok");
+    let announced = running.exchange.announced.lock().unwrap()[0].clone();
+    assert_eq!(
+        (announced.transport, announced.call, announced.direction),
+        ("audiosocket", Some(call), Direction::Outbound)
+    );
+}
+
 #[tokio::test]
 async fn every_answer_has_its_verdict() {
     let running = Setup::default().start().await;

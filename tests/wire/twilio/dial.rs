@@ -74,7 +74,7 @@ async fn the_carriers_own_client_and_ours_send_the_same_requests() {
     assert_eq!(rest.place(order).await, Verdict::Placed { carrier_call: SID.to_owned() });
     rest.hang_up(SID).await.unwrap();
     rest.join(call, SID, PERSON).await.unwrap();
-    let invitation = api.0.lock().unwrap()[2].3[0].1.clone();
+    let invitation = api.0.lock().unwrap()[2].3[1].1.clone();
 
     let news = format!("https://voice.example.in/api/calls/webhook/{call}");
     let back = |path: &str| format!("https://voice.example.in/voice/{path}/{call}?caller={SID}");

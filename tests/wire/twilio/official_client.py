@@ -40,5 +40,5 @@ official.append(dial)
 canonical = [ET.canonicalize(text, strip_text=True) for text in (moved["twiml"], str(official))]
 assert canonical[0] == canonical[1], f"\n{canonical[0]}\n{canonical[1]}"
 for sid in moved["who"]:
-    client.calls(sid).update(twiml=moved["twiml"])
+    client.calls(sid).update(twiml=moved["twiml"], time_limit=14400)
 print(call.sid)

@@ -53,6 +53,7 @@ async fn api(State(api): State<Api>, Path(resource): Path<String>, request: Requ
             let sid = resource.trim_start_matches("Calls/").trim_end_matches(".json").to_owned();
             let mut form = url::form_urlencoded::parse(&body).into_owned();
             let (name, value) = form.next().unwrap();
+            assert_eq!(form.next(), Some(("TimeLimit".to_owned(), "14400".to_owned())));
             assert!(form.next().is_none());
             api.moves.lock().unwrap().push((sid.clone(), name, value));
             let stream = api.streams.lock().unwrap().remove(&sid);
@@ -210,10 +211,10 @@ async fn the_end_of_a_room_is_told_and_ends_who_is_left() {
     let ((status, twiml), news, states) = told(&after, CALLER, &[("DialCallStatus", "completed")]).await;
     assert!(status == 200 && twiml.ends_with("<Response><Hangup/></Response>"), "{twiml}");
     assert_eq!((news, states), (vec![(caller(), PersonNews::Done)], vec![(caller(), CallState::Completed)]));
-    // The person is left: the caller has gone, whose line is not ours to speak of.
+    // The person is left: the caller has gone.
     let ((status, twiml), news, states) = told(&after, PERSON, &[]).await;
     assert!(status == 200 && twiml.ends_with("<Response><Hangup/></Response>"), "{twiml}");
-    assert_eq!((news, states), (vec![(caller(), PersonNews::Done)], vec![]));
+    assert_eq!((news, states), (vec![(caller(), PersonNews::Done)], vec![(caller(), CallState::Completed)]));
 
     let room = format!("/voice/with-person/{call}?caller={CALLER}");
     for (event, expected) in [
@@ -223,7 +224,8 @@ async fn the_end_of_a_room_is_told_and_ends_who_is_left() {
     ] {
         let more = [("StatusCallbackEvent", event), ("ConferenceSid", "CF1"), ("FriendlyName", "vaani-x")];
         let ((status, _), news, states) = told(&room, CALLER, &more).await;
-        assert_eq!((status, news, states), (204, expected, vec![]), "{event}");
+        let ended = if event == "conference-end" { vec![(caller(), CallState::Completed)] } else { vec![] };
+        assert_eq!((status, news, states), (204, expected, ended), "{event}");
     }
     for path in ["/voice/after-person/x", "/voice/after-person/x?caller=../1", "/voice/with-person/x?caller="] {
         let ((status, _), news, states) = told(path, CALLER, &[("StatusCallbackEvent", "conference-end")]).await;
