@@ -50,7 +50,7 @@ use crate::ops::notify;
 use crate::store::Vault;
 use crate::store::journal::Journal;
 use crate::store::ledger::{self, Ledger, Purse};
-use crate::telephony::exotel::{ExotelDeps, ExotelMetrics};
+use crate::telephony::exotel::{ExotelDeps, ExotelMetrics, Flows};
 use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
@@ -282,8 +282,10 @@ impl App {
         twilio.spoken_busy = settings.calls.busy_line;
         twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
         let prompts = Arc::new(Prompts { scripts: Arc::clone(&scripts), tts });
+        let flows = Arc::new(Flows::new(settings.exotel.flow_connects));
         let exotel = ExotelDeps {
             settings: exotel::settings(&settings, &public)?,
+            flows: Arc::clone(&flows),
             exchange: Arc::new(registry.clone()),
             lines: Arc::clone(&prompts) as Arc<_>,
             clock,
@@ -304,10 +306,13 @@ impl App {
         if let Some(dialer) = dialers::exotel(&settings, &public)? {
             registry.dial_through(Arc::new(dialer));
         }
+        for transferer in dialers::transferers(&settings, &public, flows)? {
+            tracing::debug!(transport = transferer.transport(), "callers of this transport can be handed on");
+        }
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
         let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
-        if let Some(dialer) = exchanges.dialer {
-            registry.dial_through(Arc::new(dialer));
+        for dialer in exchanges.dialers {
+            registry.dial_through(dialer);
         }
         registry.transfer_through(exchanges.transferer);
         let twilio_ready = settings.twilio.auth_token.is_some();

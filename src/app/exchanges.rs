@@ -12,8 +12,10 @@ use crate::api::Component;
 use crate::base::Clock;
 use crate::base::tasks::Scope;
 use crate::config::{MediaModule, Settings};
+use crate::telephony::asterisk::ari::{self, Ari, AriDialer, AriSettings, DialPlan};
 use crate::telephony::asterisk::{self, AsteriskDeps, AsteriskMetrics};
 use crate::telephony::audiosocket::{self, AudioSocketDeps, AudioSocketMetrics, Expected};
+use crate::telephony::dial::Dialer;
 use crate::telephony::freeswitch::esl::client::Connect;
 use crate::telephony::freeswitch::esl::command::Module;
 use crate::telephony::freeswitch::hub::Ears;
@@ -40,7 +42,7 @@ impl ExchangeMetrics {
 
 pub(super) struct Exchanges {
     pub(super) router: Router,
-    pub(super) dialer: Option<FreeswitchDialer>,
+    pub(super) dialers: Vec<Arc<dyn Dialer>>,
     pub(super) transferer: Arc<FreeswitchTransferer>,
     pub(super) health: ExchangeHealth,
 }
@@ -50,6 +52,7 @@ pub(super) struct ExchangeHealth {
     asterisk: Option<&'static str>,
     freeswitch: Option<&'static str>,
     hub: Arc<Hub>,
+    ari: Option<Arc<AriDialer>>,
 }
 
 pub(super) async fn start(
@@ -64,6 +67,7 @@ pub(super) async fn start(
     let theirs = &settings.asterisk;
     let expected = Arc::new(Expected::default());
     let door = |counter| Door::new("asterisk", theirs.token.clone(), theirs.networks.clone(), counter);
+    let ari = ari(settings, &exchange, clock, scope)?;
     let asterisk = asterisk::routes(AsteriskDeps {
         door: door(of_asterisk.refused_peers.clone()),
         exchange: Arc::clone(&exchange),
@@ -108,13 +112,37 @@ pub(super) async fn start(
         tracing::info!(%address, "FreeSWITCH's event sockets are taken");
         scope.spawn("event socket listener", esl::server::serve(listener, Arc::clone(&hub), door.clone()));
     }
-    let dialer = theirs.event_socket.is_some().then(|| {
+    let freeswitch_dialer = theirs.event_socket.is_some().then(|| {
         let (dial, extension) = (theirs.dial.clone(), theirs.dial_extension.clone());
         FreeswitchDialer::new(Arc::clone(&hub), dial, extension, theirs.caller_id.clone())
     });
     let transferer = Arc::new(FreeswitchTransferer(Arc::clone(&hub)));
+    let mut dialers: Vec<Arc<dyn Dialer>> = Vec::new();
+    dialers.extend(ari.clone().map(|dialer| dialer as Arc<_>));
+    dialers.extend(freeswitch_dialer.map(|dialer| Arc::new(dialer) as Arc<_>));
     let router = asterisk.merge(freeswitch::routes(Arc::clone(&hub), door));
-    Ok(Exchanges { router, dialer, transferer, health: ExchangeHealth::new(settings, hub) })
+    Ok(Exchanges { router, dialers, transferer, health: ExchangeHealth::new(settings, hub, ari) })
+}
+
+/// Who places calls through Asterisk, if that is set up.
+fn ari(
+    settings: &Settings,
+    exchange: &Arc<dyn Exchange>,
+    clock: Clock,
+    scope: &Scope,
+) -> anyhow::Result<Option<Arc<AriDialer>>> {
+    let Some(theirs) = settings.asterisk.ari.clone() else { return Ok(None) };
+    let client = Ari::new(AriSettings { url: theirs.url, user: theirs.user, password: theirs.password })
+        .context("the client of Asterisk's ARI could not be made")?;
+    let plan = DialPlan {
+        endpoint: theirs.endpoint,
+        extension_endpoint: theirs.extension_endpoint,
+        context: theirs.context,
+        caller_id: theirs.caller_id,
+    };
+    let dialer = Arc::new(AriDialer::new(client, plan, Arc::clone(exchange), clock));
+    scope.spawn("asterisk's events", ari::keep(Arc::clone(&dialer), scope.clone()));
+    Ok(Some(dialer))
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
@@ -122,7 +150,7 @@ async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener>
 }
 
 impl ExchangeHealth {
-    fn new(settings: &Settings, hub: Arc<Hub>) -> Self {
+    fn new(settings: &Settings, hub: Arc<Hub>, ari: Option<Arc<AriDialer>>) -> Self {
         let asterisk = &settings.asterisk;
         let asterisk = match (asterisk.is_configured(), asterisk.audiosocket_listen.is_some()) {
             (true, _) => Some(""),
@@ -138,7 +166,7 @@ impl ExchangeHealth {
             ),
             (false, false) => None,
         };
-        Self { asterisk, freeswitch, hub }
+        Self { asterisk, freeswitch, hub, ari }
     }
 
     /// Those that are configured.
@@ -151,7 +179,13 @@ impl ExchangeHealth {
         };
         let settled = |detail: &str| if detail.is_empty() { "ok" } else { "degraded" };
         let mut parts = Vec::new();
-        parts.extend(self.asterisk.map(|detail| part("transport/asterisk", settled(detail), detail.to_owned())));
+        parts.extend(self.asterisk.map(|detail| match self.ari.as_ref().and_then(|ari| ari.trouble()) {
+            Some(why) => {
+                let detail = format!("Asterisk's REST interface is not there for calls that the box places: {why}; look at asterisk.ari and at ari.conf and http.conf there");
+                part("transport/asterisk", "degraded", detail)
+            }
+            None => part("transport/asterisk", settled(detail), detail.to_owned()),
+        }));
         parts.extend(self.freeswitch.map(|detail| match self.hub.trouble() {
             Some(why) => {
                 let detail = format!("FreeSWITCH's event socket is not open: {why}; look at freeswitch.event_socket and event_socket.conf.xml");

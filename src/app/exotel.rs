@@ -22,6 +22,7 @@ pub(super) fn settings(settings: &Settings, public: &str) -> anyhow::Result<Exot
         sample_rate: exotel.sample_rate,
         chunk_bytes: exotel.chunk_bytes,
         spoken_busy: settings.calls.busy_line,
+        exophone: exotel.exophone.clone(),
         ..ExotelSettings::new(access(settings), public.parse()?)
     })
 }

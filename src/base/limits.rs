@@ -114,6 +114,8 @@ pub const EXOTEL_CHUNK_PATIENCE: Duration = Duration::from_millis(40);
 pub const EXOTEL_GAUGE_MESSAGES: u32 = 20;
 /// Streams whose end Exotel has asked about and got an answer; the oldest is forgotten.
 pub const EXOTEL_ANSWERS_MAX: usize = 4_096;
+/// Characters of a summary that the carrier reads to whom it connects a caller with.
+pub const EXOTEL_SUMMARY_CHARS: usize = 240;
 /// Callers who hear at the same time that no line is free; others find the line dead.
 pub const APOLOGIES_MAX: usize = 64;
 /// One such apology, with the caller's answer.
@@ -186,7 +188,7 @@ pub const JOURNAL_QUEUE: usize = 8_192;
 /// is said. A pause of more than 1.2 s sounds like a dead line.
 pub const FILLER_AFTER: Duration = Duration::from_millis(1_000);
 /// The same in the middle of an answer whose next words do not come, and after a filler.
-pub const FILLER_INSIDE_AFTER: Duration = Duration::from_millis(700);
+pub const FILLER_INSIDE_AFTER: Duration = Duration::from_millis(400);
 /// Of one answer; who waits longer is told no more than this.
 pub const FILLERS_MAX: u32 = 2;
 /// A committed turn without any reply for this long is given up with an apology.
@@ -571,6 +573,18 @@ pub const TENANTS_LOOK: Duration = Duration::from_secs(3);
 /// Facts of one call that are read at once.
 pub const EVENTS_OF_CALL_MAX: usize = 20_000;
 
+/// A document that comes with an order to Twilio's API, bytes.
+pub const TWILIO_TWIML_MAX: usize = 4_000;
+/// Where it is not clear whether somebody was moved into a room of Twilio's, the room is looked into this
+/// often, each time after this pause.
+pub const TWILIO_ROOM_LOOKS: usize = 3;
+pub const TWILIO_ROOM_LOOK: Duration = Duration::from_millis(700);
+/// A caller and a person who talk without the box do so for this long at most.
+pub const PERSON_TALK_MAX: Duration = Duration::from_secs(4 * 3_600);
+/// Callers wait meanwhile: Twilio has so long to move somebody, and so long to say who is in a room.
+pub const TWILIO_MOVE_WITHIN: Duration = Duration::from_secs(3);
+pub const TWILIO_SETTLE_WITHIN: Duration = Duration::from_millis(2_500);
+
 /// Messages for a telephone exchange that wants no more for now; when full the oldest sound is dropped.
 pub const PBX_HELD_MAX: usize = 400;
 /// An exchange that has said nothing for this long is asked whether it is there.
@@ -588,6 +602,19 @@ pub const AUDIOSOCKET_PENDING_MAX: usize = 256;
 pub const AUDIOSOCKET_ID_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes read from an AudioSocket at once.
 pub const AUDIOSOCKET_READ: usize = 8 * 1024;
+/// Channels that the box has ordered of Asterisk and that are not known to be gone.
+pub const ARI_ORDERED_MAX: usize = 2_048;
+/// Bytes of one event of Asterisk's; a longer one breaks the connection.
+pub const ARI_EVENT_MAX: usize = 256 * 1024;
+/// Asterisk's event connection must be there within this time, and one that was silent for the second is
+/// asked for a sign of life.
+pub const ARI_READY_WITHIN: Duration = Duration::from_secs(5);
+pub const ARI_SILENCE_ASKED: Duration = Duration::from_secs(30);
+/// Whether a channel is still there is asked so often, once its order is so old that it must be
+/// answered ([`DIAL_WITHIN`]), and an answer takes so long at most.
+pub const ARI_LOOK_EVERY: Duration = Duration::from_secs(20);
+pub const ARI_LOOK_AFTER: Duration = Duration::from_secs(20);
+pub const ARI_LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Sound of one file that FreeSWITCH is given to play: short, so that an answer begins soon.
 pub const FREESWITCH_FILE: Duration = Duration::from_millis(400);
 /// One header block and one body of FreeSWITCH's event socket, bytes; beyond it the connection is broken.
@@ -612,6 +639,8 @@ pub const ESL_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A call that is placed rings for this long at most, and its result may take so much longer.
 pub const ORIGINATE_RING_MAX: Duration = Duration::from_secs(120);
 pub const ORIGINATE_GRACE: Duration = Duration::from_secs(15);
+/// A placed call ends by itself within its limit, goodbye and all; one that outlives it by this is cut.
+pub const PLACED_GRACE: Duration = Duration::from_secs(5);
 /// A failure within this time is the verdict of an order; a later one is news of a call that was placed.
 pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
 /// Event sockets that FreeSWITCH opened and that have not become a call; further ones are closed.

@@ -31,6 +31,8 @@ pub struct Exotel {
     pub exophone: Option<Phone>,
     /// The flow that placed calls go through.
     pub flow_id: Option<String>,
+    /// The flow connects callers with whom the box names.
+    pub flow_connects: bool,
 }
 
 /// How far somebody has come with it.
@@ -112,6 +114,7 @@ impl Exotel {
             phone
         });
         let flow_id = word(&mut fields, "flow_id", plain, "the number in the flow's address");
+        let flow_connects = fields.or("flow_connects", false);
         fields.finish();
         Self {
             user,
@@ -126,6 +129,7 @@ impl Exotel {
             api_url,
             exophone,
             flow_id,
+            flow_connects,
         }
     }
 

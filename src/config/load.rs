@@ -116,13 +116,14 @@ const SEED_NAMES: [(&str, &str); 11] = [
 ];
 
 /// Files systemd may hand over (`LoadCredential=twilio_auth_token:…`).
-const CREDENTIALS: [(&str, &str); 12] = [
+const CREDENTIALS: [(&str, &str); 13] = [
     ("twilio_auth_token", "twilio.auth_token"),
     ("twilio_previous_auth_token", "twilio.previous_auth_token"),
     ("exotel_password", "exotel.password"),
     ("exotel_path_secret", "exotel.path_secret"),
     ("exotel_api_token", "exotel.api_token"),
     ("asterisk_token", "asterisk.token"),
+    ("asterisk_ari_password", "asterisk.ari.password"),
     ("freeswitch_token", "freeswitch.token"),
     ("freeswitch_password", "freeswitch.password"),
     ("api_token", "api.token"),

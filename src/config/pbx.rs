@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use url::Url;
+
 use super::schema::secret;
 use super::tree::Fields;
 use crate::base::network::Network;
@@ -21,6 +23,23 @@ pub struct Asterisk {
     pub audiosocket_listen: Option<SocketAddr>,
     /// An AudioSocket that nobody announced is a call of which nothing is known.
     pub audiosocket_anonymous: bool,
+    /// `None`: no calls are placed through it.
+    pub ari: Option<AsteriskAri>,
+}
+
+/// Asterisk's REST interface.
+#[derive(Clone, Debug)]
+pub struct AsteriskAri {
+    pub url: Url,
+    pub user: String,
+    pub password: Secret,
+    /// How a number is dialled: `PJSIP/{number}@trunk`.
+    pub endpoint: String,
+    /// How a telephone of the house is rung: `PJSIP/{extension}`.
+    pub extension_endpoint: String,
+    /// Where in the dial plan an answered call goes on.
+    pub context: String,
+    pub caller_id: Option<Phone>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +83,82 @@ impl Asterisk {
                 "`asterisk.audiosocket_anonymous` needs `asterisk.networks`, for example [\"10.0.0.0/24\"]: else anybody could call",
             );
         }
+        let ari_at = fields.place("ari");
+        let ari = AsteriskAri::read(fields.section("ari"));
+        if let Some(at) = ari_at.filter(|_| ari.is_some() && token.is_none() && networks.is_empty()) {
+            fields.refuse(
+                &at,
+                "`asterisk.ari` needs `asterisk.networks` or `asterisk.token`: who answers is led to the box, which else lets nobody in",
+            );
+        }
         fields.finish();
         Self {
             token,
             networks,
             audiosocket_listen: audiosocket_listen.map(|(address, _)| address),
             audiosocket_anonymous,
+            ari,
         }
     }
 
     pub const fn is_configured(&self) -> bool {
         self.token.is_some() || !self.networks.is_empty()
+    }
+}
+
+impl AsteriskAri {
+    /// `None` without an address.
+    fn read(mut fields: Fields<'_>) -> Option<Self> {
+        let url = fields.optional::<String>("url").filter(|(text, _)| !text.trim().is_empty());
+        let url = url.and_then(|(text, at)| {
+            let url = Url::parse(text.trim()).ok().filter(|url| {
+                let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+                url.scheme() == "http" && url.has_host() && bare
+            });
+            if url.is_none() {
+                let what = "write where Asterisk's HTTP server is on the LAN, such as \"http://10.0.0.7:8088\"";
+                fields.refuse(&at, format!("`asterisk.ari.url` is {text:?}; {what}"));
+            }
+            Some((url?, at))
+        });
+        let user = fields.or("user", String::new()).trim().to_owned();
+        let password = secret(&mut fields, "password", 8).map(|(password, _)| password);
+        let mut endpoint = |key: &str, usual: &str, places: &[&str], example: &str| {
+            let Some((text, at)) = fields.optional::<String>(key) else { return usual.to_owned() };
+            let text = text.trim().to_owned();
+            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@/+*#{}".contains(&b));
+            if !plain || !places.iter().any(|place| text.contains(place)) {
+                fields.refuse(&at, format!("`asterisk.ari.{key}` is {text:?}; write for example \"{example}\""));
+            }
+            text
+        };
+        let number = endpoint("endpoint", "", &["{number}", "{e164}"], "PJSIP/{number}@trunk");
+        let usual = "PJSIP/{extension}";
+        let extension_endpoint = endpoint("extension_endpoint", usual, &["{extension}"], usual);
+        let context = fields.or("context", "vaani-placed".to_owned());
+        let caller_id = fields.optional::<String>("caller_id").and_then(|(text, at)| match Phone::written(&text) {
+            _ if text.trim().is_empty() => None,
+            Ok(phone) => Some(phone),
+            Err(wrong) => {
+                fields.refuse(&at, format!("`asterisk.ari.caller_id`: {wrong}"));
+                None
+            }
+        });
+        if let Some((_, at)) = &url {
+            if user.is_empty() || user.contains([':', ' ']) {
+                fields.refuse(at, "`asterisk.ari.url` stands alone; write `asterisk.ari.user` too, as in ari.conf");
+            }
+            if password.is_none() {
+                fields.refuse(at, "`asterisk.ari.url` stands alone; write `asterisk.ari.password` too, as in ari.conf");
+            }
+            if number.is_empty() {
+                let what = "write `asterisk.ari.endpoint` too, for example \"PJSIP/{number}@trunk\"";
+                fields.refuse(at, format!("`asterisk.ari.url` stands alone; {what}"));
+            }
+        }
+        fields.finish();
+        let ((url, _), password) = url.zip(password)?;
+        Some(Self { url, user, password, endpoint: number, extension_endpoint, context, caller_id })
     }
 }
 

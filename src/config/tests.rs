@@ -252,6 +252,22 @@ fn every_kind_of_fault_gives_one_clear_message() {
             "vaani.toml:2: `asterisk.audiosocket_anonymous` needs `asterisk.networks`, for example",
         ),
         (
+            "[asterisk.ari]\nurl = \"https://10.0.0.7\"\n",
+            "vaani.toml:2: `asterisk.ari.url` is \"https://10.0.0.7\"; write where Asterisk's HTTP server is",
+        ),
+        (
+            "[asterisk]\ntoken = \"twelve-signs-x\"\n[asterisk.ari]\nurl = \"http://10.0.0.7:8088\"\npassword = \"secret-enough\"\nendpoint = \"PJSIP/{number}@t\"\n",
+            "vaani.toml:4: `asterisk.ari.url` stands alone; write `asterisk.ari.user` too",
+        ),
+        (
+            "[asterisk]\ntoken = \"twelve-signs-x\"\n[asterisk.ari]\nendpoint = \"PJSIP/9@t\"\n",
+            "vaani.toml:4: `asterisk.ari.endpoint` is \"PJSIP/9@t\"; write for example \"PJSIP/{number}@trunk\"",
+        ),
+        (
+            "[asterisk.ari]\nurl = \"http://10.0.0.7:8088\"\nuser = \"v\"\npassword = \"secret-enough\"\nendpoint = \"PJSIP/{number}@t\"\n",
+            "vaani.toml:1: `asterisk.ari` needs `asterisk.networks` or `asterisk.token`",
+        ),
+        (
             "[freeswitch]\nevent_socket = \"10.0.0.8\"\n",
             "vaani.toml:2: `freeswitch.event_socket` is \"10.0.0.8\"; write a host and a port such as \"10.0.0.7:8021\"",
         ),

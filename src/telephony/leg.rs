@@ -124,7 +124,8 @@ pub trait Exchange: Send + Sync + 'static {
     fn goes_to_person(&self, _carrier_call: &str) -> Option<Seeking> {
         None
     }
-    /// The carrier tells how a caller gets on who goes to a person. Unknown calls are ignored.
+    /// The carrier tells how a caller gets on who goes to a person; the same may come twice. Unknown calls are
+    /// ignored.
     fn person(&self, _carrier_call: &str, _news: PersonNews) {}
     /// The language to speak to a caller in of whom nothing else is known.
     fn greeting_language(&self, announcement: &Announcement) -> Lang;

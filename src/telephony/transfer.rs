@@ -14,8 +14,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::dial::{Destination, Refused};
-use crate::base::CallId;
 use crate::base::phone::Phone;
+use crate::base::{CallId, Lang};
 
 /// How a caller on a transport's line reaches a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub struct Seeking {
     pub ring: Duration,
     /// The number to show; `None`: the transport's own.
     pub caller_id: Option<Phone>,
+    /// What the person hears about the caller before the two are connected, where the carrier can say it.
+    pub summary: Option<String>,
+    /// The caller's.
+    pub language: Option<Lang>,
 }
 
 /// What a carrier tells of a caller's way to a person, where it knows.

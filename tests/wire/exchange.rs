@@ -91,10 +91,21 @@ impl Exchange for Notes {
     fn goes_to_person(&self, carrier_call: &str) -> Option<Seeking> {
         let wanted = self.person.lock().unwrap().iter().any(|call| call == carrier_call);
         let to = Destination::Number(Phone::written("+912266554433").unwrap());
-        wanted.then_some(Seeking { to, ring: Duration::from_secs(20), caller_id: None })
+        let summary = Some("asks about a loan".to_owned());
+        let language = Some(Lang::Hi);
+        wanted.then_some(Seeking { to, ring: Duration::from_secs(20), caller_id: None, summary, language })
     }
 
+    /// Who was not reached may have another leg.
     fn person(&self, carrier_call: &str, news: PersonNews) {
+        if matches!(news, PersonNews::NotReached(_) | PersonNews::Done) {
+            self.person.lock().unwrap().retain(|call| call != carrier_call);
+        }
+        if matches!(news, PersonNews::NotReached(_))
+            && let Some(call) = self.calls.lock().unwrap().get(carrier_call)
+        {
+            self.connected.lock().unwrap().retain(|connected| connected != call);
+        }
         self.person_news.lock().unwrap().push((carrier_call.to_owned(), news));
     }
 

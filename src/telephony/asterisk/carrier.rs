@@ -28,6 +28,8 @@ pub struct DialOptions {
     pub to: String,
     /// The channel's unique id.
     pub call: String,
+    /// The box's own id, of a call that it has placed.
+    pub ours: Option<CallId>,
     pub agent: Option<String>,
     pub language: Option<Lang>,
     pub release: Release,
@@ -57,6 +59,7 @@ impl DialOptions {
             from: "9876543210".to_owned(),
             to: "04440001234".to_owned(),
             call: format!("pbx1-{}", CallId::new()),
+            ours: None,
             agent: None,
             language: None,
             release: Release::Json,
@@ -70,6 +73,9 @@ impl DialOptions {
     fn url(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("caller", &self.from).append_pair("exten", &self.to).append_pair("call", &self.call);
+        if let Some(ours) = self.ours {
+            query.append_pair("vaani_call", &ours.to_string());
+        }
         if let Some(agent) = &self.agent {
             query.append_pair("agent", agent);
         }

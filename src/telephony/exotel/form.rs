@@ -9,7 +9,9 @@ use super::machine::Shown;
 use crate::base::event::{CallState, Direction};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, multipart};
+use crate::telephony::dial::Refused;
 use crate::telephony::leg::Announcement;
+use crate::telephony::transfer::PersonNews;
 
 /// More than any request of the carrier has.
 const PARAMETERS_MAX: usize = 256;
@@ -166,6 +168,37 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// How a caller gets on with the person whom a Connect applet has rung: of its dial events, or of the
+    /// Passthru applet behind it. `None`: it does not say.
+    pub fn person(&self) -> Option<PersonNews> {
+        let event = self.get(&["EventType"]).map(str::to_ascii_lowercase);
+        match event.as_deref() {
+            Some("dial" | "dialing" | "initiated" | "ringing") => return Some(PersonNews::Ringing),
+            Some("answered" | "connected" | "bridged") => return Some(PersonNews::Talking),
+            // `terminal`, or none: the result tells.
+            _ => {}
+        }
+        let named = self.get(&["DialCallStatus", "DialStatus"]).map(str::to_ascii_lowercase);
+        Some(match named.as_deref() {
+            Some("queued" | "initiated" | "ringing") => PersonNews::Ringing,
+            Some("in-progress" | "answered") => PersonNews::Talking,
+            Some("completed") => PersonNews::Done,
+            Some("busy") => PersonNews::NotReached(Refused::Busy),
+            Some("no-answer" | "noanswer") => PersonNews::NotReached(Refused::NoAnswer),
+            Some("canceled" | "cancelled" | "rejected" | "declined") => PersonNews::NotReached(Refused::Declined),
+            // `null`: nobody was rung.
+            Some("failed" | "null") => PersonNews::NotReached(Refused::CarrierFault),
+            Some(_) => return None,
+            None => match self.get(&["CallType"])?.to_ascii_lowercase().as_str() {
+                "completed" => PersonNews::Done,
+                "incomplete" => PersonNews::NotReached(Refused::NoAnswer),
+                _ => return None,
+            },
+        })
+    }
+}
+
 /// Any id of the carrier: nothing that could mean something elsewhere.
 pub fn is_sid(sid: &str) -> bool {
     (1..=64).contains(&sid.len()) && sid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -234,12 +267,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_a_caller_gets_on_with_a_person_is_told_in_several_ways() {
+        use PersonNews::{Done, NotReached, Ringing, Talking};
+        for (query, expected) in [
+            ("EventType=Dial&DialWhomNumber=09876543210", Some(Ringing)),
+            ("EventType=Answered&DialCallStatus=in-progress", Some(Talking)),
+            ("EventType=Terminal&DialCallStatus=completed", Some(Done)),
+            ("EventType=Terminal&DialCallStatus=Busy", Some(NotReached(Refused::Busy))),
+            ("EventType=Terminal", None),
+            ("DialCallStatus=completed&DialCallDuration=0&CallType=call-attempt", Some(Done)),
+            ("DialCallStatus=no-answer&CallType=completed", Some(NotReached(Refused::NoAnswer))),
+            ("dial_call_status=canceled", Some(NotReached(Refused::Declined))),
+            ("DialCallStatus=failed", Some(NotReached(Refused::CarrierFault))),
+            ("DialCallStatus=null", Some(NotReached(Refused::CarrierFault))),
+            ("DialCallStatus=dancing&CallType=completed", None),
+            ("DialCallStatus=&CallType=incomplete", Some(NotReached(Refused::NoAnswer))),
+            ("CallType=client-hangup", None),
+            ("", None),
+        ] {
+            assert_eq!(Asked::read(query, None, b"").unwrap().person(), expected, "{query}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_request_breaks_it(query in ".{0,120}", kind in "(application/(json|x-www-form-urlencoded)|multipart/form-data; boundary=b|.{0,20})", body in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(asked) = Asked::read(&query, Some(&kind), &body) {
                 prop_assert!(asked.params.len() <= PARAMETERS_MAX);
-                let _ = (asked.announcement(), asked.state(), asked.language());
+                let _ = (asked.announcement(), asked.state(), asked.language(), asked.person());
             }
         }
 

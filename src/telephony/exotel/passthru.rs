@@ -112,7 +112,13 @@ fn answered_by(who: &str) -> AnsweredBy {
 
 impl Shared {
     fn branch(&self, call: &str, asked: &Asked) -> Branch {
-        match asked.get(&["Stream[Status]"]).map(str::to_ascii_lowercase).as_deref() {
+        let status = asked.get(&["Stream[Status]"]).map(str::to_ascii_lowercase);
+        // The stream of a caller who goes on to a person is over, but not their call.
+        let hung_up = matches!(status.as_deref(), Some("cancelled" | "canceled"));
+        if !hung_up && self.exchange.goes_to_person(call).is_some() {
+            return Branch::Person;
+        }
+        match status.as_deref() {
             Some("failed") => {
                 let error = asked.get(&["Stream[Error]", "Stream[DetailedStatus]"]).unwrap_or_default();
                 // Text of the carrier about its own network; bounded, and nobody's words.
@@ -124,7 +130,7 @@ impl Shared {
             // Before a stream, or without any: the flow asks about a call that goes on.
             _ => {}
         }
-        if self.exchange.goes_to_person(call).is_some() { Branch::Person } else { Branch::HangUp }
+        Branch::HangUp
     }
 }
 

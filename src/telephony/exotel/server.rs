@@ -18,9 +18,11 @@ use tracing::{error, info, warn};
 
 use super::TRANSPORT;
 use super::access::{Access, Fault};
+use super::connect::{self, Flows};
 use super::form::{Asked, is_sid};
 use super::machine::{Leg, Shown, Terms};
 use super::passthru::{self, Answers};
+use crate::base::phone::Phone;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::apology::{Apologies, Apology};
@@ -44,16 +46,26 @@ pub struct ExotelSettings {
     /// Say the apology to a caller we cannot take (the call is answered and charged) instead of letting the
     /// flow go on.
     pub spoken_busy: bool,
+    /// A number of the account, shown to a person whom a caller is connected with.
+    pub exophone: Option<Phone>,
 }
 
 impl ExotelSettings {
     pub const fn new(access: Access, public_base_url: PublicUrl) -> Self {
-        Self { access, public_base_url, sample_rate: 16_000, chunk_bytes: limits::EXOTEL_CHUNK, spoken_busy: false }
+        Self {
+            access,
+            public_base_url,
+            sample_rate: 16_000,
+            chunk_bytes: limits::EXOTEL_CHUNK,
+            spoken_busy: false,
+            exophone: None,
+        }
     }
 }
 
 pub struct ExotelDeps {
     pub settings: ExotelSettings,
+    pub flows: Arc<Flows>,
     pub exchange: Arc<dyn Exchange>,
     pub lines: Arc<dyn SpokenLines>,
     pub clock: Clock,
@@ -88,7 +100,8 @@ impl ExotelMetrics {
 
 /// What every request and every leg of this transport shares.
 pub(super) struct Shared {
-    settings: ExotelSettings,
+    pub(super) settings: ExotelSettings,
+    flows: Arc<Flows>,
     clock: Clock,
     tasks: Scope,
     metrics: ExotelMetrics,
@@ -110,9 +123,10 @@ struct Session {
 
 /// All routes of the transport; merge them at the root.
 pub fn routes(deps: ExotelDeps) -> Router {
-    let ExotelDeps { settings, exchange, lines, clock, tasks, metrics } = deps;
+    let ExotelDeps { settings, flows, exchange, lines, clock, tasks, metrics } = deps;
     let shared = Arc::new(Shared {
         settings,
+        flows,
         exchange: Arc::new(Apologies::new(exchange, lines, tasks.clone())),
         clock,
         tasks,
@@ -121,9 +135,13 @@ pub fn routes(deps: ExotelDeps) -> Router {
         sessions: Tokens::default(),
         pending: Arc::new(Semaphore::new(limits::STREAMS_PENDING_MAX)),
     });
-    let all: [(&str, MethodRouter<Arc<Shared>>); 5] = [
+    let all: [(&str, MethodRouter<Arc<Shared>>); 9] = [
         ("/ws-url", get(ws_url).post(ws_url)),
         ("/passthru-handler", get(passthru::passthru).post(passthru::passthru)),
+        ("/connect-handler", get(connect::connect).post(connect::connect)),
+        ("/connect-numbers", get(connect::numbers).post(connect::numbers)),
+        ("/dial-event", get(connect::dial_event).post(connect::dial_event)),
+        ("/passthru-after-connect", get(connect::after).post(connect::after)),
         ("/webhook/exotel", get(passthru::status).post(passthru::status)),
         ("/ws/voicebot/{session}", get(voicebot)),
         ("/ws/voicebot-compatibility/{session}", get(compatibility)),
@@ -290,8 +308,13 @@ impl Shared {
             warn!("a media stream was refused: it names no call");
             return None;
         }
+        // Our order has written it there: a static address of an applet knows no call.
+        let ordered = asked.get(&["call"]).is_some();
         asked.add_shown(&shown);
         let mut announcement = asked.announcement()?;
+        if ordered {
+            self.flows.note_direct(&announcement.carrier_call);
+        }
         announcement.agent = if agent == "default" { announcement.agent } else { Some(agent.to_owned()) };
         let call = match self.exchange.announce(announcement.clone()) {
             Ok(call) => call,

@@ -76,12 +76,21 @@ impl<W: FarWire> Line<W> {
     }
 
     /// Carries the call until somebody ends it, and closes the socket in that side's way.
-    pub async fn carry<S>(&mut self, mut socket: S, clock: Clock) -> Side
+    pub async fn carry<S>(&mut self, socket: S, clock: Clock) -> Side
+    where
+        S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+    {
+        let by = self.carry_stream(socket, clock).await;
+        self.orders.close();
+        by
+    }
+
+    /// Carries one stream of a call that may go on after it.
+    pub async fn carry_stream<S>(&mut self, mut socket: S, clock: Clock) -> Side
     where
         S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
     {
         let by = self.talk(&mut socket, clock).await.unwrap_or(Side::Network);
-        self.orders.close();
         if by != Side::Network {
             drop(timeout(CLOSE_WITHIN, close(&mut socket)).await);
         }
@@ -90,6 +99,30 @@ impl<W: FarWire> Line<W> {
         self.end.by = by;
         self.end.underruns = self.player.underruns;
         by
+    }
+
+    /// The call goes on without the box for so long, or until the caller hangs up; true then.
+    pub async fn hold(&mut self, at_most: Duration) -> bool {
+        let hung_up = async {
+            loop {
+                match self.orders.recv().await {
+                    // Nobody of ours hears it.
+                    Some(Order::Say(..) | Order::Press(_) | Order::Raw(_)) => {}
+                    Some(Order::HangUp) | None => return,
+                }
+            }
+        };
+        timeout(at_most, hung_up).await.is_ok()
+    }
+
+    /// The next stream of the same call.
+    pub fn go_on(&mut self, wire: W) {
+        self.wire = wire;
+        self.uplink.lose();
+        // Marks of the stream before mean nothing to this one.
+        self.player.clear(false);
+        self.speech.clear();
+        self.frame = 0;
     }
 
     /// Tells the listener that the call is over. `clean`: the box wants the call to end here.

@@ -55,6 +55,12 @@ impl<T> Uplink<T> {
         }
     }
 
+    /// The connection is gone, and what was on its way with it.
+    pub(super) fn lose(&mut self) {
+        self.under_way.clear();
+        self.held = None;
+    }
+
     /// Frames that arrive by now.
     pub(super) fn arrived(&mut self, now: Moment) -> impl Iterator<Item = T> {
         let count = self.under_way.iter().take_while(|(at, _)| *at <= now).count();

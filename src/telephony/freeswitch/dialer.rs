@@ -130,7 +130,20 @@ async fn answered(hub: Arc<Hub>, esl: Esl, order: Order, channel: String) {
         // Ended meanwhile, by an operator or because the box is stopping.
         Err(_) => Reply::Unsent,
     };
-    if !matches!(opened, Reply::Ok(_)) {
+    if matches!(opened, Reply::Ok(_)) {
+        // The conversation ends by itself long before; this is for a channel that outlives it.
+        let limit = order.limit.saturating_add(limits::PLACED_GRACE);
+        hub.tasks().clone().spawn("a placed call's limit", async move {
+            tokio::select! {
+                () = hub.tasks().stopped() => {}
+                () = tokio::time::sleep(limit) => {
+                    if hub.follows(&channel) {
+                        hub.leave(&channel, "ALLOTTED_TIMEOUT");
+                    }
+                }
+            }
+        });
+    } else {
         warn!(call = %order.call, ?opened, "a call was taken but has no media; hanging up");
         hub.leave(&channel, "NORMAL_TEMPORARY_FAILURE");
         hub.exchange().carrier_state(&channel, CallState::Failed);

@@ -188,6 +188,11 @@ impl Hub {
         told
     }
 
+    /// Is this channel still the box's to end?
+    pub fn follows(&self, channel: &str) -> bool {
+        self.channels().get(channel).is_some_and(|known| !known.handed_on)
+    }
+
     /// The leg is over, and the channel with it, unless it was handed on.
     pub fn leave(&self, channel: &str, cause: &'static str) {
         let known = self.channels().remove(channel).unwrap_or_default();

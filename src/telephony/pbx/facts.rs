@@ -1,9 +1,9 @@
 //! What an exchange's dial plan says of a call: in the address it dials, in channel variables, in
 //! metadata. Everything may be missing; what is odd counts as missing.
 
-use crate::base::Lang;
 use crate::base::event::Direction;
 use crate::base::phone::Phone;
+use crate::base::{CallId, Lang};
 use crate::telephony::leg::Announcement;
 
 /// One word of the dial plan, bytes.
@@ -13,6 +13,8 @@ const WORD_MAX: usize = 128;
 pub struct Facts {
     /// The exchange's own id of the call.
     pub call: Option<String>,
+    /// The box's own, of a call that it has placed.
+    pub ours: Option<CallId>,
     pub from: Option<Phone>,
     pub to: Option<Phone>,
     pub agent: Option<String>,
@@ -34,6 +36,7 @@ impl Facts {
             let word = || Some(value.to_owned());
             match name.to_ascii_lowercase().as_str() {
                 "call" | "uuid" | "uniqueid" => facts.call = facts.call.or_else(|| word().filter(|id| is_id(id))),
+                "vaani_call" => facts.ours = facts.ours.or_else(|| value.parse().ok()),
                 "from" | "caller" | "callerid(num)" | "caller_id_number" => {
                     facts.from = facts.from.or_else(|| phone(value))
                 }
@@ -53,6 +56,7 @@ impl Facts {
     pub fn or(self, others: Self) -> Self {
         Self {
             call: self.call.or(others.call),
+            ours: self.ours.or(others.ours),
             from: self.from.or(others.from),
             to: self.to.or(others.to),
             agent: self.agent.or(others.agent),
@@ -66,11 +70,11 @@ impl Facts {
         Announcement {
             transport,
             carrier_call: carrier_call.to_owned(),
-            direction,
+            direction: if self.ours.is_some() { Direction::Outbound } else { direction },
             from: self.from.clone(),
             to: self.to.clone(),
             agent: self.agent.clone(),
-            call: None,
+            call: self.ours,
             state: self.state.clone(),
             district: self.district.clone(),
         }
@@ -137,6 +141,12 @@ mod tests {
         ] {
             assert_eq!(seen(query), expected, "{query}");
         }
+        let own = CallId::from_seed(1, 1);
+        let placed = of_query(&format!("call={own}&VAANI_CALL={own}"));
+        assert_eq!((placed.ours, placed.call.as_deref()), (Some(own), Some(own.to_string().as_str())));
+        let announced = placed.announcement("asterisk", "c1", Direction::Inbound);
+        assert_eq!((announced.call, announced.direction), (Some(own), Direction::Outbound));
+        assert_eq!(of_query("vaani_call=1-2").ours, None);
         let both = of_query("from=9876543210").or(of_query("from=9876543211&to=9876543212"));
         assert_eq!(both, of_query("from=9876543210&to=9876543212"));
     }

@@ -7,6 +7,7 @@ pub mod carrier;
 pub mod machine;
 pub mod prompts;
 pub mod rest;
+mod room;
 pub mod server;
 pub mod tokens;
 pub mod twiml;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::base::phone::Phone;
 use crate::base::secret::Secret;
-use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::orders;
 use crate::telephony::public_url::PublicUrl;
 
@@ -42,9 +42,10 @@ struct Created {
     sid: String,
 }
 
+/// What the API says that does not do what was asked.
 #[derive(Deserialize)]
-struct Fault {
-    code: Option<u64>,
+pub(super) struct Fault {
+    pub(super) code: Option<u64>,
 }
 
 impl Rest {
@@ -53,20 +54,37 @@ impl Rest {
         Ok(Self { settings, http })
     }
 
-    fn post(&self, resource: &str, form: &[(&str, String)]) -> reqwest::RequestBuilder {
-        let RestSettings { api_url, account_sid, auth_token, .. } = &self.settings;
-        let url = format!("{}/2010-04-01/Accounts/{account_sid}/{resource}", api_url.trim_end_matches('/'));
-        self.http.post(url).basic_auth(account_sid, Some(auth_token.expose())).form(form)
+    pub(super) fn post(&self, resource: &str, form: &[(&str, String)]) -> reqwest::RequestBuilder {
+        self.allowed(self.http.post(self.url(resource))).form(form)
     }
 
-    fn form(&self, order: &Order, to: &Phone) -> Vec<(&'static str, String)> {
+    pub(super) fn get(&self, resource: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        self.allowed(self.http.get(self.url(resource))).query(query)
+    }
+
+    /// Where the carrier reaches us.
+    pub(super) const fn base(&self) -> &PublicUrl {
+        &self.settings.public_base_url
+    }
+
+    fn url(&self, resource: &str) -> String {
+        let RestSettings { api_url, account_sid, .. } = &self.settings;
+        format!("{}/2010-04-01/Accounts/{account_sid}/{resource}", api_url.trim_end_matches('/'))
+    }
+
+    fn allowed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let RestSettings { account_sid, auth_token, .. } = &self.settings;
+        request.basic_auth(account_sid, Some(auth_token.expose()))
+    }
+
+    fn form(&self, order: &Order, to: String) -> Vec<(&'static str, String)> {
         let base = &self.settings.public_base_url;
         let mut first = format!("/voice/incoming?call={}&agent=", order.call);
         first.extend(url::form_urlencoded::byte_serialize(order.agent.as_bytes()));
         let news = base.webhook(&format!("/api/calls/webhook/{}", order.call));
         let from = order.caller_id.as_ref().unwrap_or(&self.settings.caller_id);
         let mut form = vec![
-            ("To", to.reveal().to_owned()),
+            ("To", to),
             ("From", from.reveal().to_owned()),
             ("Url", base.webhook(&first)),
             ("Method", "POST".to_owned()),
@@ -87,8 +105,11 @@ impl Rest {
     }
 
     async fn create(&self, order: &Order) -> Verdict {
-        let Some(to) = order.to.number() else {
-            return refused(Refused::BadNumber, "the carrier rings telephone numbers only");
+        let Some(to) = address(&order.to) else {
+            return refused(
+                Refused::BadNumber,
+                "the carrier rings telephone numbers and SIP addresses (user@host) only",
+            );
         };
         let answer = match self.post("Calls.json", &self.form(order, to)).send().await {
             Ok(answer) => answer,
@@ -151,7 +172,23 @@ fn judge(status: StatusCode, code: Option<u64>, after: Option<Duration>) -> Verd
     }
 }
 
-fn is_sid(sid: &str) -> bool {
+/// As the carrier is told it: a number, or where a desk telephone on the internet is (`user@host`).
+fn address(to: &Destination) -> Option<String> {
+    match to {
+        Destination::Number(phone) => Some(phone.reveal().to_owned()),
+        Destination::Extension(extension) => {
+            let (user, host) = extension.strip_prefix("sip:").unwrap_or(extension).split_once('@')?;
+            let plain = |text: &str, more: &str| {
+                (1..=128).contains(&text.len())
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.as_bytes().contains(&b))
+            };
+            // No parameters and no headers: whoever writes the address must not write more of the order.
+            (plain(user, "-._+") && plain(host, "-.:")).then(|| format!("sip:{user}@{host}"))
+        }
+    }
+}
+
+pub(super) fn is_sid(sid: &str) -> bool {
     (2..=64).contains(&sid.len()) && sid.starts_with("CA") && sid.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
@@ -173,6 +210,24 @@ impl Dialer for Rest {
 mod tests {
     use super::*;
     use crate::telephony::dial::Retry;
+
+    #[test]
+    fn numbers_and_sip_addresses_are_rung() {
+        assert_eq!(address(&Destination::Number("+919876543210".parse().unwrap())).as_deref(), Some("+919876543210"));
+        for (extension, expected) in [
+            ("priya@pbx.example.in", Some("sip:priya@pbx.example.in")),
+            ("sip:+911@10.0.0.5:5080", Some("sip:+911@10.0.0.5:5080")),
+            ("1001", None),
+            ("@host", None),
+            ("a@", None),
+            ("a@h?X-Header=1", None),
+            ("a@h;transport=tls", None),
+            ("a@b@c", None),
+            ("a b@c", None),
+        ] {
+            assert_eq!(address(&Destination::Extension(extension.to_owned())).as_deref(), expected, "{extension}");
+        }
+    }
 
     #[test]
     fn only_a_clear_no_may_be_dialled_again() {

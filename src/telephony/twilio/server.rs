@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use super::busy;
 use super::machine::Leg;
 use super::prompts::{self, Prompt, PromptSource};
+use super::room;
 use super::tokens::{Ticket, Tokens};
 use super::twiml::{self, Gather, Stream, Verb};
 use crate::base::event::{AnsweredBy, CallState, Direction};
@@ -119,6 +120,8 @@ pub fn routes(deps: TwilioDeps) -> Router {
         .route("/voice/language-selected", get(language_selected).post(language_selected))
         .route("/voice/callback", get(busy::callback).post(busy::callback))
         .route("/voice/after-stream", get(after_stream).post(after_stream))
+        .route("/voice/after-person/{call}", get(room::after).post(room::after))
+        .route("/voice/with-person/{call}", get(room::news).post(room::news))
         .route("/voice/prompt/{name}", get(prompt))
         .route("/webhook/twilio", get(generic).post(generic))
         .route("/api/calls/webhook/{call_id}", get(call_status).post(call_status))
@@ -404,8 +407,14 @@ impl Shared {
         }
     }
 
+    /// Whom the box has called is not asked: it knows their language, or hears it, and a person who is to
+    /// take a caller over wants to hear of them.
     fn menu(&self, webhook: &Webhook) -> Vec<Lang> {
-        if self.deps.settings.menu { self.deps.exchange.menu(webhook.agent()) } else { Vec::new() }
+        if self.deps.settings.menu && webhook.query("call").is_none() {
+            self.deps.exchange.menu(webhook.agent())
+        } else {
+            Vec::new()
+        }
     }
 
     fn announce(&self, webhook: &Webhook) -> Result<CallId, Answer> {
@@ -421,7 +430,7 @@ impl Shared {
     fn ask(&self, webhook: &Webhook, menu: &[Lang], attempt: u32) -> Answer {
         let base = &self.deps.settings.public_base_url;
         let mut next = format!("/voice/language-selected?attempt={attempt}");
-        for name in ["agent", "call", "state", "district"] {
+        for name in ["agent", "state", "district"] {
             if let Some(value) = find(&webhook.query, name).filter(|value| !value.is_empty()) {
                 next.push('&');
                 next.push_str(name);
@@ -556,6 +565,6 @@ pub(super) fn document(verbs: &[Verb]) -> Answer {
     Answer::Document(twiml::print(verbs))
 }
 
-const fn plain(status: StatusCode, text: &'static str) -> Answer {
+pub(super) const fn plain(status: StatusCode, text: &'static str) -> Answer {
     Answer::Plain(status, text)
 }

@@ -16,6 +16,7 @@ pub enum Verb {
     },
     Gather(Gather),
     Connect(Stream),
+    Conference(Conference),
     Redirect(String),
     Hangup,
     /// Must come first: the call is not answered and costs nothing.
@@ -38,6 +39,17 @@ pub struct Stream {
     pub url: String,
     pub status_callback: String,
     pub parameters: Vec<(&'static str, String)>,
+}
+
+/// A room at the carrier where calls meet: quiet until the second comes, over when the first leaves, not
+/// recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conference {
+    pub name: String,
+    /// Asked when the room is over.
+    pub action: String,
+    /// Told when it begins and ends.
+    pub status_callback: String,
 }
 
 /// The whole document.
@@ -78,6 +90,21 @@ fn push(verb: &Verb, out: &mut String) {
                 }
             });
         }),
+        Verb::Conference(room) => {
+            let dial = [("action", room.action.as_str()), ("method", "POST")];
+            let attributes = [
+                ("beep", "false"),
+                ("startConferenceOnEnter", "true"),
+                ("endConferenceOnExit", "true"),
+                ("waitUrl", ""),
+                ("statusCallback", room.status_callback.as_str()),
+                ("statusCallbackEvent", "start end"),
+                ("statusCallbackMethod", "POST"),
+            ];
+            element(out, "Dial", &dial, |out| {
+                element(out, "Conference", &attributes, |out| escape(&room.name, out));
+            });
+        }
         Verb::Redirect(url) => element(out, "Redirect", &[("method", "POST")], |out| escape(url, out)),
         Verb::Hangup => element(out, "Hangup", &[], |_| {}),
         Verb::Reject { busy } => {

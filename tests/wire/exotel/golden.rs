@@ -1,7 +1,8 @@
 //! Frames as they stand on the wire, and what is made of them: `received.txt` holds blocks of a
 //! message (`<`), what it is read as (`=`) and what was odd about it (`!`).
 
-use vaani::telephony::exotel::carrier::wire::{Asked, Peculiarities, Printer, Violation};
+use vaani::telephony::exotel::carrier::wire::{self as far, Peculiarities, Printer, Violation};
+use vaani::telephony::exotel::form::Asked;
 use vaani::telephony::exotel::wire::{self, Message};
 use vaani::telephony::far::FarWire as _;
 use vaani::telephony::stream::Frame;
@@ -34,6 +35,23 @@ fn messages_of_the_carrier_are_read_as_written_down() {
         }
     }
     assert!(checked >= 20, "{checked}");
+}
+
+#[test]
+fn what_the_applets_tell_of_a_person_is_read_as_written_down() {
+    let (mut query, mut checked) = ("", 0);
+    for line in include_str!("applets.txt").lines() {
+        if let Some(text) = line.strip_prefix("< ") {
+            query = text;
+        } else if let Some(expected) = line.strip_prefix("= ") {
+            let person = Asked::read(query, None, b"").unwrap().person();
+            assert_eq!(format!("{person:?}"), expected, "{query}");
+            checked += 1;
+        } else {
+            assert!(line.is_empty() || line.starts_with('#'), "{line}");
+        }
+    }
+    assert!(checked >= 13, "{checked}");
 }
 
 #[test]
@@ -100,7 +118,7 @@ fn our_carrier_takes_chunks_of_its_own_sizes_only() {
     }
     let other = r#"{"event":"clear","stream_sid":"other"}"#;
     assert_eq!(printer.parse(other), Err(Violation::WrongStream));
-    assert_eq!(printer.parse(r#"{"event":"clear","stream_sid":"sc1"}"#), Ok(Asked::Clear));
+    assert_eq!(printer.parse(r#"{"event":"clear","stream_sid":"sc1"}"#), Ok(far::Asked::Clear));
     assert_eq!(printer.parse(r#"{"event":"clear"}"#), Err(Violation::Fields));
     assert_eq!(printer.parse(r#"{"event":"hang","stream_sid":"sc1"}"#), Err(Violation::UnknownEvent));
     assert!(printer.read(&Frame::Binary(vec![0])).is_err());

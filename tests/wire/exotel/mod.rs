@@ -1,5 +1,6 @@
 //! Exotel: a box on a free port of this machine, and what the tests do to it.
 
+mod connect;
 mod golden;
 mod orders;
 mod refused;
@@ -22,7 +23,7 @@ use vaani::base::tasks::Scope;
 use vaani::base::{Clock, Lang};
 use vaani::telephony::exotel::access::{Access, Login};
 use vaani::telephony::exotel::carrier::{DialError, DialOptions};
-use vaani::telephony::exotel::{ExotelDeps, ExotelMetrics, ExotelSettings, routes};
+use vaani::telephony::exotel::{ExotelDeps, ExotelMetrics, ExotelSettings, Flows, routes};
 use vaani::telephony::far::FarCall;
 use vaani::telephony::leg::{LegCommand, LegEvent, LegOffer};
 use vaani::telephony::lines::SpokenLines;
@@ -40,6 +41,7 @@ struct TestBox {
     url: url::Url,
     public: PublicUrl,
     settings: ExotelSettings,
+    flows: Arc<Flows>,
     metrics: ExotelMetrics,
     tasks: Scope,
     clock: Clock,
@@ -73,8 +75,10 @@ impl Setup {
         let (exchange, offers) = Notes::new(&[Lang::Hi]);
         let exchange = Arc::new(exchange);
         let (tasks, clock, metrics) = (Scope::new(), Clock::system(), ExotelMetrics::default());
+        let flows = Arc::new(Flows::new(true));
         let router = routes(ExotelDeps {
             settings: settings.clone(),
+            flows: Arc::clone(&flows),
             exchange: Arc::clone(&exchange) as Arc<_>,
             lines: Arc::new(Voice),
             clock,
@@ -87,7 +91,7 @@ impl Setup {
             axum::serve(listener, router).await.unwrap();
         });
         let told = ExotelSettings { public_base_url: real, ..settings.clone() }.webhook_url("");
-        TestBox { exchange, offers, url: told.parse().unwrap(), public, settings, metrics, tasks, clock }
+        TestBox { exchange, offers, url: told.parse().unwrap(), public, settings, flows, metrics, tasks, clock }
     }
 }
 

@@ -5,8 +5,15 @@ use vaani::telephony::leg::Refusal;
 
 use super::*;
 
-const PATHS: [&str; 4] =
-    ["/ws-url?CallSid=c1", "/passthru-handler?CallSid=c1", "/webhook/exotel?CallSid=c1&Status=busy", ""];
+const PATHS: [&str; 7] = [
+    "/ws-url?CallSid=c1",
+    "/passthru-handler?CallSid=c1",
+    "/webhook/exotel?CallSid=c1&Status=busy",
+    "/connect-handler?CallSid=c1",
+    "/connect-numbers?CallSid=c1",
+    "/dial-event?CallSid=c1&EventType=Dial",
+    "/passthru-after-connect?CallSid=c1&DialCallStatus=busy",
+];
 
 #[tokio::test]
 async fn nothing_starts_without_what_is_configured() {
@@ -17,7 +24,7 @@ async fn nothing_starts_without_what_is_configured() {
     ] {
         let running = Setup { access, ..Setup::default() }.start().await;
         let bare = format!("http://127.0.0.1:{}", running.url.port().unwrap());
-        for path in PATHS.iter().filter(|path| !path.is_empty()) {
+        for path in PATHS.iter() {
             for front in ["", "/exotel/wrong-secret-012"] {
                 assert_eq!(answer(http().get(format!("{bare}{front}{path}"))).await, (403, "not allowed".to_owned()));
                 let forged = http().get(format!("{bare}{front}{path}")).basic_auth("exotel", Some("other"));
@@ -30,6 +37,7 @@ async fn nothing_starts_without_what_is_configured() {
         let refused = running.dial(stranger).await.unwrap_err();
         assert!(matches!(refused, DialError::Handshake(403)), "{refused}");
         assert_eq!(running.exchange.calls() + running.exchange.states.lock().unwrap().len(), 0);
+        assert!(running.exchange.person_news.lock().unwrap().is_empty());
         assert!(running.metrics.refused_requests.get() >= 14);
     }
 }
@@ -37,7 +45,7 @@ async fn nothing_starts_without_what_is_configured() {
 #[tokio::test]
 async fn a_box_that_is_not_set_up_says_so() {
     let running = Setup { access: Access::default(), ..Setup::default() }.start().await;
-    for path in &PATHS[..3] {
+    for path in PATHS {
         assert_eq!(answer(http().get(running.at(path))).await.0, 503, "{path}");
     }
     for path in ["/ws/voicebot/x", "/ws/voicebot-compatibility/default"] {

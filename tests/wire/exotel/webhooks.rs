@@ -65,7 +65,7 @@ async fn the_branch_after_a_stream_is_the_same_however_often_it_is_asked() {
     assert_eq!(passthru("CallSid=c4").await, 200, "before any stream");
     let states = running.exchange.states.lock().unwrap().clone();
     let states: Vec<_> = states.iter().map(|(call, state)| (call.as_str(), *state)).collect();
-    assert_eq!(states, [("c1", CallState::Completed), ("c2", CallState::Completed), ("c3", CallState::Failed)]);
+    assert_eq!(states, [("c1", CallState::Completed), ("c3", CallState::Failed)], "c2 goes on");
 }
 
 #[tokio::test]

@@ -340,6 +340,21 @@ async fn a_call_that_is_placed_is_streamed_when_it_is_taken() {
 }
 
 #[tokio::test]
+async fn a_placed_call_that_outlives_its_limit_is_cut() {
+    let (mut running, fake) = kept(Module::Fork).await;
+    let placed = Order { limit: Duration::from_millis(200), ..order(CallId::new()) };
+    let call = placed.call;
+    assert!(matches!(dialer(&running).place(placed).await, Verdict::Placed { .. }));
+    let asked = fake.hears("uuid_audio_fork").await;
+    let path = asked.split(' ').nth(3).unwrap().strip_prefix(&running.url.socket("")).unwrap().to_owned();
+    let mut socket = stream(&running, &path, None).await.unwrap();
+    socket.send(Message::text("{}")).await.unwrap();
+    let leg = running.leg().await;
+    assert_eq!(fake.hears("uuid_kill").await, format!("uuid_kill {call} ALLOTTED_TIMEOUT"));
+    drop(leg);
+}
+
+#[tokio::test]
 async fn calls_that_do_not_come_about_have_their_verdicts() {
     let (running, fake) = kept(Module::Fork).await;
     for (answer, why) in [

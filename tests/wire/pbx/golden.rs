@@ -1,6 +1,7 @@
 //! Messages as they stand on the wire, and what is made of them: blocks of a message (`<`), what it is
 //! read as (`=`) and what was odd about it (`!`). Bytes are written as hexadecimal digits.
 
+use vaani::telephony::asterisk::ari::wire as ari;
 use vaani::telephony::asterisk::wire::{self as ast, Command, Form};
 use vaani::telephony::audiosocket::wire as audio;
 use vaani::telephony::freeswitch::esl::wire as esl;
@@ -42,6 +43,15 @@ fn messages_of_asterisk_are_read_as_written_down() {
         let problems: Vec<String> = problems.iter().map(|p| format!("{p:?}")).collect();
         let read = message.map_or_else(String::new, |message| format!("{form:?} {message:?}"));
         (read, problems.join(" "))
+    });
+    assert!(checked >= 15, "{checked}");
+}
+
+#[test]
+fn events_of_asterisk_are_read_as_written_down() {
+    let checked = check(include_str!("ari.txt"), |text| {
+        let read = ari::parse(text).map(|event| format!("{} {:?}", event.channel, event.what));
+        (read.unwrap_or_default(), String::new())
     });
     assert!(checked >= 15, "{checked}");
 }

@@ -1,5 +1,6 @@
 //! Telephone exchanges of the house: a box on a free port of this machine, and what the tests do to it.
 
+mod ari;
 mod asterisk;
 mod audiosocket;
 mod fake;

@@ -13,10 +13,12 @@ use vaani::base::CallId;
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::telephony::dial::{Destination, Dialer, Order, Verdict};
+use vaani::telephony::transfer::Transferer as _;
 use vaani::telephony::twilio::rest::{Rest, RestSettings};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000009";
 const SID: &str = "CA00000000000000000000000000000001";
+const PERSON: &str = "CA00000000000000000000000000000002";
 const TOKEN: &str = "a-token-of-the-account";
 
 /// Method, path, authorisation and the form, sorted.
@@ -71,9 +73,14 @@ async fn the_carriers_own_client_and_ours_send_the_same_requests() {
     };
     assert_eq!(rest.place(order).await, Verdict::Placed { carrier_call: SID.to_owned() });
     rest.hang_up(SID).await.unwrap();
+    rest.join(call, SID, PERSON).await.unwrap();
+    let invitation = api.0.lock().unwrap()[2].3[1].1.clone();
 
     let news = format!("https://voice.example.in/api/calls/webhook/{call}");
-    let given = json!({ "account": ACCOUNT, "token": TOKEN, "call": {
+    let back = |path: &str| format!("https://voice.example.in/voice/{path}/{call}?caller={SID}");
+    let given = json!({ "account": ACCOUNT, "token": TOKEN,
+        "move": { "who": [PERSON, SID], "twiml": invitation, "action": back("after-person"), "news": back("with-person") },
+        "call": {
         "to": "+919876543210",
         "from_": "+914440001234",
         "url": format!("https://voice.example.in/voice/incoming?call={call}&agent=loan+%26+more"),
@@ -102,11 +109,12 @@ async fn the_carriers_own_client_and_ours_send_the_same_requests() {
     assert!(python.wait().await.unwrap().success());
 
     let asked = api.0.lock().unwrap().clone();
-    assert_eq!(asked.len(), 4, "{asked:#?}");
+    assert_eq!(asked.len(), 8, "{asked:#?}");
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json");
     assert_eq!((asked[0].0.as_str(), asked[0].1.as_str()), ("POST", path.as_str()));
-    assert_eq!(asked[0], asked[2], "placing a call");
-    assert_eq!(asked[1], asked[3], "ending it");
+    assert_eq!(asked[0], asked[4], "placing a call");
+    assert_eq!(asked[1], asked[5], "ending it");
+    assert_eq!(asked[2..4], asked[6..], "moving the person, then the caller");
 }
 
 #[tokio::test]

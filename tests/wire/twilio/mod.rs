@@ -3,6 +3,7 @@
 mod dial;
 mod golden;
 mod streams;
+mod transfer;
 mod webhooks;
 
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The other side of the line: a carrier that calls us the way Exotel does. Rehearsals, benches and fault
 //! tests use it.
 //! Promise: it asks for the socket's address, opens it with the credentials that stand in it, speaks
-//! AgentStream on the line (`telephony::far`), and asks the Passthru applet's question afterwards.
+//! AgentStream on the line (`telephony::far`), and follows the flow behind it: Passthru, Connect, and back.
 //! Absent on purpose: TLS (it dials the box it runs on), the other applets, and what is said.
 
+mod flow;
 pub mod wire;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use reqwest::StatusCode;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 
+pub use self::flow::Person;
 use self::wire::{Peculiarities, Printer};
 use crate::base::Clock;
 use crate::base::tasks::Scope;
@@ -43,6 +45,10 @@ pub struct DialOptions {
     /// How this account's streams differ from others'.
     pub peculiarities: Peculiarities,
     pub network: Network,
+    /// Whom the Connect applet rings, if the flow comes to it.
+    pub person: Person,
+    /// Streams that the call had before.
+    streams: u32,
     /// Sound behind the caller's voice, 8 kHz, repeated for as long as the call lasts.
     pub noise: Option<Arc<[i16]>>,
     /// Shared between calls when there are many; each makes its own otherwise.
@@ -59,6 +65,8 @@ pub enum DialError {
     NoSocket(String),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("the Connect applet does not take the box's answer: {0}")]
+    Connect(String),
     /// Refused at the handshake, twice as the carrier tries.
     #[error("the box answered {0} to the media socket")]
     Handshake(u16),
@@ -86,6 +94,8 @@ impl DialOptions {
             fixed_socket: None,
             peculiarities: Peculiarities::default(),
             network: Network::default(),
+            person: Person::DoesNotAnswer,
+            streams: 0,
             noise: None,
             http: None,
         }
@@ -96,12 +106,8 @@ impl DialOptions {
         let http = self.http()?;
         let OpenStream { socket, printer } = self.open(&http).await?;
         let options = LineOptions { network: self.network.clone(), noise: self.noise.clone() };
-        let (mut line, call) = Line::new(printer, &self.call_sid, options);
-        tasks.spawn("carrier's line", async move {
-            let by = line.carry(socket, clock).await;
-            let branch = self.passthru(&http, by).await;
-            line.over(branch.is_ok_and(|status| status == StatusCode::OK)).await;
-        });
+        let (line, call) = Line::new(printer, &self.call_sid, options);
+        tasks.spawn("carrier's line", flow::run(self, line, socket, http, clock));
         Ok(call)
     }
 
@@ -214,7 +220,10 @@ impl DialOptions {
     }
 
     fn stream_sid(&self) -> String {
-        format!("s{}", self.call_sid)
+        match self.streams {
+            0 => format!("s{}", self.call_sid),
+            again => format!("s{}-{again}", self.call_sid),
+        }
     }
 
     fn told_as_applet(&self, path: &str) -> String {
