@@ -38,13 +38,16 @@ pub enum EventType {
     EngineFault,
     PolicyRefused,
     AudioGap,
+    RecordingStarted,
+    RecordingDeclined,
+    RecordingStopped,
     CallCompleted,
     CallFailed,
     CallNotPicked,
 }
 
 impl EventType {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::CallInitiated,
         Self::CallPlaced,
         Self::CallAnsweredBy,
@@ -75,6 +78,9 @@ impl EventType {
         Self::EngineFault,
         Self::PolicyRefused,
         Self::AudioGap,
+        Self::RecordingStarted,
+        Self::RecordingDeclined,
+        Self::RecordingStopped,
         Self::CallCompleted,
         Self::CallFailed,
         Self::CallNotPicked,
@@ -116,6 +122,9 @@ impl EventType {
             Event::EngineFault { .. } => Self::EngineFault,
             Event::PolicyRefused { .. } => Self::PolicyRefused,
             Event::AudioGap { .. } => Self::AudioGap,
+            Event::RecordingStarted { .. } => Self::RecordingStarted,
+            Event::RecordingDeclined { .. } => Self::RecordingDeclined,
+            Event::RecordingStopped { .. } => Self::RecordingStopped,
             Event::CallEnded { outcome: CallState::NotPicked, .. } => Self::CallNotPicked,
             Event::CallEnded { outcome: CallState::Failed, .. } => Self::CallFailed,
             Event::CallEnded { .. } => Self::CallCompleted,
@@ -141,6 +150,9 @@ impl EventType {
                 | Self::OutsideBack
                 | Self::EngineFault
                 | Self::PolicyRefused
+                | Self::RecordingStarted
+                | Self::RecordingDeclined
+                | Self::RecordingStopped
                 | Self::CallCompleted
                 | Self::CallFailed
                 | Self::CallNotPicked
@@ -180,6 +192,9 @@ impl EventType {
             Self::EngineFault => "ENGINE_FAULT",
             Self::PolicyRefused => "POLICY_REFUSED",
             Self::AudioGap => "AUDIO_GAP",
+            Self::RecordingStarted => "RECORDING_STARTED",
+            Self::RecordingDeclined => "RECORDING_DECLINED",
+            Self::RecordingStopped => "RECORDING_STOPPED",
             Self::CallCompleted => "CALL_COMPLETED",
             Self::CallFailed => "CALL_FAILED",
             Self::CallNotPicked => "CALL_NOT_PICKED",

@@ -4,6 +4,7 @@
 
 pub mod admission;
 mod answers;
+pub mod consent;
 pub mod driver;
 pub mod echo;
 pub mod hearing;
@@ -11,6 +12,7 @@ pub mod lifecycle;
 pub mod machine;
 pub mod mouth;
 pub mod oneshot;
+pub mod recording;
 pub mod registry;
 pub mod script;
 mod turns;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::book::Intent;
 use super::facts::{Facts, one_line};
 use crate::base::Lang;
+use crate::base::event::RecordingMode;
 use crate::base::limits::CALL_MAX;
 use crate::config::{At, ConfigError, Fields, FromNode, Node, Problem, Value, parse, read_file};
 
@@ -100,6 +101,8 @@ pub struct Agent {
     /// By language; none: the box's own choice.
     pub voices: BTreeMap<Lang, String>,
     pub routing: Routing,
+    /// Whether its calls are recorded, where the box allows it; `None`: they are not.
+    pub recording: Option<RecordingMode>,
 }
 
 /// Whom the agent's calls concern: what residency, budgets and routing rules go by.
@@ -255,6 +258,7 @@ fn read_agent(root: Node, stem: &str, problems: &mut Vec<Problem>) -> Agent {
         limits: read_limits(fields.section("limits")),
         voices: read_voices(fields.section("voices"), &languages),
         routing: read_routing(fields.section("routing"), stem),
+        recording: read_recording(fields.section("recording"), mode),
         languages,
     };
     fields.finish();
@@ -504,6 +508,17 @@ fn read_routing(mut fields: Fields<'_>, stem: &str) -> Routing {
     };
     fields.finish();
     routing
+}
+
+fn read_recording(mut fields: Fields<'_>, of: Mode) -> Option<RecordingMode> {
+    let place = fields.place("mode").unwrap_or_else(|| fields.at().clone());
+    let choices = [("off", None), ("ask", Some(RecordingMode::Ask)), ("announce", Some(RecordingMode::Announce))];
+    let mode = fields.choice("mode", None, &choices);
+    if mode.is_some() && of == Mode::Echo {
+        fields.refuse(&place, "`recording.mode` needs an agent that can say so; an echo says nothing, write \"off\"");
+    }
+    fields.finish();
+    mode
 }
 
 fn read_voices(mut fields: Fields<'_>, languages: &[Lang]) -> BTreeMap<Lang, String> {

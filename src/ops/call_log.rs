@@ -106,7 +106,10 @@ fn details(event: &Event) -> Details<'_> {
         | Event::Dtmf { .. }
         | Event::CallCost(_)
         | Event::Reachability { .. }
-        | Event::AudioGap { .. } => none,
+        | Event::AudioGap { .. }
+        | Event::RecordingStarted { .. }
+        | Event::RecordingDeclined { .. }
+        | Event::RecordingStopped { .. } => none,
     }
 }
 

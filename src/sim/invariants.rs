@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::event::Event;
 use crate::base::{AskId, Moment, limits};
+use crate::call::consent::Order;
 use crate::call::machine::Output;
 use crate::telephony::leg::LegCommand;
 
@@ -36,6 +37,12 @@ pub(super) struct Watch {
     /// Sound cannot be made or heard on this call; its silences are excused.
     pub(super) mute: bool,
     turn_open_since: Option<Moment>,
+    /// What callers are told of a recording, in every language.
+    pub(super) notices: Vec<String>,
+    /// One of them has been said whole, and nothing was thrown away since.
+    told_of_recording: bool,
+    recording: bool,
+    declined: bool,
 }
 
 impl Watch {
@@ -52,6 +59,10 @@ impl Watch {
             last_sound: now,
             mute: false,
             turn_open_since: None,
+            notices: Vec::new(),
+            told_of_recording: false,
+            recording: false,
+            declined: false,
         }
     }
 
@@ -90,6 +101,7 @@ impl Watch {
                 }
                 self.last_sound = now;
             }
+            Output::Leg(LegCommand::Clear) => self.told_of_recording = false,
             Output::Leg(LegCommand::Hangup) => self.hung_up = true,
             Output::Leg(_) => {}
             Output::Listen { ask, .. } => {
@@ -121,8 +133,30 @@ impl Watch {
                 self.open.remove(ask);
                 self.listening.take_if(|live| live == ask);
             }
+            Output::Record(order) => self.record(now, *order),
             Output::Fact(event) => self.fact(now, event),
             Output::Over { .. } => self.over = true,
+        }
+    }
+
+    fn record(&mut self, now: Moment, order: Order) {
+        match order {
+            Order::Start { .. } => {
+                if !self.told_of_recording {
+                    self.break_(now, "recorded before the caller was told");
+                }
+                if self.recording || self.declined {
+                    self.break_(now, "recorded twice, or after the caller said no");
+                }
+                self.recording = true;
+            }
+            Order::Confirm | Order::Discard => {
+                if !self.recording {
+                    self.break_(now, format!("{order:?}, but nothing is recorded"));
+                }
+                self.recording &= order == Order::Confirm;
+                self.told_of_recording = false;
+            }
         }
     }
 
@@ -139,6 +173,8 @@ impl Watch {
             }
             Event::Said { text, heard, cut, .. } => {
                 self.turn_open_since = None;
+                let whole = !cut && !heard.is_empty();
+                self.told_of_recording |= whole && self.notices.iter().any(|notice| words(notice) == words(text));
                 // Cut for good: whatever follows is a new line (a farewell the box was told to say).
                 self.hushed = false;
                 let (spoken, written) = (words(heard), words(text));
@@ -148,6 +184,12 @@ impl Watch {
                 if !cut && !heard.is_empty() && spoken.len() < written.len() && !self.mute {
                     self.break_(now, "a line that was not cut was not heard whole");
                 }
+            }
+            Event::RecordingDeclined { .. } => {
+                if self.recording || self.declined {
+                    self.break_(now, "declined, but recorded on; or declined twice");
+                }
+                self.declined = true;
             }
             Event::CallEnded { .. } => {
                 self.ended += 1;
