@@ -38,7 +38,7 @@ use crate::auth::{Gate, GateDeps};
 use crate::base::event::{Event, Record};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
-use crate::base::{Clock, limits};
+use crate::base::{Clock, TenantId, limits};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Observer, Registry};
@@ -102,7 +102,9 @@ pub fn load_scripts(settings: &Settings) -> anyhow::Result<Scripts> {
         .into_values()
         .map(|agent| {
             let states = states.get(&agent.states).cloned().unwrap_or_default();
-            Script::new(agent, states, Arc::clone(&catalogue), Arc::clone(&matcher), bounds)
+            let tenant = agent.routing.tenant.parse().unwrap_or_else(|_| TenantId::default_tenant());
+            let script = Script::new(agent, states, Arc::clone(&catalogue), Arc::clone(&matcher), bounds);
+            if settings.recording.allows(&tenant) { script.recorded() } else { script }
         })
         .collect();
     let scripts = Scripts::new(scripts, &settings.calls.default_agent);
@@ -207,6 +209,7 @@ impl App {
             exchange_metrics.register(registry);
             webrtc_metrics.register(registry);
             keepers.delivery.metrics().register(registry);
+            keepers.recordings.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
             watching_box.register(&vault, registry);
         });
@@ -250,6 +253,8 @@ impl App {
             vault: vault.clone(),
             phone_hash,
             keep_words: settings.privacy.transcripts,
+            reels: Some(Arc::new(keepers.recordings.clone())),
+            mute_keys: settings.recording.mute_keys,
             observers,
             prices: Arc::new(move |call, bill: &Bill| pricing.cost(call, bill)),
         });
@@ -268,7 +273,7 @@ impl App {
         tokio::task::spawn_blocking(move || wordings.all().for_each(|script| script.warm()));
         scope.spawn("fixed lines", render_ahead(Arc::clone(&scripts), Arc::clone(&tts), scope.clone()));
 
-        keepers.start(&vault, &scope);
+        keepers.start(&vault, &scope).context("could not start what writes recordings")?;
         scope.spawn("tenants", tenants.clone().notice(scope.clone()));
         let later = catch_up(vault.clone(), journal.clone(), lists.clone(), clock, scope.clone());
         scope.spawn("late facts", later);
@@ -372,6 +377,7 @@ impl App {
             readings: api::Readings::default(),
             gate,
             delivery: keepers.delivery.clone(),
+            recordings: keepers.recordings.clone(),
             keeping: api::backups::Keeping {
                 backups: keepers.backups.clone(),
                 upkeep: keepers.upkeep.clone(),

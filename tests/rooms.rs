@@ -25,7 +25,8 @@ fn is_pure(path: &str) -> bool {
     let readers = ["dialogue/prompts.rs", "dialogue/agent.rs", "dialogue/agent/load.rs", "dialogue/states.rs"];
     // Modules that exist in test builds only.
     let tests = ["media/cost.rs"];
-    let call = ["hearing", "mouth", "turns", "answers", "echo", "lifecycle", "transfer", "consult", "bridge"];
+    let call =
+        ["hearing", "mouth", "turns", "answers", "consent", "echo", "lifecycle", "transfer", "consult", "bridge"];
     (["media/", "dialogue/"].iter().any(|room| path.starts_with(room))
         && !readers.contains(&path)
         && !tests.contains(&path))

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::calls::{CallView, known};
 use super::extract::Segments;
 use super::guard::Tenant;
-use super::{ApiDeps, Problem, sessions};
+use super::recordings::RecordingView;
+use super::{ApiDeps, Problem, recordings, sessions};
 use crate::ai::router::report::{Costs, Did};
 use crate::auth::Principal;
 use crate::base::event::{CallCost, Event, Record};
@@ -68,6 +69,8 @@ pub(super) struct Call {
     #[serde(flatten)]
     view: View,
     cost: CallCost,
+    /// What was kept of its sound; live calls have none yet.
+    recording: Option<RecordingView>,
 }
 
 /// A call that is no longer in memory, and its bill.
@@ -76,6 +79,7 @@ pub(super) struct KeptCall {
     #[serde(flatten)]
     call: CallView,
     cost: CallCost,
+    recording: Option<RecordingView>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -104,11 +108,13 @@ pub(super) async fn call(
         let view = sessions::told(&deps, &tenant, &who, view).await?;
         let told = bill(view.events.iter().cloned());
         let cost = told.unwrap_or_else(|| deps.planner.cost(view.id, &view.bill));
-        return Ok(Json(Billed::Live(Box::new(Call { view, cost }))));
+        let recording = recordings::of_call(&deps, &tenant, view.id).await?;
+        return Ok(Json(Billed::Live(Box::new(Call { view, cost, recording }))));
     }
     let call = known(&tenant, id).await?;
     let id = call.id;
     let records = tenant.db.read(move |db| journal::of_call(db, id, 0, limits::EVENTS_OF_CALL_MAX)).await?;
     let cost = bill(records.into_iter().map(|numbered| numbered.record)).unwrap_or_default();
-    Ok(Json(Billed::Kept(Box::new(KeptCall { call: call.into(), cost }))))
+    let recording = recordings::of_call(&deps, &tenant, id).await?;
+    Ok(Json(Billed::Kept(Box::new(KeptCall { call: call.into(), cost, recording }))))
 }

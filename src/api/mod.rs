@@ -34,6 +34,7 @@ mod openapi;
 mod privacy;
 mod problem;
 mod readings;
+mod recordings;
 mod sessions;
 mod stats;
 mod stream;
@@ -66,6 +67,7 @@ use crate::call::registry::Registry;
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
 use crate::delivery::Delivery;
+use crate::delivery::recordings::Recordings;
 use crate::store::Vault;
 
 /// What the resources need.
@@ -85,6 +87,7 @@ pub struct ApiDeps {
     pub readings: Readings,
     pub gate: Gate,
     pub delivery: Delivery,
+    pub recordings: Recordings,
     pub keeping: backups::Keeping,
     /// For work that goes on when its client has gone away.
     pub tasks: Scope,
@@ -129,6 +132,7 @@ fn records() -> Router<ApiDeps> {
         customers::routes(),
         uploads::routes(),
         calls::routes(),
+        recordings::routes(),
         dialling::routes(),
         documents::routes(),
         analytics::routes(),

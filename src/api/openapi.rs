@@ -39,6 +39,7 @@ fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("customers", super::customers::Doc::openapi()),
         ("uploads", super::uploads::Doc::openapi()),
         ("calls", super::calls::Doc::openapi()),
+        ("recordings", super::recordings::Doc::openapi()),
         ("dialling", super::dialling::Doc::openapi()),
         ("documents", super::documents::Doc::openapi()),
         ("analytics", super::analytics::Doc::openapi()),

@@ -137,6 +137,8 @@ pub(super) async fn erase(
     };
     let calls: Vec<_> = receipt.calls.iter().filter_map(|call| call.parse().ok()).collect();
     deps.registry.forget(&calls);
+    // Sound is not left lying until the night.
+    deps.recordings.remove_gone(&tenant.id, &tenant.db).await;
     // What was deleted is overwritten in the file; the log of the database still has it until now.
     let db = tenant.db;
     match tokio::task::spawn_blocking(move || care::checkpoint(&db)).await {

@@ -32,6 +32,8 @@ use crate::call::registry::{Deps, Registry};
 use crate::call::script::Scripts;
 use crate::campaigns::lists::Lists;
 use crate::config;
+use crate::delivery::objects::Objects;
+use crate::delivery::recordings::Recordings;
 use crate::delivery::{Delivery, DeliveryMetrics, SystemNames};
 use crate::dialogue::states::States;
 use crate::ops::backups::{Backups, Plan};
@@ -127,6 +129,8 @@ impl Api {
             vault: vault.clone(),
             phone_hash: KeyedHash::of_key(&vault.master().derive("phone hash")),
             keep_words: true,
+            reels: None,
+            mute_keys: true,
             observers: Vec::new(),
             prices: Arc::new(|_, _| CallCost::default()),
         });
@@ -161,6 +165,9 @@ impl Api {
             upkeep: Upkeep::new(vault.clone(), clock, Arc::new(|_| ())),
             audit: audit.clone(),
         };
+        let objects = Objects::new(Depot::folder(state.path().join("objects")), vault.clone());
+        let recordings = Recordings::new(vault.clone(), objects, clock, true);
+        recordings.start(&tasks).unwrap();
         let deps = ApiDeps {
             registry,
             metrics: Arc::new(Metrics::new(|_| {})),
@@ -171,6 +178,7 @@ impl Api {
             audit,
             gate,
             delivery,
+            recordings,
             keeping,
             vault,
             clock,

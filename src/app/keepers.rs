@@ -10,6 +10,7 @@ use crate::base::Clock;
 use crate::base::tasks::Scope;
 use crate::config::Settings;
 use crate::delivery::objects::{Key, Objects};
+use crate::delivery::recordings::Recordings;
 use crate::delivery::{self, Delivery, DeliveryMetrics, ShapeSettings, SystemNames};
 use crate::ops::backups::{self, Backups, Plan};
 use crate::ops::notice::Tell;
@@ -25,6 +26,7 @@ pub(super) struct Keepers {
     pub(super) delivery: Delivery,
     pub(super) backups: Backups,
     pub(super) upkeep: Upkeep,
+    pub(super) recordings: Recordings,
     sweep: Sweep,
     objects: Objects,
 }
@@ -70,6 +72,7 @@ impl Keepers {
             delivery,
             backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&look)),
             upkeep: Upkeep::new(vault.clone(), clock, look),
+            recordings: Recordings::new(vault.clone(), objects.clone(), clock, settings.privacy.transcripts),
             sweep,
             objects,
         })
@@ -84,7 +87,8 @@ impl Keepers {
     }
 
     /// Begins the work; it ends with the scope.
-    pub(super) fn start(&self, vault: &Vault, scope: &Scope) {
+    pub(super) fn start(&self, vault: &Vault, scope: &Scope) -> std::io::Result<()> {
+        self.recordings.start(scope)?;
         self.backups.run();
         self.upkeep.run(scope);
         scope.spawn("audit heads", self.audit.clone().sign_heads(scope.clone()));
@@ -105,6 +109,7 @@ impl Keepers {
                 None => delivery.close(id),
             }
         });
+        Ok(())
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) async fn render_ahead(scripts: Arc<Scripts>, tts: Arc<dyn Tts>, scope
                 lines.extend(["busy_line", "callback_noted", "action_failed"].map(|key| script.line(*language, key)));
                 lines.push(script.line(*language, "callback_offer").replace("{digit}", "1"));
             }
+            lines.extend(script.recording().map(|mode| script.notice(*language, mode)));
             lines.extend(KEYS.iter().map(|key| script.line(*language, key)));
             for clause in lines.iter().flat_map(|line| crate::dialogue::clauses::split(line)) {
                 if scope.is_stopping() {

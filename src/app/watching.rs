@@ -18,10 +18,11 @@ use crate::base::tasks::Scope;
 use crate::base::{Clock, TenantId, limits};
 use crate::call::registry::Observer;
 use crate::config::Settings;
+use crate::delivery::recordings::Trouble;
 use crate::delivery::{self, Public};
 use crate::ops::alerts::{self, Alerts};
 use crate::ops::call_log;
-use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, JournalFacts, OutboxFacts};
+use crate::ops::health::{AuditFacts, BackupFacts, DatabaseFacts, Facts, JournalFacts, OutboxFacts, RecordingFacts};
 use crate::ops::lately::Lately;
 use crate::ops::traces::{Answered, Traces};
 use crate::ops::watch::{FactsSource, Watch};
@@ -200,6 +201,8 @@ impl Sources {
                 waiting.add(counts.waiting, counts.dead, oldest);
             }
         }
+        let Trouble { broken_off, waiting: on_their_way, why } = self.keepers.recordings.trouble();
+        let recordings = RecordingFacts { broken_off, waiting: on_their_way, why };
         let (databases, backup) = from_disk.await.unwrap_or_default();
         Facts {
             components: self.parts.components(),
@@ -210,6 +213,7 @@ impl Sources {
             databases,
             backup,
             outbox: Some(waiting),
+            recordings: Some(recordings),
             ..Facts::default()
         }
     }

@@ -141,6 +141,21 @@ pub enum Event {
     AudioGap {
         missing_ms: u32,
     },
+    /// The notice has been played; the call is recorded from here on.
+    RecordingStarted {
+        mode: RecordingMode,
+        /// Of the notice.
+        language: Lang,
+    },
+    /// The call is not recorded, and nothing is kept of what was.
+    RecordingDeclined {
+        why: DeclinedBy,
+    },
+    /// Nothing more is recorded.
+    RecordingStopped {
+        why: StoppedBy,
+        duration_ms: u64,
+    },
     CallEnded {
         outcome: CallState,
         cause: EndCause,
@@ -177,6 +192,9 @@ impl Event {
             Self::EngineFault { .. } => "engine_fault",
             Self::PolicyRefused { .. } => "policy_refused",
             Self::AudioGap { .. } => "audio_gap",
+            Self::RecordingStarted { .. } => "recording_started",
+            Self::RecordingDeclined { .. } => "recording_declined",
+            Self::RecordingStopped { .. } => "recording_stopped",
             Self::CallEnded { .. } => "call_ended",
         }
     }
@@ -338,6 +356,40 @@ pub enum RepairKind {
     Silence,
     Unclear,
     EngineFault,
+}
+
+/// How a call comes to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingMode {
+    /// The caller is told that they may say no, and is recorded unless they do.
+    Ask,
+    /// The caller is told.
+    Announce,
+}
+
+/// Why a call is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclinedBy {
+    /// The caller said so.
+    Word,
+    /// The caller pressed the key for it.
+    Key,
+    /// The caller never heard the notice to its end.
+    NotHeard,
+}
+
+/// Why a recording came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    CallEnded,
+    /// Somebody of the box's people said so.
+    Operator,
+    DiskFull,
+    /// It could not be written.
+    Fault,
 }
 
 /// The record of one decision of the router.

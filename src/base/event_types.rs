@@ -44,13 +44,16 @@ pub enum EventType {
     EngineFault,
     PolicyRefused,
     AudioGap,
+    RecordingStarted,
+    RecordingDeclined,
+    RecordingStopped,
     CallCompleted,
     CallFailed,
     CallNotPicked,
 }
 
 impl EventType {
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::CallInitiated,
         Self::CallPlaced,
         Self::CallAnsweredBy,
@@ -87,6 +90,9 @@ impl EventType {
         Self::EngineFault,
         Self::PolicyRefused,
         Self::AudioGap,
+        Self::RecordingStarted,
+        Self::RecordingDeclined,
+        Self::RecordingStopped,
         Self::CallCompleted,
         Self::CallFailed,
         Self::CallNotPicked,
@@ -137,6 +143,9 @@ impl EventType {
             Event::EngineFault { .. } => Self::EngineFault,
             Event::PolicyRefused { .. } => Self::PolicyRefused,
             Event::AudioGap { .. } => Self::AudioGap,
+            Event::RecordingStarted { .. } => Self::RecordingStarted,
+            Event::RecordingDeclined { .. } => Self::RecordingDeclined,
+            Event::RecordingStopped { .. } => Self::RecordingStopped,
             Event::CallEnded { outcome: CallState::NotPicked, .. } => Self::CallNotPicked,
             Event::CallEnded { outcome: CallState::Failed, .. } => Self::CallFailed,
             Event::CallEnded { .. } => Self::CallCompleted,
@@ -166,6 +175,9 @@ impl EventType {
                 | Self::OutsideBack
                 | Self::EngineFault
                 | Self::PolicyRefused
+                | Self::RecordingStarted
+                | Self::RecordingDeclined
+                | Self::RecordingStopped
                 | Self::CallCompleted
                 | Self::CallFailed
                 | Self::CallNotPicked
@@ -211,6 +223,9 @@ impl EventType {
             Self::EngineFault => "ENGINE_FAULT",
             Self::PolicyRefused => "POLICY_REFUSED",
             Self::AudioGap => "AUDIO_GAP",
+            Self::RecordingStarted => "RECORDING_STARTED",
+            Self::RecordingDeclined => "RECORDING_DECLINED",
+            Self::RecordingStopped => "RECORDING_STOPPED",
             Self::CallCompleted => "CALL_COMPLETED",
             Self::CallFailed => "CALL_FAILED",
             Self::CallNotPicked => "CALL_NOT_PICKED",

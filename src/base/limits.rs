@@ -677,3 +677,20 @@ pub const PARKED_MAX: Duration = Duration::from_secs(30 * 60);
 pub const ERRANDS_QUEUE: usize = 32;
 /// Last words to a person whose caller is gone.
 pub const PARTING_MAX: Duration = Duration::from_secs(8);
+
+/// Parts of one recording that are named as not heard; further ones are silence all the same.
+pub const RECORDING_CUTS_MAX: usize = 2_000;
+/// Pieces of recordings (a second of one call each, 32 KB) that wait for the disk, over all calls; when
+/// full a piece is lost, counted, and silence stands in its place.
+pub const RECORDING_QUEUE: usize = 512;
+/// How often in one call a notice of recording is said that was cut before its end; a caller who has not
+/// heard it by then is not recorded.
+pub const NOTICE_TRIES: u32 = 2;
+/// A recording that could not be brought to where objects lie is tried again after this long.
+pub const RECORDING_RETRY: Duration = Duration::from_secs(20);
+/// A recording whose call has no row after this long belongs to somebody who was erased.
+pub const RECORDING_ORPHAN: Duration = Duration::from_secs(3_600);
+/// One note beside the sound of a recording on its way (what it is of, where it was cut), bytes.
+pub const RECORDING_NOTE_MAX: usize = 256 * 1024;
+/// Pieces of an object on their way to whoever reads it; the disk waits for the reader.
+pub const OBJECT_STREAM_QUEUE: usize = 8;

@@ -8,7 +8,7 @@ use crate::ai::Fault;
 use crate::ai::llm::{LlmEvent, LlmRequest, Message, Role};
 use crate::ai::stt::SttText;
 use crate::ai::tts::TtsUsage;
-use crate::base::event::{Event, RepairKind, Stage, Waterfall, Way};
+use crate::base::event::{DeclinedBy, Event, RepairKind, Stage, Waterfall, Way};
 use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::book::Intent;
 use crate::dialogue::brief::parse_classification;
@@ -130,6 +130,8 @@ pub(super) struct Answer {
     failed: Option<RepairKind>,
     /// An interruption: say nothing, listen.
     silent: bool,
+    /// The caller does not want to be recorded.
+    objects: bool,
     committed: Option<Moment>,
     turn: u32,
     times: Times,
@@ -156,6 +158,7 @@ impl Answer {
             slower: false,
             failed: None,
             silent: false,
+            objects: false,
             committed: None,
             turn: 0,
             times: times.clone(),
@@ -164,6 +167,15 @@ impl Answer {
 
     pub(super) const fn line(&self) -> Option<LineId> {
         self.line
+    }
+
+    /// Nothing is answered: the caller only wanted the floor.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    pub(super) const fn objects(&self) -> bool {
+        self.objects
     }
 
     pub(super) fn commit(&mut self, turn: u32, now: Moment, times: &Times) {
@@ -224,6 +236,16 @@ impl Machine {
     pub(super) fn plan_to_listen(&mut self, language: Lang, times: &Times) -> Answer {
         let mut answer = Answer::new(language, times);
         answer.silent = true;
+        answer
+    }
+
+    /// "Do not record this."
+    pub(super) fn plan_not_to_record(&mut self, language: Lang, times: &Times) -> Answer {
+        let mut answer = Answer::new(language, times);
+        answer.objects = true;
+        answer.way = Way::Flow;
+        let text = self.script.not_recorded(language, self.answered == 0);
+        self.compose(&mut answer, &text);
         answer
     }
 
@@ -522,6 +544,9 @@ impl Machine {
     /// Lets a committed answer be heard as far as it may: actions first, then the line.
     pub(super) fn begin_answer(&mut self) {
         let Some(mut answer) = self.answer.take() else { return };
+        if std::mem::take(&mut answer.objects) {
+            self.decline(DeclinedBy::Word);
+        }
         if answer.silent {
             self.answered += 1;
             return;
@@ -533,6 +558,7 @@ impl Machine {
         }
         if let Some(to) = answer.switch_to.take() {
             self.switch_language(to, "asked for");
+            self.say_notice_first();
         }
         if answer.slower {
             self.pace = self.script.slow_pace();

@@ -16,12 +16,13 @@ use super::consult::PersonEvent;
 use super::echo::Echo;
 use super::hearing::Sense;
 use super::machine::{Elsewhere, Input, Machine, Output, PersonOrder};
+use super::recording::Tape;
 use super::registry::{CallRecorder, Control, Errand, Sought};
 use super::script::Script;
 use crate::ai::llm::Llm;
 use crate::ai::stt::{Awaited, Listening, Stt};
 use crate::ai::tts::Tts;
-use crate::base::event::{CallState, EndCause, Event};
+use crate::base::event::{CallState, EndCause, Event, StoppedBy};
 use crate::base::{AskId, CallId, Clock, Lang, Moment};
 use crate::telephony::dial::Verdict;
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer};
@@ -80,6 +81,7 @@ pub struct Drive {
     pub control: mpsc::Receiver<Control>,
     pub(super) errands: mpsc::Receiver<Errand>,
     pub recorder: CallRecorder,
+    pub tape: Tape,
 }
 
 /// The line of a person who is sought for the caller.
@@ -211,12 +213,20 @@ impl Drive {
             if let Some(at) = deadline {
                 sleep.as_mut().reset(at.into());
             }
+            if let Some(stopped) = self.tape.turn(self.clock.now()) {
+                self.recorder.fact(stopped);
+            }
             let input = tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
                     Some(Control::Finish(cause)) => Input::Finish(cause),
                     Some(Control::Cut(cause)) => Input::Cut(cause),
                     Some(Control::LeaveMessage) => Input::LeaveMessage,
+                    Some(Control::StopRecording) => {
+                        let stopped = self.tape.stop(self.clock.now(), StoppedBy::Operator);
+                        stopped.into_iter().for_each(|stopped| self.recorder.fact(stopped));
+                        continue;
+                    }
                     None => Input::Cut(EndCause::Operator),
                 },
                 Some(errand) = self.errands.recv() => match self.told(errand, &mut others) {
@@ -233,21 +243,27 @@ impl Drive {
                 () = &mut sleep, if deadline.is_some() => Input::Tick,
             };
             let now = self.clock.now();
+            if let Input::Leg(event) = &input {
+                self.tape.heard(now, event);
+            }
             if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
                 tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
                 running = Running::default();
                 others.hang_up(&self.recorder).await;
                 if apologised || others.caller_gone {
                     drop(self.commands.send(LegCommand::Hangup).await);
+                    self.end_tape();
                     self.recorder.ended_unexpectedly(EndCause::InternalError).await;
                     break;
                 }
                 apologised = true;
+                self.tape.sent(now, &LegCommand::Clear);
                 drop(self.commands.send(LegCommand::Clear).await);
                 let language = self.recorder.language();
                 match Machine::apology(self.call, Arc::clone(&self.script), language, now) {
                     Ok(machine) => mind = Mind::Talk(Box::new(machine)),
                     Err(_) => {
+                        self.end_tape();
                         self.recorder.ended_unexpectedly(EndCause::InternalError).await;
                         break;
                     }
@@ -255,6 +271,13 @@ impl Drive {
             }
         }
         self.engines.llm.forget(self.call);
+    }
+
+    /// Before the end of the call, which nothing follows.
+    fn end_tape(&mut self) {
+        if let Some(stopped) = self.tape.end(self.clock.now()) {
+            self.recorder.fact(stopped);
+        }
     }
 
     /// What an errand means for the call.
@@ -307,6 +330,7 @@ impl Drive {
         while let Some(output) = mind.poll() {
             match output {
                 Output::Leg(command) => {
+                    self.tape.sent(self.clock.now(), &command);
                     let urgent = !matches!(command, LegCommand::Audio(_));
                     if urgent {
                         drop(self.commands.send(command).await);
@@ -357,7 +381,13 @@ impl Drive {
                 Output::Fact(event @ Event::CallEnded { .. }) => {
                     // What is still being computed for nobody is given up first: it has its price.
                     *running = Running::default();
+                    self.end_tape();
                     self.recorder.end(event).await;
+                }
+                Output::Record(order) => {
+                    let now = self.clock.now();
+                    let came = self.tape.order(now, self.clock.unix_ms(now), order);
+                    came.into_iter().for_each(|came| self.recorder.fact(came));
                 }
                 Output::Fact(event) => self.recorder.fact(event),
                 Output::Over { outcome, cause } => return Flow::Over { outcome, cause },

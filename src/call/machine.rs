@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::consent::{self, Consent};
 use super::consult::PersonEvent;
 use super::hearing::{Heard, Hearing, Sense};
 use super::mouth::{LineId, Mouth, Spoken};
@@ -24,7 +25,7 @@ use crate::ai::llm::{LlmEvent, LlmRequest};
 use crate::ai::stt::{SttOpening, SttRequest, SttText};
 use crate::ai::tts::{TtsEvent, TtsRequest};
 use crate::base::audio::LINE_RATE;
-use crate::base::event::{CallState, EndCause, Event, RepairKind, Stage};
+use crate::base::event::{CallState, DeclinedBy, EndCause, Event, RepairKind, Stage};
 use crate::base::{AskId, CallId, Lang, Moment, limits};
 use crate::dialogue::language::Tracker;
 use crate::dialogue::reply::Question;
@@ -110,6 +111,8 @@ pub enum Output {
     /// The call's state in its life cycle.
     State(CallState),
     Cancel(AskId),
+    /// About the call's recording.
+    Record(consent::Order),
     Fact(Event),
     /// The call is over; the last fact.
     Over {
@@ -175,6 +178,7 @@ pub struct Machine {
     pub(super) unreached: bool,
     /// The caller's last promise.
     pub(super) promised: Option<Action>,
+    pub(super) consent: Consent,
     /// Marks on their way: line finished locally, not yet confirmed by the carrier.
     marks: VecDeque<(u64, Moment)>,
     next_ask: u64,
@@ -278,6 +282,7 @@ impl Machine {
             attempt: 0,
             unreached: false,
             promised: None,
+            consent: Consent::Off,
             marks: VecDeque::new(),
             next_ask: 0,
             next_mark: 0,
@@ -415,6 +420,7 @@ impl Machine {
     fn mark(&mut self, mark: u64) {
         if let Some(at) = self.marks.iter().position(|(m, _)| *m == mark) {
             self.marks.drain(..=at);
+            self.notice_played(mark);
             self.after_playing();
         }
     }
@@ -430,7 +436,8 @@ impl Machine {
             }
             Err(fault) => {
                 self.fact(Event::EngineFault { stage: Stage::Tts, fault: fault.to_string() });
-                if self.mouth.voice_failed(ask).is_some() {
+                if let Some(line) = self.mouth.voice_failed(ask) {
+                    self.notice_broke(line);
                     self.voice_lost();
                 }
             }
@@ -503,8 +510,11 @@ impl Machine {
             self.finished(spoken);
         }
         self.away_frames();
+        self.look_after_notice();
         if self.marks.front().is_some_and(|(_, at)| *at + limits::MARK_WITHIN <= self.now) {
+            let last = self.marks.back().map_or(0, |(mark, _)| *mark);
             self.marks.clear();
+            self.notice_played(last);
             self.after_playing();
         }
     }
@@ -513,6 +523,7 @@ impl Machine {
         self.next_mark += 1;
         self.marks.push_back((self.next_mark, self.now + self.mouth.lead()));
         self.put(Output::Leg(LegCommand::Mark(self.next_mark)));
+        self.notice_sent(spoken.line, !spoken.heard.is_empty(), self.next_mark);
         self.said(spoken);
     }
 
@@ -535,6 +546,7 @@ impl Machine {
     }
 
     pub(super) fn forget_marks(&mut self) {
+        self.notice_cleared();
         self.marks.clear();
     }
 
@@ -650,6 +662,8 @@ impl Machine {
     /// Whatever was said so far was said to a greeting; the message is said from its beginning.
     fn leave_message(&mut self) {
         if self.phase == Phase::Talking {
+            // A machine has agreed to nothing.
+            self.decline(DeclinedBy::NotHeard);
             self.farewell("voicemail", EndCause::Machine);
         }
     }
@@ -681,6 +695,7 @@ impl Machine {
         }
         self.drop_draft();
         self.drop_answer();
+        self.close_consent();
         self.phase = Phase::Over;
         let outcome = match cause {
             EndCause::InternalError | EndCause::MediaLost | EndCause::NeverConnected | EndCause::ProcessLost => {

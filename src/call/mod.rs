@@ -5,6 +5,7 @@
 pub mod admission;
 mod answers;
 pub mod bridge;
+pub mod consent;
 pub mod consult;
 pub mod driver;
 pub mod echo;
@@ -13,6 +14,7 @@ pub mod lifecycle;
 pub mod machine;
 pub mod mouth;
 pub mod oneshot;
+pub mod recording;
 pub mod registry;
 pub mod script;
 pub mod transfer;

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::admission::{Admission, Place};
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
+use super::recording::{Of, Reels, Tape};
 use super::script::{Script, Scripts};
 use crate::ai::router::bill::Bill;
 use crate::base::event::{AnsweredBy, CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
@@ -46,6 +47,8 @@ pub enum Control {
     Cut(EndCause),
     /// A machine has taken the call: leave the message, then end.
     LeaveMessage,
+    /// Record nothing more; what was recorded is kept.
+    StopRecording,
 }
 
 /// Gets every record as it happens; must be quick.
@@ -162,6 +165,10 @@ pub struct Deps {
     pub vault: Vault,
     pub phone_hash: KeyedHash,
     pub keep_words: bool,
+    /// Who keeps recordings; `None`: nobody.
+    pub reels: Option<Arc<dyn Reels>>,
+    /// The tones of keys are left out of recordings.
+    pub mute_keys: bool,
     pub observers: Vec<Observer>,
     pub prices: Prices,
 }
@@ -479,7 +486,7 @@ impl Exchange for Registry {
             Err(offer) => offer,
         };
         let (tell, errands) = persons::errands();
-        let (recorder, control, script, likely) = {
+        let (recorder, control, script, likely, of) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
             let script = match &live.placed {
@@ -488,8 +495,16 @@ impl Exchange for Registry {
             };
             let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
             live.errands = Some(tell);
-            lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
-            (self.recorder(offer.call, live), control, script, live.likely)
+            let mut view = lock(&live.view);
+            view.connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
+            let of = Of {
+                call: offer.call,
+                tenant: view.tenant.clone(),
+                call_started_ms: view.started_unix_ms,
+                mute_keys: deps.mute_keys,
+            };
+            drop(view);
+            (self.recorder(offer.call, live), control, script, live.likely, of)
         };
         self.change_state(offer.call, CallState::InProgress);
         let drive = Drive {
@@ -505,6 +520,7 @@ impl Exchange for Registry {
             control,
             errands,
             recorder,
+            tape: Tape::new(deps.reels.clone(), of),
         };
         deps.scope.spawn("call", Box::pin(drive.run()));
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::ai::llm::{LlmRequest, Message, Role};
 use crate::base::area::Area;
-use crate::base::event::{Concerns, Stage};
+use crate::base::event::{Concerns, RecordingMode, Stage};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
 use crate::dialogue::agent::{Agent, Mode, Opening, Transfer};
@@ -32,6 +32,7 @@ pub struct Script {
     briefs: BTreeMap<Lang, String>,
     max_duration: Duration,
     inactivity: Duration,
+    recording: Option<RecordingMode>,
 }
 
 /// Upper bounds from the box's settings; an agent's file may say less.
@@ -48,14 +49,29 @@ impl Script {
         let briefs = agent.languages.iter().map(|l| (*l, brief(&agent, *l, &agent.facts(*l)))).collect();
         let max_duration = agent.limits.max_call.min(bounds.max_duration);
         let inactivity = agent.limits.inactivity.min(bounds.inactivity);
-        Self { agent, states, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity }
+        let recording = None;
+        Self { agent, states, catalogue, matcher, policy, grammar, briefs, max_duration, inactivity, recording }
+    }
+
+    /// The same, its calls recorded as the agent's file says: the box allows it.
+    pub fn recorded(mut self) -> Self {
+        self.recording = self.agent.recording;
+        self
+    }
+
+    /// The same, its calls recorded in this way whatever the file says. For simulations.
+    pub fn recorded_as(mut self, mode: RecordingMode) -> Self {
+        self.agent.recording = Some(mode);
+        self.recorded()
     }
 
     /// The same for a call about one customer, with facts of their record.
     pub fn about(&self, facts: &[(String, String)]) -> Self {
         let agent = self.agent.about(facts);
         let bounds = Bounds { max_duration: self.max_duration, inactivity: self.inactivity };
-        Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds)
+        let about =
+            Self::new(agent, self.states.clone(), Arc::clone(&self.catalogue), Arc::clone(&self.matcher), bounds);
+        Self { recording: self.recording, ..about }
     }
 
     /// The same with somebody who takes its callers.
@@ -161,6 +177,35 @@ impl Script {
 
     pub fn voice(&self, language: Lang) -> Option<String> {
         self.agent.voices.get(&language).cloned()
+    }
+
+    /// How its calls are recorded; `None`: they are not.
+    pub const fn recording(&self) -> Option<RecordingMode> {
+        self.recording
+    }
+
+    /// What the caller is told of it.
+    pub fn notice(&self, language: Lang, mode: RecordingMode) -> String {
+        let key = match mode {
+            RecordingMode::Ask => "consent_recording",
+            RecordingMode::Announce => "recording_notice",
+        };
+        self.line(language, key)
+    }
+
+    /// To a caller who does not want to be recorded; before the first answer the opening is said again.
+    pub fn not_recorded(&self, language: Lang, opening: bool) -> String {
+        let off = self.line(language, "recording_off");
+        if !opening {
+            return off;
+        }
+        let key = if self.agent.opening == Opening::Inbound { "greeting_inbound" } else { "greeting" };
+        format!("{off} {}", self.line(language, key))
+    }
+
+    /// The nearest known phrase and how near it is, whatever was asked.
+    pub fn nearest(&self, language: Lang, text: &str) -> Option<(Intent, f32)> {
+        self.matcher.guess(language, text).map(|guess| (guess.intent, guess.score))
     }
 
     pub const fn slow_pace(&self) -> f32 {

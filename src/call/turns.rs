@@ -6,12 +6,13 @@
 
 use super::answers::Times;
 pub(super) use super::answers::{Answer, Entry};
+use super::consent::{Consent, OBJECTION_KEY};
 use super::machine::{Machine, Output, Phase};
 use super::mouth::{LineId, Spoken};
 use crate::ai::Fault;
 use crate::ai::llm::Role;
 use crate::ai::stt::{LanguageHint, SttOpening, SttRequest, SttText};
-use crate::base::event::{EndCause, Event, RepairKind, Stage};
+use crate::base::event::{DeclinedBy, EndCause, Event, RepairKind, Stage};
 use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::ending::{completeness, silence_needed};
 use crate::dialogue::language::{Observation, Switch, Tracker};
@@ -56,6 +57,10 @@ impl Machine {
             confidence: if chosen { 1.0 } else { 0.5 },
             source: if chosen { "menu" } else { "default" }.to_owned(),
         });
+        if self.script.recording().is_some() {
+            self.consent = Consent::Owed { tries: 0 };
+            self.say_notice();
+        }
         let text = self.script.greeting(language, chosen);
         self.remember_line(&text);
         self.say_remembered(&text);
@@ -209,7 +214,8 @@ impl Machine {
         self.hearing.set_needed_silence(needed);
         let nothing_said = text.text.trim().is_empty();
         let interrupting = self.interrupted.is_some();
-        let backchannel = interrupting && draft.class == UtteranceClass::Backchannel;
+        let objects = self.objects(&text);
+        let backchannel = interrupting && draft.class == UtteranceClass::Backchannel && !objects;
         if nothing_said || backchannel {
             // The floor is the agent's: go on without waiting for the end of this pause.
             draft.heard = Some(text);
@@ -226,7 +232,9 @@ impl Machine {
             words: text.text.split_whitespace().count(),
         });
         let language = draft.switch.as_ref().map_or(self.language, |s| s.to);
-        let answer = if interrupting && draft.class == UtteranceClass::Interrupt {
+        let answer = if objects {
+            self.plan_not_to_record(language, &draft.times)
+        } else if interrupting && draft.class == UtteranceClass::Interrupt {
             self.plan_to_listen(language, &draft.times)
         } else {
             self.plan_answer(&text, language, draft.switch.is_some(), &draft.times)
@@ -271,6 +279,10 @@ impl Machine {
             text: heard.text.clone(),
         });
         self.adopt(draft.tracker, draft.switch, &heard);
+        if !answer.objects() && !answer.is_silent() {
+            self.went_on();
+            self.say_notice_first();
+        }
         self.history.push(Entry { role: Role::User, content: heard.text, line: None });
         answer.commit(self.turn, self.now, &draft.times);
         self.filler = draft.filler;
@@ -312,6 +324,7 @@ impl Machine {
         }
         self.fact(Event::LanguageSwitched { from: self.language, to, reason: reason.to_owned() });
         self.language = to;
+        self.notice_in_another_language();
         self.tracker = Tracker::new(to, true);
     }
 
@@ -322,10 +335,20 @@ impl Machine {
         let choice = self.script.language_of(key);
         let opening = self.answered == 0 && self.answer.is_none();
         self.quiet_since = self.now;
+        if key == OBJECTION_KEY && self.may_object() {
+            let text = self.script.not_recorded(self.language, opening);
+            self.decline(DeclinedBy::Key);
+            self.hush();
+            self.drop_draft();
+            self.drop_answer();
+            self.say(&text);
+            return;
+        }
         if let (true, Some(language)) = (opening && several, choice) {
             self.hush();
             self.drop_draft();
             self.switch_language(language, "key");
+            self.say_notice();
             let text = self.script.greeting(language, true);
             self.remember_line(&text);
             self.say_remembered(&text);

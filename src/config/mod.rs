@@ -8,6 +8,7 @@ mod keep;
 mod load;
 mod pbx;
 mod problem;
+mod recording;
 mod retention;
 mod roots;
 mod schema;
@@ -27,6 +28,7 @@ pub use keep::{Address, Backup, Objects, Rhythm, S3};
 pub use load::{Environment, Place};
 pub use pbx::{Asterisk, Freeswitch, MediaModule};
 pub use problem::{ConfigError, Problem};
+pub use recording::Recording;
 pub use retention::{Class, Retention};
 pub use roots::Roots;
 pub use schema::{

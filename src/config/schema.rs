@@ -11,6 +11,7 @@ use super::exotel::Exotel;
 use super::keep::{Backup, Objects};
 use super::load::Place;
 use super::pbx::{Asterisk, Freeswitch};
+use super::recording::Recording;
 use super::retention::Retention;
 use super::roots::Roots;
 use super::tree::{At, Fields, FromNode, Node};
@@ -37,6 +38,7 @@ pub struct Settings {
     pub engines: Engines,
     pub calls: Calls,
     pub privacy: Privacy,
+    pub recording: Recording,
     pub retention: Retention,
     pub webhooks: Webhooks,
     pub backup: Backup,
@@ -210,6 +212,7 @@ impl Settings {
             engines: Engines::read(fields.section("engines")),
             calls: Calls::read(fields.section("calls")),
             privacy: Privacy::read(fields.section("privacy")),
+            recording: Recording::read(fields.section("recording")),
             retention: Retention::read(fields.section("retention")),
             webhooks: Webhooks::read(fields.section("webhooks"), &roots),
             backup: Backup::read(fields.section("backup"), place, &roots),

@@ -16,6 +16,7 @@ mod guard;
 mod metrics;
 pub mod objects;
 mod post;
+pub mod recordings;
 mod schedule;
 mod shapes;
 mod sign;

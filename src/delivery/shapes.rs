@@ -493,7 +493,10 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         | Event::Reachability { .. }
         | Event::EngineFault { .. }
         | Event::PolicyRefused { .. }
-        | Event::AudioGap { .. } => return None,
+        | Event::AudioGap { .. }
+        | Event::RecordingStarted { .. }
+        | Event::RecordingDeclined { .. }
+        | Event::RecordingStopped { .. } => return None,
     };
     Some(Public { at_ms: record.unix_ms, call: Some(record.call), person, told })
 }

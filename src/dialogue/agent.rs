@@ -12,6 +12,7 @@ pub use self::transfer::{Target, Transfer};
 use super::book::Intent;
 use super::facts::{Facts, one_line};
 use crate::base::Lang;
+use crate::base::event::RecordingMode;
 use crate::base::limits::CALL_MAX;
 use crate::config::{At, ConfigError, Fields, FromNode, Node, Problem, Value, parse, read_file};
 
@@ -105,6 +106,8 @@ pub struct Agent {
     pub routing: Routing,
     /// Who takes callers that want a person; `None`: nobody.
     pub transfer: Option<Transfer>,
+    /// Whether its calls are recorded, where the box allows it; `None`: they are not.
+    pub recording: Option<RecordingMode>,
 }
 
 /// Whom the agent's calls concern: what residency, budgets and routing rules go by.
@@ -261,6 +264,7 @@ fn read_agent(root: Node, stem: &str, problems: &mut Vec<Problem>) -> Agent {
         voices: read_voices(fields.section("voices"), &languages),
         routing: read_routing(fields.section("routing"), stem),
         transfer: transfer::read(&mut fields, default_language),
+        recording: read_recording(fields.section("recording"), mode),
         languages,
     };
     fields.finish();
@@ -510,6 +514,17 @@ fn read_routing(mut fields: Fields<'_>, stem: &str) -> Routing {
     };
     fields.finish();
     routing
+}
+
+fn read_recording(mut fields: Fields<'_>, of: Mode) -> Option<RecordingMode> {
+    let place = fields.place("mode").unwrap_or_else(|| fields.at().clone());
+    let choices = [("off", None), ("ask", Some(RecordingMode::Ask)), ("announce", Some(RecordingMode::Announce))];
+    let mode = fields.choice("mode", None, &choices);
+    if mode.is_some() && of == Mode::Echo {
+        fields.refuse(&place, "`recording.mode` needs an agent that can say so; an echo says nothing, write \"off\"");
+    }
+    fields.finish();
+    mode
 }
 
 fn read_voices(mut fields: Fields<'_>, languages: &[Lang]) -> BTreeMap<Lang, String> {

@@ -20,6 +20,7 @@ pub mod ending;
 pub mod explain;
 pub mod intent;
 pub mod language;
+pub mod objection;
 pub mod utterance;
 
 mod ending_table;

@@ -22,11 +22,13 @@ const fn line(key: &'static str, may: &'static [&'static str]) -> Line {
     Line { key, may, must: &[] }
 }
 
-const LINES: [Line; 43] = [
+const LINES: [Line; 45] = [
     line("greeting", &["name"]),
     line("greeting_inbound", &[]),
     line("ai_disclosure", &[]),
     line("consent_recording", &[]),
+    line("recording_notice", &[]),
+    line("recording_off", &[]),
     Line { key: "language_menu", may: &["digit"], must: &["digit"] },
     line("language_menu_intro", &[]),
     line("language_confirmed", &[]),

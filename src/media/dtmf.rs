@@ -89,6 +89,11 @@ impl DtmfDetector {
         told
     }
 
+    /// A key that was told is still down, or was a moment ago.
+    pub const fn is_pressed(&self) -> bool {
+        self.pressed.is_some()
+    }
+
     fn step(&mut self, block: Option<Block>) -> Option<char> {
         let seen = match (self.before, block) {
             (Some(before), Some(block)) => key(&before, &block),

@@ -1,7 +1,7 @@
 //! Sound: pure functions and machines on 20 ms frames.
 //! Promise: nothing here waits, reads a clock, allocates without bound or panics on odd input; time
 //! is handed in. On the way in: [`g711`] → [`jitter`] → [`resample`] → [`activity`] → [`endpoint`],
-//! with [`dtmf`] beside it; on the way out: [`pace`] → [`g711`].
+//! with [`dtmf`] beside it; on the way out: [`pace`] → [`g711`]; both ways go to [`record`].
 //! Absent on purpose: carriers, text, who speaks when.
 
 pub mod activity;
@@ -14,5 +14,6 @@ pub mod g711;
 pub mod jitter;
 pub mod noise;
 pub mod pace;
+pub mod record;
 pub use crate::base::resample;
 pub mod wav;

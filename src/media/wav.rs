@@ -7,6 +7,9 @@
 use super::resample::RATES;
 use crate::base::g711;
 
+/// Bytes of [`head`].
+pub const HEAD: usize = 44;
+
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
     #[error("not a WAV file")]
@@ -53,6 +56,30 @@ pub fn write(rate: u32, pcm: &[i16]) -> Vec<u8> {
     });
     debug_assert!(written.is_ok(), "a vector takes every byte");
     file.into_inner()
+}
+
+/// What stands before `bytes` bytes of 16-bit sound; they must come, and no others after them.
+pub fn head(channels: u16, rate: u32, bytes: u32) -> [u8; HEAD] {
+    let block = channels * 2;
+    let mut head = [0; HEAD];
+    let mut at = 0;
+    let mut put = |part: &[u8]| {
+        head[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    };
+    put(b"RIFF");
+    put(&bytes.saturating_add(HEAD as u32 - 8).to_le_bytes());
+    put(b"WAVEfmt ");
+    put(&16_u32.to_le_bytes());
+    put(&1_u16.to_le_bytes());
+    put(&channels.to_le_bytes());
+    put(&rate.to_le_bytes());
+    put(&(rate * u32::from(block)).to_le_bytes());
+    put(&block.to_le_bytes());
+    put(&16_u16.to_le_bytes());
+    put(b"data");
+    put(&bytes.to_le_bytes());
+    head
 }
 
 fn chunk_head(bytes: &[u8]) -> Option<(&[u8; 4], usize)> {
@@ -175,6 +202,13 @@ mod tests {
         let (_, pcm) = read(&with_format(6, 8, &[0xD5], 1)).unwrap();
         assert_eq!(pcm, [8]);
         assert!(matches!(read(&with_format(2, 4, &[0; 8], 8)), Err(WavError::Format { tag: 2, bits: 4 })));
+    }
+
+    #[test]
+    fn a_head_is_what_hound_writes() {
+        let file = by_hound(2, 16, false, &[0.5; 20]);
+        assert_eq!(head(2, 16_000, 40), file[..HEAD]);
+        assert_eq!(head(1, 8_000, 6), write(8_000, &[1, 2, 3])[..HEAD]);
     }
 
     proptest! {

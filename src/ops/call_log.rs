@@ -109,7 +109,10 @@ fn details(event: &Event) -> Details<'_> {
         | Event::Dtmf { .. }
         | Event::CallCost(_)
         | Event::Reachability { .. }
-        | Event::AudioGap { .. } => none,
+        | Event::AudioGap { .. }
+        | Event::RecordingStarted { .. }
+        | Event::RecordingDeclined { .. }
+        | Event::RecordingStopped { .. } => none,
     }
 }
 

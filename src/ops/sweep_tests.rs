@@ -22,7 +22,7 @@ fn old_call(db: &Database, id: &'static str, at: u64) {
             "INSERT INTO calls (id, transport, direction, agent, state, started_ms, ended_ms) VALUES (?1, 't', 'inbound', 'a', 'completed', ?2, ?2)",
             params![id, at],
         )?;
-        db.execute("INSERT INTO media VALUES (?1, ?1, 'recording', 9, ?2)", params![id, at])?;
+        db.execute("INSERT INTO media (name, call, kind, bytes, made_ms) VALUES (?1, ?1, 'recording', 9, ?2)", params![id, at])?;
         Ok(())
     })
     .unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::event::{CallState, Event, TransferStep};
 use crate::base::{AskId, Moment, limits};
+use crate::call::consent::Order;
 use crate::call::consult::PersonEvent;
 use crate::call::machine::{Output, PersonOrder};
 use crate::telephony::dial::Verdict;
@@ -44,6 +45,12 @@ pub(super) struct Watch {
     sought: u32,
     /// Somebody else has the caller's ear.
     elsewhere: bool,
+    /// What callers are told of a recording, in every language.
+    pub(super) notices: Vec<String>,
+    /// One of them has been said whole, and nothing was thrown away since.
+    told_of_recording: bool,
+    recording: bool,
+    declined: bool,
 }
 
 impl Watch {
@@ -63,6 +70,10 @@ impl Watch {
             line: None,
             sought: 0,
             elsewhere: false,
+            notices: Vec::new(),
+            told_of_recording: false,
+            recording: false,
+            declined: false,
         }
     }
 
@@ -154,6 +165,7 @@ impl Watch {
                 }
                 self.last_sound = now;
             }
+            Output::Leg(LegCommand::Clear) => self.told_of_recording = false,
             Output::Leg(LegCommand::Hangup) => self.hung_up = true,
             Output::Leg(_) => {}
             Output::Person { attempt, order } => self.order(now, *attempt, order),
@@ -191,8 +203,30 @@ impl Watch {
                 self.open.remove(ask);
                 self.listening.take_if(|live| live == ask);
             }
+            Output::Record(order) => self.record(now, *order),
             Output::Fact(event) => self.fact(now, event),
             Output::Over { .. } => self.over = true,
+        }
+    }
+
+    fn record(&mut self, now: Moment, order: Order) {
+        match order {
+            Order::Start { .. } => {
+                if !self.told_of_recording {
+                    self.break_(now, "recorded before the caller was told");
+                }
+                if self.recording || self.declined {
+                    self.break_(now, "recorded twice, or after the caller said no");
+                }
+                self.recording = true;
+            }
+            Order::Confirm | Order::Discard => {
+                if !self.recording {
+                    self.break_(now, format!("{order:?}, but nothing is recorded"));
+                }
+                self.recording &= order == Order::Confirm;
+                self.told_of_recording = false;
+            }
         }
     }
 
@@ -209,6 +243,8 @@ impl Watch {
             }
             Event::Said { text, heard, cut, .. } => {
                 self.turn_open_since = None;
+                let whole = !cut && !heard.is_empty();
+                self.told_of_recording |= whole && self.notices.iter().any(|notice| words(notice) == words(text));
                 // Cut for good: whatever follows is a new line (a farewell the box was told to say).
                 self.hushed = false;
                 let (spoken, written) = (words(heard), words(text));
@@ -223,6 +259,12 @@ impl Watch {
             Event::Transfer { step: TransferStep::Over, .. } => {
                 self.elsewhere = false;
                 self.last_sound = now;
+            }
+            Event::RecordingDeclined { .. } => {
+                if self.recording || self.declined {
+                    self.break_(now, "declined, but recorded on; or declined twice");
+                }
+                self.declined = true;
             }
             Event::CallEnded { .. } => {
                 self.ended += 1;

@@ -5,6 +5,8 @@
 //! shows it again. Absent on purpose: sound quality (speech is a loud frame, see
 //! [`crate::call::hearing::Sense::Level`]), sockets, processes.
 
+#[cfg(test)]
+mod consent_tests;
 mod engines;
 mod invariants;
 mod person;

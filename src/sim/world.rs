@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::engines::{self, Temper};
 use super::invariants::{Broken, Watch};
 use super::person;
-use crate::base::event::{CallState, EndCause, Event};
+use crate::base::event::{CallState, EndCause, Event, RecordingMode};
 use crate::base::{AskId, CallId, Lang, Moment};
 use crate::call::consult::PersonEvent;
 use crate::call::hearing::Sense;
@@ -163,13 +163,21 @@ impl Simulator {
         let id = CallId::from_seed(self.seed, number);
         // The other half are the calls that they were before anybody could be sought.
         let script = if number.is_multiple_of(2) { &self.script } else { &self.reachable };
-        let machine = match Machine::new(id, Arc::clone(script), chosen, Sense::Level, now) {
+        // A third of the calls each: not recorded, asked, told.
+        let script = match number % 3 {
+            0 => Arc::clone(script),
+            1 => Arc::new(script.about(&[]).recorded_as(RecordingMode::Ask)),
+            _ => Arc::new(script.about(&[]).recorded_as(RecordingMode::Announce)),
+        };
+        let machine = match Machine::new(id, Arc::clone(&script), chosen, Sense::Level, now) {
             Ok(machine) => machine.with_live_recognition(rng.bool()),
             Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
         };
         let line = Line::draw(&mut rng);
         let (stt, llm, tts) = (Temper::draw(&mut rng), Temper::draw(&mut rng), Temper::draw(&mut rng));
         let mut watch = Watch::new(now);
+        let told = |mode| languages.iter().map(|language| script.notice(*language, mode)).collect::<Vec<_>>();
+        watch.notices = script.recording().map(told).unwrap_or_default();
         // Who cannot be heard, or cannot speak, is excused from silence.
         watch.mute = tts.fails > 0.0 || tts.hangs > 0.0 || tts.slow > 0.0 || line.jump.is_some();
         let mut world = World {
@@ -439,7 +447,7 @@ impl World<'_> {
             match output {
                 Output::Leg(command) => self.leg(command),
                 // Engines here get their utterances whole.
-                Output::Listen { .. } | Output::Sound { .. } => {}
+                Output::Listen { .. } | Output::Sound { .. } | Output::Record(_) => {}
                 Output::Stt { ask, .. } => {
                     let saying = self.saying.clone();
                     let answers = engines::hear(&mut self.rng, self.stt, &saying, self.language);

@@ -19,6 +19,7 @@ pub(super) const TENANT: Schema = &[
     include_str!("migrations/tenant/0002_customers.sql"),
     include_str!("migrations/tenant/0003_delivery.sql"),
     include_str!("migrations/tenant/0004_protection.sql"),
+    include_str!("migrations/tenant/0005_recordings.sql"),
 ];
 
 /// How many steps a database has had.

@@ -17,6 +17,7 @@ pub mod depot;
 pub mod disk;
 pub(crate) mod reserve;
 pub mod sealed;
+pub mod spool;
 #[cfg(test)]
 pub(crate) mod tiny_disk;
 

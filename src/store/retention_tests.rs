@@ -34,7 +34,7 @@ fn call(db: &Connection, number: u64, age_days: u64) -> CallId {
     db.execute("INSERT INTO turns VALUES (?1, 1, ?2, 'hi-IN', NULL, 'flow', 5, '{}')", params![id.to_string(), at])
         .unwrap();
     db.execute(
-        "INSERT INTO media VALUES (?1, ?2, 'recording', 9, ?3)",
+        "INSERT INTO media (name, call, kind, bytes, made_ms) VALUES (?1, ?2, 'recording', 9, ?3)",
         params![format!("r{number}"), id.to_string(), at],
     )
     .unwrap();

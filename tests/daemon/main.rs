@@ -14,6 +14,7 @@ mod kills;
 mod left;
 mod lines;
 mod outbound;
+mod recording;
 mod refused;
 mod support;
 mod tenants;

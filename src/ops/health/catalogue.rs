@@ -69,6 +69,10 @@ pub const CATALOGUE: &[Entry] = &[
     entry_of("backup", "the last backup failed or is old").behind(&["disk"]).wakes(Severity::Error),
     entry_of("audit", "an audit trail does not verify").behind(&["database"]).wakes(Severity::Error),
     entry_of("outbox", "webhooks are not delivered").behind(&["offline"]).after(60).wakes(Severity::Warning),
+    entry_of("recordings", "recordings of calls do not reach their place")
+        .behind(&["disk"])
+        .after(60)
+        .wakes(Severity::Warning),
     entry_of("engine_faults", "many requests to engines fail").behind(&["component"]).wakes(Severity::Warning),
     entry_of("failed_calls", "many calls end by a failure").behind(&["component"]).wakes(Severity::Warning),
     entry_of("http_errors", "many HTTP requests fail").behind(&["disk", "database"]).wakes(Severity::Warning),

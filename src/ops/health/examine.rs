@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::finding::Finding;
 use super::{
     agents, audit, backup, certificate, clock, component, database, disk, engines, exotel, journal, master_key, memory,
-    models, offline, outbox, processor, public_url, rates, speech_library, state, twilio,
+    models, offline, outbox, processor, public_url, rates, recordings, speech_library, state, twilio,
 };
 use crate::ai::engines::Setup;
 use crate::ai::hardware::Hardware;
@@ -42,6 +42,7 @@ pub fn judge(limits: &Alerts, facts: &Facts) -> Vec<Finding> {
     found.extend(facts.backup.as_ref().map(|last| backup::check(last, facts.wall_ms, limits.backup_hours)));
     found.extend(audit::check(&facts.audit));
     found.extend(facts.outbox.as_ref().map(|waiting| outbox::check(waiting, facts.wall_ms, limits)));
+    found.extend(facts.recordings.as_ref().map(recordings::check));
     found.extend(facts.rates.iter().flat_map(|rates| rates::check(rates, limits)));
     found
 }
@@ -50,7 +51,7 @@ pub fn judge(limits: &Alerts, facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::{
         AgentFacts, AuditFacts, BackupFacts, Component, DatabaseFacts, JournalFacts, OutboxFacts, Rate, Rates,
-        Synchronised, entry,
+        RecordingFacts, Synchronised, entry,
     };
     use super::*;
     use crate::store::disk::{Look, Room};
@@ -83,6 +84,7 @@ mod tests {
             }),
             audit: vec![AuditFacts { broken: some("entry 5"), ..AuditFacts::default() }],
             outbox: Some(OutboxFacts { waiting: if bad { 100_000 } else { 0 }, ..OutboxFacts::default() }),
+            recordings: Some(RecordingFacts { broken_off: u64::from(bad), ..RecordingFacts::default() }),
             certificate: Some(if bad {
                 Err("nobody answers".to_owned())
             } else {
@@ -97,7 +99,7 @@ mod tests {
     fn every_finding_is_in_the_catalogue_and_every_bad_one_says_what_to_do() {
         for bad in [false, true] {
             let found = judge(&Alerts::default(), &facts(bad));
-            assert_eq!(found.len(), 14);
+            assert_eq!(found.len(), 15);
             for finding in found {
                 assert!(entry(finding.code).is_some(), "{}", finding.code);
                 assert_eq!(finding.is_fine(), !bad, "{finding:?}");

@@ -23,6 +23,7 @@ pub struct Facts {
     pub backup: Option<BackupFacts>,
     pub audit: Vec<AuditFacts>,
     pub outbox: Option<OutboxFacts>,
+    pub recordings: Option<RecordingFacts>,
     /// Of the address that carriers call, or why it could not be read.
     pub certificate: Option<Result<Certificate, String>>,
     pub synchronised: Option<Synchronised>,
@@ -81,6 +82,16 @@ pub struct OutboxFacts {
     pub waiting: u64,
     pub dead: u64,
     pub oldest_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingFacts {
+    /// Since the start of the daemon.
+    pub broken_off: u64,
+    /// Of calls that are over, not yet where objects lie.
+    pub waiting: usize,
+    /// Why not.
+    pub why: Option<String>,
 }
 
 impl DatabaseFacts {

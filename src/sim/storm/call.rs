@@ -205,7 +205,7 @@ impl Call {
                 Output::Leg(LegCommand::Clear) => self.playing_until = now,
                 Output::Leg(LegCommand::Hangup) => {}
                 // Members here get their utterances whole.
-                Output::Listen { .. } | Output::Sound { .. } => {}
+                Output::Listen { .. } | Output::Sound { .. } | Output::Record(_) => {}
                 Output::Stt { ask, request } => {
                     let answer = self.face.hear(request);
                     self.add(ask, answer.map(move |result| Input::Stt { ask, result }).into_stream().boxed());

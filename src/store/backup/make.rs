@@ -57,7 +57,8 @@ const LOCK: &str = "backup.lock";
 /// Where copies of databases lie while they are read.
 pub(super) const WORK: &str = "backup-work";
 /// Parts of the state directory that are in no backup: the master key above all.
-const LEFT_OUT: [&str; 6] = ["master.key", "lock", LOCK, WORK, "backups", "restored-config"];
+/// Recordings on their way are of live calls; those that have arrived are objects.
+const LEFT_OUT: [&str; 7] = ["master.key", "lock", LOCK, WORK, "backups", "restored-config", "recordings"];
 
 /// Makes a backup under `name` (`None`: one made of the time). `stop` is asked about every MiB.
 pub fn make(

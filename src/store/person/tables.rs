@@ -103,7 +103,7 @@ pub const TABLES: &[Table] = &[
         &["call", "turn", "unix_ms", "language", "intent", "way", "first_frame_ms", "waterfall"],
     ),
     person("events", OF_CALL, "call, seq", Erase::WithCall, &["seq", "call", "unix_ms", "call_ms", "kind", "body"]),
-    person("media", OF_CALL, "call, name", Erase::WithCall, &["name", "call", "kind", "bytes", "made_ms"]),
+    person("media", OF_CALL, "call, name", Erase::WithCall, &["name", "call", "kind", "bytes", "made_ms", "facts"]),
     person(
         "outbox",
         "about <> '' AND about IN (SELECT value FROM json_each(:calls))",

@@ -64,7 +64,7 @@ fn call(db: &Connection, number: u64, phone: &str, customer: Option<&str>, at: u
         .unwrap();
     for kind in ["recording", "transcript"] {
         db.execute(
-            "INSERT INTO media VALUES (?1, ?2, ?3, 9, ?4)",
+            "INSERT INTO media (name, call, kind, bytes, made_ms) VALUES (?1, ?2, ?3, 9, ?4)",
             params![format!("calls/{kind}/{id}"), id.to_string(), kind, at],
         )
         .unwrap();

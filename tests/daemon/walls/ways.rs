@@ -125,6 +125,7 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
             "/api/logout"
             | "/api/live/ticket"
             | "/api/backups"
+            | "/api/calls/{id}/recording/stop"
             | "/trigger-call/{id}"
             | "/api/webhooks/{id}/test"
             | "/api/outbox/{id}/replay"
@@ -191,7 +192,9 @@ pub(super) fn sought(parameter: &str, side: &Side) -> Option<Vec<String>> {
 }
 
 /// `GET`s that show nothing of any tenant, or nothing to its admin.
-pub(super) const SHOW_NOTHING: [&str; 23] = [
+pub(super) const SHOW_NOTHING: [&str; 24] = [
+    // None was recorded.
+    "/api/calls/{id}/recording",
     // Browsers may not call this box.
     "/webrtc",
     "/call",

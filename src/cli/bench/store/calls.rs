@@ -53,6 +53,8 @@ fn registry(settings: &Settings, vault: &Vault, journal: &Journal, clock: Clock)
         vault: vault.clone(),
         phone_hash: KeyedHash::of_key(&vault.master().derive("phone hash")),
         keep_words: false,
+        reels: None,
+        mute_keys: true,
         observers: Vec::new(),
         prices: Arc::new(|_, _| CallCost::default()),
     }))
