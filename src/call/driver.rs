@@ -12,6 +12,7 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{AbortHandle, BoxStream, SelectAll, StreamExt, abortable};
 use tokio::sync::mpsc;
 
+use super::answered::Answered;
 use super::echo::Echo;
 use super::hearing::Sense;
 use super::machine::{Input, Machine, Output};
@@ -20,8 +21,9 @@ use super::script::Script;
 use crate::ai::llm::Llm;
 use crate::ai::stt::{Awaited, Listening, Stt};
 use crate::ai::tts::Tts;
-use crate::base::event::{CallState, EndCause, Event};
+use crate::base::event::{AnsweredBy, CallState, EndCause, Event};
 use crate::base::{AskId, CallId, Clock, Lang, Moment};
+use crate::media::answering_machine::Noticed;
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent};
 
 /// Who hears, thinks and speaks for a call.
@@ -77,6 +79,8 @@ pub struct Drive {
     pub commands: mpsc::Sender<LegCommand>,
     pub control: mpsc::Receiver<Control>,
     pub recorder: CallRecorder,
+    /// Finds out who has taken a call that the box placed; `None`: the carrier tells, or nobody asked.
+    pub answered: Option<Box<Answered>>,
 }
 
 #[derive(Default)]
@@ -125,6 +129,7 @@ impl Drive {
             }
         };
         let mut running = Running::default();
+        let mut noticed = Vec::new();
         let mut apologised = false;
         let sleep = tokio::time::sleep_until(self.clock.instant(now).into());
         tokio::pin!(sleep);
@@ -148,12 +153,21 @@ impl Drive {
                     Some(Control::LeaveMessage) => Input::LeaveMessage,
                     None => Input::Cut(EndCause::Operator),
                 },
-                event = self.events.recv() => Input::Leg(event.unwrap_or(LegEvent::Closed(LegEnd::Lost))),
+                event = self.events.recv() => {
+                    let event = event.unwrap_or(LegEvent::Closed(LegEnd::Lost));
+                    if let (Some(answered), LegEvent::Audio { pcm, .. }) = (&mut self.answered, &event) {
+                        answered.push(pcm, &mut noticed);
+                    }
+                    Input::Leg(event)
+                }
                 Some(answer) = running.answers.next() => answer,
                 () = &mut sleep, if deadline.is_some() => Input::Tick,
             };
             let now = self.clock.now();
-            if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
+            let inputs = std::iter::once(input).chain(noticed.drain(..).filter_map(|noticed| self.noticed(noticed)));
+            let inputs: Vec<Input> = inputs.collect();
+            if catch_unwind(AssertUnwindSafe(|| inputs.into_iter().for_each(|input| mind.handle(now, input)))).is_err()
+            {
                 tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
                 running = Running::default();
                 if apologised {
@@ -174,6 +188,17 @@ impl Drive {
             }
         }
         self.engines.llm.forget(self.call);
+    }
+
+    /// Writes a verdict down; what the conversation has to do about it.
+    fn noticed(&self, noticed: Noticed) -> Option<Input> {
+        match noticed {
+            Noticed::Verdict(who) => {
+                self.recorder.fact(Event::CallAnsweredBy { who });
+                (who == AnsweredBy::Fax).then_some(Input::Cut(EndCause::Machine))
+            }
+            Noticed::LeaveMessage => Some(Input::LeaveMessage),
+        }
     }
 
     async fn drain(&mut self, mind: &mut Mind, running: &mut Running) -> Flow {
@@ -230,7 +255,15 @@ impl Drive {
                     *running = Running::default();
                     self.recorder.end(event).await;
                 }
-                Output::Fact(event) => self.recorder.fact(event),
+                Output::Fact(event) => {
+                    let told = match (&event, &mut self.answered) {
+                        (Event::Heard { text, .. }, Some(answered)) => answered.words(text),
+                        _ => None,
+                    };
+                    self.recorder.fact(event);
+                    // A verdict alone asks for nothing; the message is for later.
+                    told.map(|told| self.noticed(told));
+                }
                 Output::Over { outcome, cause } => return Flow::Over { outcome, cause },
             }
         }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::admission::{Admission, Place};
+use super::answered::Answered;
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
 use super::script::{Script, Scripts};
@@ -132,6 +133,14 @@ struct Placed {
     hash: String,
     /// A carrier is known to have it.
     taken: bool,
+    /// Who takes it is to be found out by listening.
+    listen: bool,
+}
+
+impl Placed {
+    fn listener(&self) -> Option<Box<Answered>> {
+        self.listen.then(Box::default)
+    }
 }
 
 /// Who gives a call up that has no media yet.
@@ -454,7 +463,7 @@ impl Exchange for Registry {
 
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
         let deps = &self.0.deps;
-        let (recorder, control, script, likely) = {
+        let (recorder, control, script, likely, answered) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
             let script = match &live.placed {
@@ -463,7 +472,8 @@ impl Exchange for Registry {
             };
             let control = live.waiting.take().ok_or(Refusal::UnknownCall)?;
             lock(&live.view).connected_unix_ms = Some(deps.clock.unix_ms(deps.clock.now()));
-            (self.recorder(offer.call, live), control, script, live.likely)
+            let answered = live.placed.as_ref().and_then(Placed::listener);
+            (self.recorder(offer.call, live), control, script, live.likely, answered)
         };
         self.change_state(offer.call, CallState::InProgress);
         let drive = Drive {
@@ -478,6 +488,7 @@ impl Exchange for Registry {
             commands: offer.commands,
             control,
             recorder,
+            answered,
         };
         deps.scope.spawn("call", Box::pin(drive.run()));
         Ok(())

@@ -32,4 +32,5 @@ mod language_words;
 mod lessons;
 mod romanise;
 mod train;
+pub mod voicemail;
 mod words;

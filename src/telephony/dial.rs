@@ -109,6 +109,11 @@ impl Verdict {
 pub trait Dialer: Send + Sync + 'static {
     /// As in [`super::leg::Announcement::transport`].
     fn transport(&self) -> &'static str;
+    /// Does the carrier find out who answers, and tell ([`super::leg::Exchange::answered_by`])? Else the call
+    /// listens for itself.
+    fn tells_machines(&self) -> bool {
+        false
+    }
     /// Hands the order to the carrier, within a bounded time.
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict>;
     /// Ends a call that was placed, ringing or not; one that is over already counts as ended.
