@@ -47,6 +47,8 @@ pub struct AnsweringMachine {
     /// When anything at all was last heard.
     last_sound_ms: u64,
     tone: Option<Tone>,
+    /// One that has ended, and the frames until it is known what followed.
+    ended: Option<(Tone, u8)>,
 }
 
 /// A pure tone that goes on.
@@ -73,10 +75,13 @@ impl Default for AnsweringMachine {
 const AUDIBLE_DBFS: f32 = -50.0;
 /// What a second-order predictor leaves of a tone on a telephone line, as a share of its power; of speech it
 /// leaves more.
-const TONE_REST: f32 = 0.06;
+const TONE_REST: f32 = 0.02;
 /// How far a tone may stray from one frame to the next.
-const STRAY_HZ: f32 = 25.0;
-const STRAY_DB: f32 = 3.0;
+const STRAY_HZ: f32 = 15.0;
+const STRAY_DB: f32 = 2.0;
+/// A tone that has ended is a signal if so many frames later it is so much quieter; in speech a vowel follows.
+const AFTER_FRAMES: u8 = 2;
+const AFTER_DB: f32 = 10.0;
 /// Near enough to the frequencies of T.30, which allows 38 Hz for CNG and 15 for CED, and the measurement its
 /// own error.
 const FAX_STRAY_HZ: f32 = 40.0;
@@ -97,6 +102,7 @@ impl AnsweringMachine {
             last_speech_ms: 0,
             last_sound_ms: 0,
             tone: None,
+            ended: None,
         }
     }
 
@@ -122,8 +128,8 @@ impl AnsweringMachine {
             return None;
         }
         self.now_ms += FRAME.as_millis() as u64;
-        let ended = self.follow_tone(frame);
         let heard = self.activity.push(frame);
+        let ended = self.follow_tone(frame, heard.level_dbfs);
         if heard.level_dbfs > AUDIBLE_DBFS {
             self.last_sound_ms = self.now_ms;
         }
@@ -191,8 +197,24 @@ impl AnsweringMachine {
         Some(last)
     }
 
+    /// A tone that has ended a moment ago, in silence.
+    fn follow_tone(&mut self, frame: &[i16; LINE_FRAME], dbfs: f32) -> Option<Tone> {
+        if let Some(tone) = self.tone_over(frame) {
+            self.ended = Some((tone, AFTER_FRAMES));
+            return None;
+        }
+        let (tone, left) = self.ended.as_mut()?;
+        *left = left.saturating_sub(1);
+        if *left > 0 {
+            return None;
+        }
+        let signal = (dbfs < tone.dbfs - AFTER_DB).then_some(*tone);
+        self.ended = None;
+        signal
+    }
+
     /// The tone that this frame ends, if it ends one.
-    fn follow_tone(&mut self, frame: &[i16; LINE_FRAME]) -> Option<Tone> {
+    fn tone_over(&mut self, frame: &[i16; LINE_FRAME]) -> Option<Tone> {
         let found = tone_of(frame);
         match (self.tone, found) {
             (Some(tone), Some((hz, dbfs)))
@@ -203,7 +225,8 @@ impl AnsweringMachine {
             }
             (before, found) => {
                 self.tone = found.map(|(hz, dbfs)| Tone { hz, dbfs, frames: 1 });
-                before
+                // A single frame is no tone that anybody sends.
+                before.filter(|tone| tone.frames > 2)
             }
         }
     }

@@ -296,7 +296,7 @@ pub(crate) mod tests {
             let erle = |from: usize, to: usize| 10.0 * (level(&microphone[from..to]) / level(&rest[from..to])).log10();
             let (early, late) = (erle(seconds(2), seconds(4)), erle(seconds(8), seconds(14)));
             println!("{what}: echo return loss enhancement {early:.1} dB after 2 s, {late:.1} dB after 8 s");
-            assert!(early > 8.0 && late > 15.0, "{what}: {early:.1} dB, then {late:.1} dB");
+            assert!(early > 5.0 && late > 15.0, "{what}: {early:.1} dB, then {late:.1} dB");
         }
     }
 

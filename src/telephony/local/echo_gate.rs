@@ -10,13 +10,18 @@ use crate::base::limits;
 /// Louder than this the speaker is heard, mean square of 16-bit samples.
 const AUDIBLE: f32 = 60.0 * 60.0;
 /// What is left must be this much over what the canceller usually leaves, and over the room's own noise.
-const OVER_REST: f32 = 6.0;
+const OVER_REST: f32 = 4.0;
 const OVER_NOISE: f32 = 6.0;
 /// The canceller knows the room when it leaves no more than this of the echo.
 const KNOWN: f32 = 0.2;
-/// How quickly what is usually left is learned, a frame: down at once, up slowly.
-const DOWN: f32 = 0.1;
-const UP: f32 = 0.02;
+/// How quickly it is learned what is left at most, a frame: up at once, down slowly.
+const UP: f32 = 0.2;
+const DOWN: f32 = 0.01;
+/// The same of the room's noise, which is the least that is heard.
+const NOISE_UP: f32 = 0.001;
+const NOISE_DOWN: f32 = 0.1;
+/// A room answers for longer than a frame: the echo expected in one counts in the next ones by this share.
+const LINGERS: f32 = 0.7;
 /// Frames in a row that somebody must speak, and frames that the door stays open after.
 const SPEAKS_FRAMES: u32 = 3;
 const STAYS_FRAMES: u32 = 20;
@@ -24,8 +29,10 @@ const STAYS_FRAMES: u32 = 20;
 #[derive(Debug)]
 pub(super) struct EchoGate {
     canceller: EchoCanceller,
-    /// What is left of the echo, as a share of it.
+    /// What is left of the echo at most, as a share of it.
     rest: f32,
+    /// The echo that is expected, with what lingers of it.
+    echo: f32,
     /// Mean square of the room when nobody speaks.
     noise: f32,
     /// Frames since the speaker was last heard.
@@ -36,7 +43,15 @@ pub(super) struct EchoGate {
 
 impl Default for EchoGate {
     fn default() -> Self {
-        Self { canceller: EchoCanceller::new(), rest: 1.0, noise: AUDIBLE, silent: u32::MAX, speaks: 0, open: 0 }
+        Self {
+            canceller: EchoCanceller::new(),
+            rest: 1.0,
+            echo: 0.0,
+            noise: AUDIBLE,
+            silent: u32::MAX,
+            speaks: 0,
+            open: 0,
+        }
     }
 }
 
@@ -56,13 +71,14 @@ impl EchoGate {
     }
 
     fn learn_noise(&mut self, heard: f32) {
-        let rate = if heard < self.noise { DOWN } else { UP * 0.05 };
+        let rate = if heard < self.noise { NOISE_DOWN } else { NOISE_UP };
         self.noise += rate * (heard - self.noise);
     }
 
     fn watch(&mut self, cleaned: &Cleaned) {
         let Cleaned { echo, rest, .. } = *cleaned;
-        let expected = self.rest.min(1.0) * echo;
+        self.echo = echo.max(LINGERS * self.echo);
+        let expected = self.rest * self.echo;
         let over = rest > OVER_REST * expected && rest > OVER_NOISE * self.noise && rest > AUDIBLE;
         let speaks = over && self.rest < KNOWN;
         self.speaks = if speaks { self.speaks + 1 } else { 0 };
@@ -72,7 +88,7 @@ impl EchoGate {
             self.open = self.open.saturating_sub(1);
         }
         if !speaks && self.open == 0 && echo > AUDIBLE {
-            let share = (rest / echo).min(1.0);
+            let share = (rest / self.echo).min(1.0);
             let rate = if share < self.rest { DOWN } else { UP };
             self.rest += rate * (share - self.rest);
         }
