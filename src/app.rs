@@ -10,6 +10,7 @@ mod health;
 mod keepers;
 mod keeping;
 mod lines;
+mod local;
 mod probe;
 mod tenants;
 mod watching;
@@ -53,6 +54,7 @@ use crate::store::ledger::{self, Ledger, Purse};
 use crate::telephony::exotel::{ExotelDeps, ExotelMetrics, Flows};
 use crate::telephony::leg::Exchange;
 use crate::telephony::signature::Keys;
+use crate::telephony::stream::StreamMetrics;
 use crate::telephony::twilio::{TwilioDeps, TwilioMetrics, TwilioSettings};
 use crate::telephony::webrtc::{Facts, WebrtcMetrics};
 
@@ -75,6 +77,7 @@ pub struct App {
     vault: Vault,
     audit: Audit,
     ledger: ledger::Writer,
+    engines: Arc<Local>,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
     signals: Signals,
@@ -201,6 +204,7 @@ impl App {
         let twilio_metrics = TwilioMetrics::default();
         let exotel_metrics = ExotelMetrics::default();
         let exchange_metrics = ExchangeMetrics::default();
+        let local_metrics = StreamMetrics::default();
         let (webrtc_metrics, facts) = (WebrtcMetrics::default(), Facts::default());
         let gauges = RouterGauges::new(Arc::clone(&planner), clock);
         let metrics = Metrics::new(|registry| {
@@ -208,6 +212,7 @@ impl App {
             exotel_metrics.register(registry);
             exchange_metrics.register(registry);
             webrtc_metrics.register(registry);
+            local_metrics.register(registry.sub_registry_with_prefix("local"));
             keepers.delivery.metrics().register(registry);
             keepers.recordings.metrics().register(registry);
             registry.register_collector(Box::new(gauges));
@@ -312,14 +317,16 @@ impl App {
             registry.dial_through(Arc::new(dialer));
         }
         for transferer in dialers::transferers(&settings, &public, flows)? {
-            tracing::debug!(transport = transferer.transport(), "callers of this transport can be handed on");
+            registry.transfer_through(transferer);
         }
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
-        let exchanges = exchanges::start(&settings, &public, exchange, clock, &scope, exchange_metrics).await?;
+        let exchanges = exchanges::start(&settings, &public, Arc::clone(&exchange), clock, &scope, exchange_metrics).await?;
         for dialer in exchanges.dialers {
             registry.dial_through(dialer);
         }
         registry.transfer_through(exchanges.transferer);
+        local::start(&settings, exchange, facts.clone(), clock, &scope, local_metrics);
+        let engines_of_box = Arc::clone(&local);
         let twilio_ready = settings.twilio.auth_token.is_some();
         let health = Arc::new(Parts {
             local,
@@ -417,6 +424,7 @@ impl App {
             vault,
             audit: keepers.audit,
             ledger,
+            engines: engines_of_box,
             address,
             tls_address,
             signals,
@@ -452,6 +460,25 @@ impl App {
             () = self.registry.drain(self.settings.calls.drain) => {}
             () = self.signals.told_to_stop() => tracing::warn!("told twice; not waiting for live calls"),
         }
+        self.end().await;
+    }
+
+    /// Until all engines of the box are loaded, or one cannot be.
+    pub async fn engines_ready(&self, within: Duration) -> anyhow::Result<()> {
+        let Local { stt, llm, tts } = self.engines.as_ref();
+        stt.ready(within).await.context("speech recognition")?;
+        llm.ready(within).await.context("the language model")?;
+        tts.ready(within).await.context("the voices")?;
+        Ok(())
+    }
+
+    /// Ends everything without waiting to be told: live calls hear no more.
+    pub async fn stop(self) {
+        self.registry.drain(Duration::from_secs(2)).await;
+        self.end().await;
+    }
+
+    async fn end(self) {
         self.scope.stop();
         if !self.scope.join(Duration::from_secs(5)).await {
             tracing::warn!("some tasks did not end in time");

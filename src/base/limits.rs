@@ -157,6 +157,43 @@ pub const WEBRTC_CONCEALED_MAX: u64 = 5;
 pub const WEBRTC_PLAYOUT_MAX: usize = 64;
 /// What a browser holds back before it plays; marks count as played so much later.
 pub const WEBRTC_BROWSER_BUFFER: Duration = Duration::from_millis(60);
+/// Who speaks for so long without a pause is a machine (Twilio's `MachineDetectionSpeechThreshold`).
+pub const AMD_GREETING: Duration = Duration::from_millis(2_400);
+/// A greeting is over after a pause of this length (Twilio's `MachineDetectionSpeechEndThreshold`; Asterisk's
+/// `AMD()` takes 800 ms, which cuts greetings in two).
+pub const AMD_GREETING_END: Duration = Duration::from_millis(1_200);
+/// The least speech that is a word (Asterisk's `AMD()`: minimum word length 100 ms; a cough is as long).
+pub const AMD_WORD: Duration = Duration::from_millis(160);
+/// With no sound at all for so long nobody can tell (Twilio's `MachineDetectionSilenceTimeout`).
+pub const AMD_NOTHING: Duration = Duration::from_secs(5);
+/// A machine that is silent for so long records, beep or not.
+pub const AMD_MACHINE_END: Duration = Duration::from_millis(2_500);
+/// A beep so soon after a short greeting is a machine's after all.
+pub const AMD_BEEP_WITHIN: Duration = Duration::from_secs(3);
+/// Pitch (Hz) and length of the beeps of answering machines, as GSM networks and PBXs make them.
+pub const AMD_BEEP_HZ: std::ops::RangeInclusive<u32> = 380..=1_450;
+pub const AMD_BEEP: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
+/// Nobody is listened to for longer (Twilio's `MachineDetectionTimeout`).
+pub const AMD_LONGEST: Duration = Duration::from_secs(30);
+/// How long a room answers a speaker, with the delays of a sound card: so much echo is modelled, and so long
+/// after the agent the microphone stays shut.
+pub const ECHO_TAIL: Duration = Duration::from_millis(400);
+/// Calls over handsets of the box at once; further ones are refused.
+pub const LOCAL_CALLS_MAX: usize = 8;
+/// A handset says what it wants within this time after it is lifted.
+pub const LOCAL_START_WITHIN: Duration = Duration::from_secs(5);
+/// A handset of which no sound comes for this long is gone.
+pub const LOCAL_SILENT_MAX: Duration = Duration::from_secs(15);
+/// Frames of ours waiting for the speaker; the call paces, so that a full queue is a fault: the oldest goes.
+pub const LOCAL_PLAYOUT_MAX: usize = 64;
+/// What a handset holds back before the speaker plays it; marks count as played so much later.
+pub const LOCAL_SPEAKER_BUFFER: Duration = Duration::from_millis(60);
+/// Bytes that a handset has not taken; a fact that does not fit is left out, and twice as much ends the call.
+pub const LOCAL_OUTBOX_MAX: usize = 256 * 1024;
+/// Samples between a sound card and the call, at the card's rate: a second at 192 kHz.
+pub const LOCAL_RING: usize = 192_000;
+/// Sound kept for a file, longest.
+pub const LOCAL_TAPE_MAX: Duration = CALL_MAX;
 /// One message on the data channel, bytes, and how many a second; more are not read.
 pub const WEBRTC_MESSAGE_MAX: usize = 2 * 1024;
 pub const WEBRTC_MESSAGES_PER_SECOND: u32 = 30;

@@ -12,6 +12,7 @@ use futures_util::future::FutureExt;
 use futures_util::stream::{AbortHandle, BoxStream, SelectAll, StreamExt, abortable};
 use tokio::sync::mpsc;
 
+use super::answered::Answered;
 use super::consult::PersonEvent;
 use super::echo::Echo;
 use super::hearing::Sense;
@@ -22,8 +23,9 @@ use super::script::Script;
 use crate::ai::llm::Llm;
 use crate::ai::stt::{Awaited, Listening, Stt};
 use crate::ai::tts::Tts;
-use crate::base::event::{CallState, EndCause, Event, StoppedBy};
+use crate::base::event::{AnsweredBy, CallState, EndCause, Event, StoppedBy};
 use crate::base::{AskId, CallId, Clock, Lang, Moment};
+use crate::media::answering_machine::Noticed;
 use crate::telephony::dial::Verdict;
 use crate::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer};
 
@@ -82,6 +84,8 @@ pub struct Drive {
     pub(super) errands: mpsc::Receiver<Errand>,
     pub recorder: CallRecorder,
     pub tape: Tape,
+    /// Finds out who has taken a call that the box placed; `None`: the carrier tells, or nobody asked.
+    pub answered: Option<Box<Answered>>,
 }
 
 /// The line of a person who is sought for the caller.
@@ -198,6 +202,7 @@ impl Drive {
         };
         let mut running = Running::default();
         let mut others = Others::default();
+        let mut noticed = Vec::new();
         let mut apologised = false;
         let sleep = tokio::time::sleep_until(self.clock.instant(now).into());
         tokio::pin!(sleep);
@@ -236,6 +241,9 @@ impl Drive {
                 event = self.events.recv(), if !others.caller_gone => {
                     let event = event.unwrap_or(LegEvent::Closed(LegEnd::Lost));
                     others.caller_gone = matches!(event, LegEvent::Closed(_));
+                    if let (Some(answered), LegEvent::Audio { pcm, .. }) = (&mut self.answered, &event) {
+                        answered.push(pcm, &mut noticed);
+                    }
                     Input::Leg(event)
                 }
                 input = others.heard() => input,
@@ -246,7 +254,10 @@ impl Drive {
             if let Input::Leg(event) = &input {
                 self.tape.heard(now, event);
             }
-            if catch_unwind(AssertUnwindSafe(|| mind.handle(now, input))).is_err() {
+            let inputs = std::iter::once(input).chain(noticed.drain(..).filter_map(|noticed| self.noticed(noticed)));
+            let inputs: Vec<Input> = inputs.collect();
+            if catch_unwind(AssertUnwindSafe(|| inputs.into_iter().for_each(|input| mind.handle(now, input)))).is_err()
+            {
                 tracing::error!(call = %self.call, "an invariant of this call broke; ending it with an apology");
                 running = Running::default();
                 others.hang_up(&self.recorder).await;
@@ -271,6 +282,17 @@ impl Drive {
             }
         }
         self.engines.llm.forget(self.call);
+    }
+
+    /// Writes a verdict down; what the conversation has to do about it.
+    fn noticed(&self, noticed: Noticed) -> Option<Input> {
+        match noticed {
+            Noticed::Verdict(who) => {
+                self.recorder.fact(Event::CallAnsweredBy { who });
+                (who == AnsweredBy::Fax).then_some(Input::Cut(EndCause::Machine))
+            }
+            Noticed::LeaveMessage => Some(Input::LeaveMessage),
+        }
     }
 
     /// Before the end of the call, which nothing follows.
@@ -315,7 +337,7 @@ impl Drive {
             PersonOrder::Leg(command) => others.command(attempt, command).await,
             PersonOrder::Join => {
                 let leg = others.person.as_ref().filter(|person| person.attempt == attempt).map(|person| person.leg);
-                match leg.and_then(|leg| self.recorder.join(leg)) {
+                match leg.filter(|_| !self.tape.runs()).and_then(|leg| self.recorder.join(leg)) {
                     Some(joining) => {
                         let joined = joining.map(move |done| answer(PersonEvent::Joined(done)));
                         running.answers.push(joined.into_stream().boxed());
@@ -389,7 +411,15 @@ impl Drive {
                     let came = self.tape.order(now, self.clock.unix_ms(now), order);
                     came.into_iter().for_each(|came| self.recorder.fact(came));
                 }
-                Output::Fact(event) => self.recorder.fact(event),
+                Output::Fact(event) => {
+                    let told = match (&event, &mut self.answered) {
+                        (Event::Heard { text, .. }, Some(answered)) => answered.words(text),
+                        _ => None,
+                    };
+                    self.recorder.fact(event);
+                    // A verdict alone asks for nothing; the message is for later.
+                    told.map(|told| self.noticed(told));
+                }
                 Output::Over { outcome, cause } => return Flow::Over { outcome, cause },
             }
         }

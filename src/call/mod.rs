@@ -3,6 +3,7 @@
 //! purpose: carriers' formats, engines' processes, HTTP.
 
 pub mod admission;
+mod answered;
 mod answers;
 pub mod bridge;
 pub mod consent;

@@ -91,6 +91,11 @@ impl Tape {
         Self { reels, of, reel: None, running: None, tail: Tail::default() }
     }
 
+    /// Does it run now? Then the sound must stay with the box.
+    pub const fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Something came from the line.
     pub fn heard(&mut self, now: Moment, event: &LegEvent) {
         let Some(running) = &mut self.running else { return };

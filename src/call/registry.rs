@@ -18,6 +18,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::admission::{Admission, Place};
+use super::answered::Answered;
 use super::driver::{Drive, Engines};
 use super::lifecycle::{LifeCycle, is_final};
 use super::recording::{Of, Reels, Tape};
@@ -142,6 +143,14 @@ struct Placed {
     hash: String,
     /// A carrier is known to have it.
     taken: bool,
+    /// Who takes it is to be found out by listening.
+    listen: bool,
+}
+
+impl Placed {
+    fn listener(&self) -> Option<Box<Answered>> {
+        self.listen.then(Box::default)
+    }
 }
 
 /// Who gives a call up that has no media yet.
@@ -486,7 +495,7 @@ impl Exchange for Registry {
             Err(offer) => offer,
         };
         let (tell, errands) = persons::errands();
-        let (recorder, control, script, likely, of) = {
+        let (recorder, control, script, likely, of, answered) = {
             let mut calls = lock(&self.0.calls);
             let live = calls.get_mut(&offer.call).ok_or(Refusal::UnknownCall)?;
             let script = match &live.placed {
@@ -504,7 +513,8 @@ impl Exchange for Registry {
                 mute_keys: deps.mute_keys,
             };
             drop(view);
-            (self.recorder(offer.call, live), control, script, live.likely, of)
+            let answered = live.placed.as_ref().and_then(Placed::listener);
+            (self.recorder(offer.call, live), control, script, live.likely, of, answered)
         };
         self.change_state(offer.call, CallState::InProgress);
         let drive = Drive {
@@ -521,6 +531,7 @@ impl Exchange for Registry {
             errands,
             recorder,
             tape: Tape::new(deps.reels.clone(), of),
+            answered,
         };
         deps.scope.spawn("call", Box::pin(drive.run()));
         Ok(())

@@ -1,6 +1,7 @@
 //! Which carrier a rehearsal or a bench plays, and how it calls a box as that one.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -11,6 +12,8 @@ use crate::telephony::exotel::ExotelSettings;
 use crate::telephony::exotel::access::Login;
 use crate::telephony::exotel::carrier as exotel;
 use crate::telephony::public_url::PublicUrl;
+use crate::telephony::webrtc::carrier as webrtc;
+use crate::telephony::webrtc::places;
 
 /// How rehearsed calls come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,6 +26,10 @@ pub(super) enum Transport {
     Audiosocket,
     /// FreeSWITCH's event socket and mod_audio_fork.
     Freeswitch,
+    /// A handset of the box itself.
+    Local,
+    /// A browser: HTTPS, ICE, DTLS-SRTP and Opus.
+    Webrtc,
 }
 
 /// Carriers that can bring many calls at once.
@@ -30,6 +37,56 @@ pub(super) enum Transport {
 pub(super) enum Carrier {
     Twilio,
     Exotel,
+    /// Browsers; each is a client of its own.
+    Webrtc,
+}
+
+/// How a browser on this machine reaches a box: where it serves HTTPS, and whom to believe.
+#[derive(Clone, Debug)]
+pub(super) struct Browsers {
+    url: PublicUrl,
+    /// The default agent, for calls that name none.
+    agent: String,
+    addresses: Vec<IpAddr>,
+    http: reqwest::Client,
+}
+
+impl Browsers {
+    /// Of a box with this state directory that serves HTTPS at `address`. `own`: it was started for this, and
+    /// takes browsers' calls on the loopback.
+    pub(super) fn of(settings: &Settings, state: &Path, address: SocketAddr, own: bool) -> anyhow::Result<Self> {
+        let file = state.join("tls/ca.crt");
+        let authority = std::fs::read_to_string(&file).with_context(|| {
+            format!("the box's own authority is what a browser believes; could not read {}", file.display())
+        })?;
+        let mut addresses = vec![IpAddr::from([127, 0, 0, 1])];
+        if !own {
+            addresses.extend(places::usable().into_iter().filter(|ip| !ip.is_loopback()));
+        }
+        let address = here(address);
+        Ok(Self {
+            url: format!("https://{address}").parse()?,
+            agent: settings.calls.default_agent.clone(),
+            addresses,
+            http: webrtc::client(&authority)?,
+        })
+    }
+
+    /// A call to that agent.
+    pub(super) fn call(&self, agent: Option<&str>, token: &Secret) -> webrtc::DialOptions {
+        let agent = agent.unwrap_or(&self.agent);
+        let mut options = webrtc::DialOptions::new(self.url.clone(), token.clone(), agent, self.http.clone());
+        options.addresses.clone_from(&self.addresses);
+        options
+    }
+}
+
+/// Where to reach on this machine what listens there.
+fn here(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
+        _ => address.to_string(),
+    }
 }
 
 /// How exchanges of the house reach a box on this machine.
@@ -46,10 +103,6 @@ pub(super) struct Exchanges {
 impl Exchanges {
     /// Of a box that runs with these settings.
     pub(super) fn of(settings: &Settings) -> Self {
-        let here = |address: SocketAddr| match address.ip() {
-            ip if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
-            _ => address.to_string(),
-        };
         Self {
             asterisk_token: settings.asterisk.token.clone(),
             audiosocket: settings.asterisk.audiosocket_listen.map(here),

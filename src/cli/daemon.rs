@@ -12,10 +12,11 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::carrier::{Exchanges, own_login};
+use super::carrier::{Browsers, Exchanges, own_login};
 use crate::base::secret::Secret;
 use crate::config::Settings;
 use crate::telephony::exotel::access::Login;
+use crate::telephony::local::server::SOCKET;
 use crate::telephony::public_url::PublicUrl;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -34,6 +35,9 @@ pub(super) struct Daemon {
     pub(super) exotel: Login,
     /// What it knows exchanges of the house by, and where it takes them.
     pub(super) exchanges: Exchanges,
+    pub(super) browsers: Browsers,
+    /// Where it takes handsets.
+    pub(super) handsets: PathBuf,
 }
 
 /// What the process has used so far.
@@ -72,6 +76,10 @@ impl Daemon {
             .env("VAANI_EXOTEL__PASSWORD", exotel.password.expose())
             .env("VAANI_EXOTEL__ALLOW_FROM", "127.0.0.0/8")
             .envs(exchanges.variables())
+            .env("VAANI_HTTP__TLS_LISTEN", "127.0.0.1:0")
+            .env("VAANI_LOCAL__ENABLED", "true")
+            .env("VAANI_WEBRTC__ENABLED", "true")
+            .env("VAANI_WEBRTC__ADDRESSES", "127.0.0.1")
             .env("VAANI_STATE__DIR", &state)
             .env("VAANI_CALLS__MAX_CALLS", calls.to_string())
             .env("VAANI_API__TOKEN", api_token.expose())
@@ -93,7 +101,10 @@ impl Daemon {
         let ready: serde_json::Value = serde_json::from_str(&line).context("the daemon announced something odd")?;
         let listening = ready["listening"].as_str().context("the daemon did not say where it listens")?;
         let url = format!("http://{listening}").parse()?;
-        Ok(Self { child, pid, state, url, auth_token, api_token, exotel, exchanges })
+        let secure = ready["tls"].as_str().context("the daemon serves no HTTPS")?;
+        let browsers = Browsers::of(settings, &state, secure.parse()?, true)?;
+        let handsets = state.join(SOCKET);
+        Ok(Self { child, pid, state, handsets, url, auth_token, api_token, exotel, exchanges, browsers })
     }
 
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod bench;
 pub mod bench_llm;
 pub mod bench_stt;
+pub mod call;
 mod carrier;
 pub mod config;
 mod costs;
@@ -28,6 +29,7 @@ pub mod serve;
 pub mod simulate;
 mod storms;
 pub mod tenant;
+mod terminal;
 pub mod token;
 pub mod transcribe;
 pub mod user;
@@ -65,6 +67,8 @@ enum Command {
     Explain(explain::Args),
     /// Call the box over the carrier's real protocol and check the conversation.
     Rehearse(rehearse::Args),
+    /// Talk to the box over its own microphone and speaker.
+    Call(call::Args),
     /// Run whole calls in virtual time with faults and check what must always hold.
     Simulate(simulate::Args),
     /// Who answers a stage of a turn, and why; what was spent, and how everybody did.
@@ -113,7 +117,11 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => with_logs(None, false, || explain::run(args, cli.config.as_deref())),
         Command::Config(args) => with_logs(None, false, || config::run(args, cli.config.as_deref())),
         command => match Settings::load(cli.config.as_deref()) {
-            Ok(settings) => {
+            Ok(mut settings) => {
+                // A conversation is on the screen; what goes wrong is told beside it.
+                if matches!(command, Command::Call(_)) && settings.log.level == "info" {
+                    "warn".clone_into(&mut settings.log.level);
+                }
                 let is_daemon = matches!(command, Command::Serve(_));
                 with_logs(Some(&settings), is_daemon, || dispatch(command, settings.clone()))
             }
@@ -142,6 +150,7 @@ fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             Command::Ask(args) => Box::pin(ask::run(args, &settings)).await,
             Command::Route(args) => route::run(args, &settings),
             Command::Rehearse(args) => Box::pin(rehearse::run(args, &settings)).await,
+            Command::Call(args) => Box::pin(call::run(args, &settings)).await,
             Command::Simulate(args) => simulate::run(args, &settings),
             Command::Bench(args) => Box::pin(bench::run(args, &settings)).await,
             Command::Backup(args) => Box::pin(backup::run(args, &settings)).await,

@@ -10,6 +10,7 @@ use super::auth::Auth;
 use super::exotel::Exotel;
 use super::keep::{Backup, Objects};
 use super::load::Place;
+use super::local::Local;
 use super::pbx::{Asterisk, Freeswitch};
 use super::recording::Recording;
 use super::retention::Retention;
@@ -31,6 +32,7 @@ pub struct Settings {
     pub asterisk: Asterisk,
     pub freeswitch: Freeswitch,
     pub webrtc: Webrtc,
+    pub local: Local,
     pub api: Api,
     pub auth: Auth,
     pub state: State,
@@ -205,6 +207,7 @@ impl Settings {
             asterisk: Asterisk::read(fields.section("asterisk")),
             freeswitch: Freeswitch::read(fields.section("freeswitch")),
             webrtc: Webrtc::read(fields.section("webrtc")),
+            local: Local::read(fields.section("local")),
             api: Api::read(fields.section("api")),
             auth: Auth::read(fields.section("auth"), https),
             state: State::read(fields.section("state"), place),

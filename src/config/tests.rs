@@ -145,7 +145,7 @@ fn every_kind_of_fault_gives_one_clear_message() {
         ("[htpp]\nlisten = \"1.2.3.4:5\"\n", "vaani.toml:1: unknown key `htpp`; write `http`"),
         (
             "x = 1\n",
-            "vaani.toml:1: unknown key `x`; known here are: alerts, api, asterisk, auth, backup, calls, data, engines, exotel, freeswitch, http, log, objects, privacy, recording, retention, state, telemetry, tls, twilio, webhooks, webrtc",
+            "vaani.toml:1: unknown key `x`; known here are: alerts, api, asterisk, auth, backup, calls, data, engines, exotel, freeswitch, http, local, log, objects, privacy, recording, retention, state, telemetry, tls, twilio, webhooks, webrtc",
         ),
         ("\n[http]\n\nlisen = \"1.2.3.4:5\"\n", "vaani.toml:4: unknown key `http.lisen`; write `http.listen`"),
         ("http = 3\n", "vaani.toml:1: `http` is a whole number; it is a section, write `[http]` and its keys"),

@@ -34,4 +34,5 @@ mod language_words;
 mod lessons;
 mod romanise;
 mod train;
+pub mod voicemail;
 mod words;

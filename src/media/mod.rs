@@ -5,6 +5,7 @@
 //! Absent on purpose: carriers, text, who speaks when.
 
 pub mod activity;
+pub mod answering_machine;
 #[cfg(test)]
 mod cost;
 pub mod dtmf;

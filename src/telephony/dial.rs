@@ -113,6 +113,11 @@ pub trait Dialer: Send + Sync + 'static {
     fn reaches(&self, _to: &Destination) -> bool {
         true
     }
+    /// Does the carrier find out who answers, and tell ([`super::leg::Exchange::answered_by`])? Else the call
+    /// listens for itself.
+    fn tells_machines(&self) -> bool {
+        false
+    }
     /// Hands the order to the carrier, within a bounded time.
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict>;
     /// Ends a call that was placed, ringing or not; one that is over already counts as ended.

@@ -10,6 +10,7 @@ pub mod far;
 pub mod freeswitch;
 pub mod leg;
 pub mod lines;
+pub mod local;
 pub mod orders;
 pub mod pbx;
 pub mod public_url;

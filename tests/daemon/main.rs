@@ -13,6 +13,7 @@ mod full;
 mod kills;
 mod left;
 mod lines;
+mod machines;
 mod outbound;
 mod recording;
 mod refused;

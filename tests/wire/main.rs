@@ -5,6 +5,7 @@
 
 mod exchange;
 mod exotel;
+mod local;
 mod pbx;
 mod twilio;
 mod webrtc;

@@ -128,6 +128,7 @@ impl Registry {
                 },
                 hash: hash.clone(),
                 taken: false,
+                listen: wanted.detect_machine && !dialer.tells_machines(),
             }),
             agent: Some(script.name().to_owned()),
             likely,

@@ -68,7 +68,8 @@ struct Report {
     threads: u64,
     frames_sent: u64,
     frames_returned: u64,
-    /// There and back at best, the same for every leg: the box's own waiting for its next frame.
+    /// There and back at best, the same for every leg: the box's own waiting for its next frame. 0 for
+    /// browsers, whose frames the box sends at its own beat.
     quickest_echo_ms: Spread,
     /// How late the load itself was; part of the lateness above.
     generator_lateness_ms: Spread,
@@ -113,6 +114,7 @@ async fn measure(args: &Args, settings: &Settings, daemon: &Daemon, sound: Arc<S
             options.http = Some(http.clone());
             Dial::Twilio(Box::new(options))
         }
+        Carrier::Webrtc => Dial::Webrtc(Box::new(daemon.browsers.call(Some(&args.agent), &daemon.api_token))),
         Carrier::Exotel => {
             let mut options = exotel.clone();
             options.call_sid = CallId::new().to_string().replace('-', "");
@@ -222,6 +224,7 @@ fn sound(args: &Args, settings: &Settings) -> anyhow::Result<Arc<Sound>> {
     Ok(Arc::new(match args.transport {
         Carrier::Twilio => Sound::of_twilio(&spoken),
         Carrier::Exotel => Sound::of_exotel(&spoken),
+        Carrier::Webrtc => Sound::of_webrtc(&spoken)?,
     }))
 }
 

@@ -11,7 +11,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at};
 
-use super::speaker::{Dial, Sound, Speaker};
+use super::browsers;
+use super::speaker::{Dial, Sound, Speaker, Stream};
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Moment};
 
@@ -28,6 +29,7 @@ pub(super) struct Load {
     clock: Clock,
     /// How long a frame lasts.
     period: Duration,
+    sound: Arc<Sound>,
 }
 
 /// Times, in microseconds.
@@ -46,7 +48,7 @@ pub(super) struct Measured {
     pub(super) ended_early: usize,
 }
 
-enum Told {
+pub(super) enum Told {
     /// When a leg began to speak, and when each of its frames came back.
     Heard {
         leg: usize,
@@ -84,7 +86,7 @@ impl Load {
                 legs
             })
             .collect();
-        Self { lanes, next: 0, results, told, stop, scope: scope.clone(), clock, period: sound.period }
+        Self { lanes, next: 0, results, told, stop, scope: scope.clone(), clock, period: sound.period, sound }
     }
 
     /// Dials one more leg and lets it speak.
@@ -93,8 +95,16 @@ impl Load {
         self.next += 1;
         let lane = self.lanes[number % self.lanes.len()].clone();
         let (results, scope, clock) = (self.results.clone(), self.scope.clone(), self.clock);
+        let (sound, stop) = (Arc::clone(&self.sound), self.stop.subscribe());
         async move {
-            let (socket, speaker) = dial.open().await?;
+            let (socket, speaker) = match dial.open().await? {
+                Stream::Socket(socket, speaker) => (*socket, speaker),
+                Stream::Browser(browser) => {
+                    let leg = browsers::Leg { number, browser: *browser, sound };
+                    scope.spawn("bench browser", browsers::carry(leg, stop, clock, results));
+                    return Ok(());
+                }
+            };
             // The box says nothing before it has heard something, so no byte of it is lost here.
             let (reader, writer) = socket.into_inner().into_split();
             scope.spawn("bench ear", hear(number, reader, clock, results));

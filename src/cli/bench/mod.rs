@@ -1,5 +1,6 @@
 //! `vaani bench`: measurements of this box, each against something it can be compared with.
 
+mod browsers;
 mod legs;
 mod load;
 mod route;

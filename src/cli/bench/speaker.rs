@@ -12,7 +12,8 @@ use crate::base::audio::{LINE_RATE, duration};
 use crate::base::g711;
 use crate::media::resample;
 use crate::telephony::far::Socket;
-use crate::telephony::{exotel, twilio};
+use crate::telephony::webrtc::codec::{Codec, CodecError, Mouth};
+use crate::telephony::{exotel, twilio, webrtc};
 
 /// How long a message of Exotel lasts, milliseconds.
 const EXOTEL_CADENCE_MS: u64 = 100;
@@ -23,6 +24,13 @@ const EXOTEL_RATE: u32 = 16_000;
 pub(super) enum Dial {
     Twilio(Box<twilio::carrier::DialOptions>),
     Exotel(Box<exotel::carrier::DialOptions>),
+    Webrtc(Box<webrtc::carrier::DialOptions>),
+}
+
+/// A leg that is open.
+pub(super) enum Stream {
+    Socket(Box<Socket>, Speaker),
+    Browser(Box<webrtc::carrier::Browser>),
 }
 
 /// Writes the messages of one leg.
@@ -35,6 +43,8 @@ pub(super) enum Speaker {
 pub(super) struct Sound {
     /// Base64.
     pub(super) pieces: Vec<String>,
+    /// Opus, of browsers' legs.
+    pub(super) packets: Vec<Vec<u8>>,
     /// How long each lasts.
     pub(super) period: Duration,
 }
@@ -55,20 +65,36 @@ impl Sound {
         Self::cut(&bytes, EXOTEL_RATE as usize * 2 * EXOTEL_CADENCE_MS as usize / 1_000, period)
     }
 
+    /// The same for browsers.
+    pub(super) fn of_webrtc(pcm: &[i16]) -> Result<Self, CodecError> {
+        let mut mouth = Mouth::new(Codec::Opus)?;
+        let frames = pcm.chunks_exact(LINE_RATE as usize / 50);
+        let packets = frames.map(|frame| mouth.say(frame)).collect::<Result<_, _>>()?;
+        Ok(Self { pieces: Vec::new(), packets, period: duration(LINE_RATE as usize / 50, LINE_RATE) })
+    }
+
     fn cut(bytes: &[u8], piece: usize, period: Duration) -> Self {
-        Self { pieces: bytes.chunks_exact(piece).map(|piece| BASE64.encode(piece)).collect(), period }
+        Self {
+            pieces: bytes.chunks_exact(piece).map(|piece| BASE64.encode(piece)).collect(),
+            packets: Vec::new(),
+            period,
+        }
     }
 }
 
 impl Dial {
     /// Dials, and says all that comes before sound.
-    pub(super) async fn open(self) -> anyhow::Result<(Socket, Speaker)> {
+    pub(super) async fn open(self) -> anyhow::Result<Stream> {
         let (mut socket, first, speaker) = match self {
             Self::Twilio(options) => {
                 let opened = twilio::carrier::OpenStream::dial(*options).await?;
                 let twilio::carrier::OpenStream { socket, parameters, mut printer } = opened;
                 let first = [twilio::carrier::wire::Printer::connected(), printer.start(&parameters)];
                 (socket, first, Speaker::Twilio(printer))
+            }
+            Self::Webrtc(options) => {
+                let (browser, _) = options.open().await?;
+                return Ok(Stream::Browser(Box::new(browser)));
             }
             Self::Exotel(mut options) => {
                 options.query.push(("sample-rate".to_owned(), EXOTEL_RATE.to_string()));
@@ -80,7 +106,7 @@ impl Dial {
         for text in first {
             socket.send(Message::text(text)).await.context("the media socket broke")?;
         }
-        Ok((socket, speaker))
+        Ok(Stream::Socket(Box::new(socket), speaker))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One rehearsed call: the carrier's side of the line, the caller's voice and ears.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::base::event::{Event, Record, Waterfall};
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{Clock, Lang, Moment};
-use crate::cli::carrier::{Exchanges, Transport};
+use crate::cli::carrier::{Browsers, Exchanges, Transport};
 use crate::dialogue::speak;
 use crate::media::noise::{Colour, Noise, level_dbfs};
 use crate::media::resample;
@@ -35,6 +36,9 @@ const BREATH: Duration = Duration::from_millis(400);
 /// Louder than this is sound.
 const AUDIBLE: f32 = 150.0;
 
+/// Frames after a clear in which nothing new can have been said: a cut sentence goes on later at the earliest.
+const HUSH: usize = 8;
+
 /// The box under rehearsal.
 pub(super) struct Target {
     pub url: PublicUrl,
@@ -44,6 +48,10 @@ pub(super) struct Target {
     pub exotel: Option<exotel::DialOptions>,
     pub api_token: Secret,
     pub exchanges: Exchanges,
+    /// How browsers reach it, where that is wanted.
+    pub browsers: Option<Browsers>,
+    /// Where it takes handsets.
+    pub handsets: PathBuf,
 }
 
 pub(super) struct Caller<'a> {
@@ -66,6 +74,10 @@ pub(super) struct Caller<'a> {
 #[derive(Default)]
 struct Tape {
     frames: Vec<(Moment, Vec<i16>)>,
+    /// Which of the frames hold something that the box sent.
+    from_box: Vec<bool>,
+    /// At which frames the box had thrown away what was not played yet.
+    cleared: Vec<usize>,
     ended: bool,
 }
 
@@ -264,6 +276,7 @@ impl Caller<'_> {
                 .stopped_after_ms
                 .filter(|_| !turn.agent_goes_on)
                 .and_then(|_| line.silent_after(spoke_from)),
+            frames_after_clear: line.frames_after_clear(spoke_from),
             passed: faults.is_empty(),
             faults,
             ended: answer.ended,
@@ -298,6 +311,17 @@ impl Line<'_> {
         let loud: Vec<bool> = frames.iter().map(|(_, pcm)| rms(pcm) > AUDIBLE).collect();
         let quiet = loud.windows(SILENCE).position(|frames| !frames.contains(&true))?;
         Some(frames[quiet].0.since(frames.first()?.0).as_millis() as u64)
+    }
+
+    /// Frames of the box that were played within [`HUSH`] after it had thrown the rest away: too soon for
+    /// anything new. `None`: this transport's caller does not see that, or it did not happen.
+    fn frames_after_clear(&self, from: usize) -> Option<usize> {
+        let tape = self.tape();
+        let after = |at: &usize| {
+            let until = (at + HUSH).min(tape.from_box.len());
+            tape.from_box[*at..until].iter().filter(|from_box| **from_box).count()
+        };
+        tape.cleared.iter().filter(|at| **at >= from).map(after).reduce(|sum, more| sum + more)
     }
 
     /// New facts of the call.
@@ -401,8 +425,14 @@ async fn record(mut call: FarCall, tape: Arc<Mutex<Tape>>) {
     while let Some(heard) = call.hear().await {
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         match heard {
-            Heard::Frame(played) => tape.frames.push((played.at, played.pcm)),
-            Heard::Cleared { .. } => {}
+            Heard::Frame(played) => {
+                tape.frames.push((played.at, played.pcm));
+                tape.from_box.push(played.from_box > 0);
+            }
+            Heard::Cleared { .. } => {
+                let at = tape.frames.len();
+                tape.cleared.push(at);
+            }
             Heard::Ended(_) => {
                 tape.ended = true;
                 return;

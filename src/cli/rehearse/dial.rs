@@ -11,6 +11,7 @@ use crate::telephony::asterisk::carrier as asterisk;
 use crate::telephony::audiosocket::carrier as audiosocket;
 use crate::telephony::far::{FarCall, Network};
 use crate::telephony::freeswitch::carrier as freeswitch;
+use crate::telephony::local::carrier as local;
 use crate::telephony::twilio::carrier as twilio;
 
 impl Caller<'_> {
@@ -60,6 +61,18 @@ impl Caller<'_> {
                 let token = exchanges.asterisk_token.clone();
                 let mut options = audiosocket::DialOptions::new(url.clone(), socket, token);
                 (options.agent, options.language, options.network) = (scenario.agent.clone(), chosen, network);
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            Transport::Local => {
+                let mut options = local::DialOptions::new(self.target.handsets.clone());
+                (options.agent, options.language, options.network) = (scenario.agent.clone(), chosen, network);
+                options.dial(&self.tasks, self.clock).await.context("the call did not come about")
+            }
+            Transport::Webrtc => {
+                let Target { browsers, api_token, .. } = self.target;
+                let browsers = browsers.as_ref().context("the box does not take calls of browsers")?;
+                let mut options = browsers.call(scenario.agent.as_deref(), api_token);
+                (options.language, options.network) = (chosen, network);
                 options.dial(&self.tasks, self.clock).await.context("the call did not come about")
             }
             Transport::Freeswitch => {

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use self::call::{Caller, Target};
 use self::report::Summary;
 use self::scenario::Scenario;
-use super::carrier::{Exchanges, Transport, exotel_call};
+use super::carrier::{Browsers, Exchanges, Transport, exotel_call};
 use super::daemon::Daemon;
 use super::local::Local;
 use crate::ai::engines::{Voices, Whisper};
@@ -26,6 +26,7 @@ use crate::base::limits::ENGINE_READY_WITHIN;
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::config::Settings;
+use crate::telephony::local::server::SOCKET;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -72,6 +73,8 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
             exotel: Some(exotel_call(settings, &daemon.url, &daemon.url, Some(&daemon.exotel))?),
             api_token: daemon.api_token.clone(),
             exchanges: daemon.exchanges.clone(),
+            browsers: Some(daemon.browsers.clone()),
+            handsets: daemon.handsets.clone(),
         },
         None => running(&args, settings)?,
     };
@@ -108,9 +111,28 @@ fn running(args: &Args, settings: &Settings) -> anyhow::Result<Target> {
             (settings.twilio.auth_token.clone().context(unsigned)?, None)
         }
         Transport::Exotel => (Secret::default(), Some(exotel_call(settings, &url, &public_url, None)?)),
-        Transport::Asterisk | Transport::Audiosocket | Transport::Freeswitch => (Secret::default(), None),
+        Transport::Asterisk | Transport::Audiosocket | Transport::Freeswitch | Transport::Webrtc | Transport::Local => {
+            (Secret::default(), None)
+        }
     };
-    Ok(Target { url, public_url, auth_token, exotel, api_token, exchanges: Exchanges::of(settings) })
+    let browsers = match args.transport {
+        Transport::Webrtc => {
+            let unset = "browsers call over HTTPS; set webrtc.enabled in vaani.toml and start the box anew";
+            let listens = settings.http.tls_listen.filter(|_| settings.webrtc.enabled).context(unset)?;
+            Some(Browsers::of(settings, &settings.state.dir, listens, false)?)
+        }
+        _ => None,
+    };
+    Ok(Target {
+        url,
+        public_url,
+        auth_token,
+        exotel,
+        api_token,
+        exchanges: Exchanges::of(settings),
+        browsers,
+        handsets: settings.state.dir.join(SOCKET),
+    })
 }
 
 async fn rehearse(args: &Args, target: &Target, local: &Local, scenarios: &[Scenario]) -> anyhow::Result<Summary> {

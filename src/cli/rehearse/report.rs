@@ -28,6 +28,9 @@ pub(super) struct TurnReport {
     pub stopped_after_ms: Option<u32>,
     /// The same at the caller's ear, with all that the carrier had begun to play.
     pub silent_after_ms: Option<u64>,
+    /// Frames of the agent that were heard although the box had thrown them away; `None` where the transport
+    /// has no such thing.
+    pub frames_after_clear: Option<usize>,
     pub passed: bool,
     pub faults: Vec<String>,
     #[serde(skip)]
@@ -52,6 +55,7 @@ impl TurnReport {
             waterfall: None,
             stopped_after_ms: None,
             silent_after_ms: None,
+            frames_after_clear: None,
             passed: false,
             faults: vec![why.to_owned()],
             ended: true,
@@ -81,9 +85,33 @@ struct Last<'a> {
     barge_in_ms_max: Option<u32>,
     /// The same at the caller's ear.
     silent_ms_max: Option<u64>,
+    /// From the caller's first speech frame to silence at the caller's ear, over all interruptions.
+    barge_in_ms: Option<BargeIn>,
     /// From the end-of-turn decision to the first frame, divided by the engines' own working times
     /// for the same turns: below 1, the overlap more than pays for the plumbing.
     after_endpoint_over_engines: Option<f64>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct BargeIn {
+    p50: u64,
+    max: u64,
+    interruptions: usize,
+    /// Must be 0; `None` where the transport has no clear that the caller sees.
+    frames_after_clear: Option<usize>,
+}
+
+impl BargeIn {
+    fn of(turns: &[TurnReport]) -> Option<Self> {
+        let mut times: Vec<u64> = turns.iter().filter_map(|turn| turn.silent_after_ms).collect();
+        times.sort_unstable();
+        Some(Self {
+            p50: *times.get(times.len() / 2)?,
+            max: *times.last()?,
+            interruptions: times.len(),
+            frames_after_clear: turns.iter().filter_map(|turn| turn.frames_after_clear).reduce(|sum, more| sum + more),
+        })
+    }
 }
 
 impl Summary {
@@ -155,6 +183,7 @@ impl Summary {
             endpoint_ms_median: median(falls.iter().filter_map(|w| w.endpoint.map(u64::from)).collect()),
             barge_in_ms_max: self.turns.iter().filter_map(|t| t.stopped_after_ms).max(),
             silent_ms_max: self.turns.iter().filter_map(|t| t.silent_after_ms).max(),
+            barge_in_ms: BargeIn::of(&self.turns),
             after_endpoint_over_engines: overlap(&falls),
         };
         if json {
@@ -177,6 +206,12 @@ impl Summary {
         }
         if let Some(ms) = last.barge_in_ms_max {
             println!("an interrupted agent fell silent within {ms} ms");
+        }
+        if let Some(BargeIn { p50, max, interruptions, frames_after_clear }) = &last.barge_in_ms {
+            let after = frames_after_clear.map_or_else(String::new, |n| format!("; {n} frames after a clear"));
+            println!(
+                "at the caller's ear, from the first sound of {interruptions} interruptions: p50 {p50} ms, max {max} ms{after}"
+            );
         }
         if let Some(ratio) = last.after_endpoint_over_engines {
             println!("time after the end-of-turn decision over the engines' own times: {ratio:.2}");
@@ -231,4 +266,24 @@ fn overlap(falls: &[&Waterfall]) -> Option<f64> {
         }
     }
     (engines > 0.0).then(|| after / engines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interruptions_are_summed_up() {
+        let scenario: Scenario = toml::from_str("language = \"en-IN\"\n[[turns]]\nsays = \"a\"").expect("a scenario");
+        let turn = |silent_after_ms, frames_after_clear| TurnReport {
+            silent_after_ms,
+            frames_after_clear,
+            ..TurnReport::lost(&scenario, 0, &scenario.turns[0], "")
+        };
+        assert_eq!(BargeIn::of(&[turn(None, None)]), None);
+        let some = [turn(Some(180), Some(0)), turn(None, None), turn(Some(140), Some(2)), turn(Some(160), None)];
+        let expected = BargeIn { p50: 160, max: 180, interruptions: 3, frames_after_clear: Some(2) };
+        assert_eq!(BargeIn::of(&some), Some(expected));
+        assert_eq!(BargeIn::of(&[turn(Some(90), None)]).unwrap().frames_after_clear, None);
+    }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf as _, BytesMut};
 use futures_util::{Sink, Stream};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use uuid::Uuid;
@@ -156,15 +156,15 @@ impl FarWire for Socket {
 }
 
 /// A bare connection as messages, one a packet; a hang-up is a close.
-struct Packets {
-    tcp: TcpStream,
+pub(crate) struct Packets<S> {
+    stream: S,
     read: BytesMut,
     unsent: BytesMut,
 }
 
-impl Packets {
-    fn new(tcp: TcpStream) -> Self {
-        Self { tcp, read: BytesMut::new(), unsent: BytesMut::new() }
+impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, read: BytesMut::new(), unsent: BytesMut::new() }
     }
 
     /// The next whole packet.
@@ -180,7 +180,7 @@ impl Packets {
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while !self.unsent.is_empty() {
-            match Pin::new(&mut self.tcp).poll_write(cx, &self.unsent)? {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent)? {
                 Poll::Ready(length) => self.unsent.advance(length),
                 Poll::Pending => return Poll::Pending,
             }
@@ -189,7 +189,7 @@ impl Packets {
     }
 }
 
-impl Stream for Packets {
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Packets<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -199,7 +199,7 @@ impl Stream for Packets {
             }
             let mut piece = [0; 4_096];
             let mut buffer = ReadBuf::new(&mut piece);
-            match Pin::new(&mut self.tcp).poll_read(cx, &mut buffer)? {
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer)? {
                 Poll::Ready(()) if buffer.filled().is_empty() => return Poll::Ready(None),
                 Poll::Ready(()) => self.read.extend_from_slice(buffer.filled()),
                 Poll::Pending => return Poll::Pending,
@@ -208,7 +208,7 @@ impl Stream for Packets {
     }
 }
 
-impl Sink<Message> for Packets {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Packets<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -228,7 +228,7 @@ impl Sink<Message> for Packets {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match self.write(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut self.tcp).poll_shutdown(cx).map_err(Error::from),
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_shutdown(cx).map_err(Error::from),
             other => other,
         }
     }

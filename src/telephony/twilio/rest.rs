@@ -197,6 +197,10 @@ impl Dialer for Rest {
         "twilio"
     }
 
+    fn tells_machines(&self) -> bool {
+        true
+    }
+
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
         async move { self.create(&order).await }.boxed()
     }

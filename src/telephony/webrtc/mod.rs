@@ -5,6 +5,7 @@
 //! life and silence, and nothing of it is left when it is over. Absent on purpose: who may call
 //! (`api/guard.rs` finds out, the routes are told), TURN and anything else outside the LAN.
 
+pub mod carrier;
 pub mod codec;
 pub mod facts;
 pub mod machine;

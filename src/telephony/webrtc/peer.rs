@@ -117,7 +117,7 @@ fn mime(codec: Codec) -> &'static str {
     }
 }
 
-fn voice(codec: Codec) -> RTCRtpCodec {
+pub(super) fn voice(codec: Codec) -> RTCRtpCodec {
     let (channels, wanted) = if codec == Codec::Opus { (2, OPUS_WANTED) } else { (0, "") };
     RTCRtpCodec {
         mime_type: mime(codec).to_owned(),

@@ -34,6 +34,8 @@ use crate::telephony::stream::StreamMetrics;
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+/// The box's own id of a call, told with its answer; `/sessions/ID` knows it.
+pub(super) const CALL_HEADER: &str = "x-vaani-call";
 /// Messages of HTTP to one session that it has not read yet; more get 503.
 const CONTROLS: usize = 16;
 
@@ -176,8 +178,10 @@ impl IntoResponse for Refused {
 fn open(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers
-        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location, ETag, Link, Retry-After"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Location, ETag, Link, Retry-After, x-vaani-call"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -253,6 +257,16 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     host.is_empty() || site.is_none_or(|site| !site.eq_ignore_ascii_case(host))
 }
 
+/// `?lang=ta-IN`: what the caller wants to talk in.
+fn language(query: &str) -> Result<Option<Lang>, Refused> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let Some((_, wanted)) = pairs.find(|(name, _)| name == "lang") else { return Ok(None) };
+    wanted.parse().map(Some).map_err(|_| {
+        let what = "lang is a language of the box, such as hi-IN; without it the caller is asked or listened to";
+        Refused::new(StatusCode::BAD_REQUEST, "no such language", what)
+    })
+}
+
 fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
@@ -314,6 +328,7 @@ impl Shared {
             let what = format!("send the offer as {SDP}");
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "another type is wanted", what));
         }
+        let language = language(parts.uri.query().unwrap_or_default())?;
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Refused::busy("as many browsers as the box takes are calling; try again soon", 10));
         };
@@ -338,7 +353,7 @@ impl Shared {
         let (answer, answered) = oneshot::channel();
         let handle = Handle { owner: who.actor, etag: etag.clone(), ufrag: offer.ufrag.clone(), controls };
         self.sessions().insert(id.clone(), handle);
-        let order = Order { call, carrier_call, offer, addresses, port, controls: controlled, place };
+        let order = Order { call, carrier_call, language, offer, addresses, port, controls: controlled, place };
         let deps = &self.deps;
         let around = Surroundings {
             exchange: Arc::clone(&deps.exchange),
@@ -356,7 +371,8 @@ impl Shared {
             Ok(Ok(sdp)) => {
                 let location = format!("/webrtc/session/{id}");
                 let headers = [(header::CONTENT_TYPE, SDP), (header::LOCATION, &location), (header::ETAG, &etag)];
-                Ok(open((StatusCode::CREATED, headers, sdp).into_response()))
+                let own = [(CALL_HEADER, call.to_string())];
+                Ok(open((StatusCode::CREATED, headers, own, sdp).into_response()))
             }
             Ok(Err(failure)) => Err(failed(&failure)),
             Err(_) => Err(Refused::busy("the call could not be set up; try again", 5)),

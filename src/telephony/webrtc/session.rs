@@ -22,7 +22,7 @@ use super::sdp::Offer;
 use super::wire;
 use crate::base::event::{CallState, Event};
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, limits};
+use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::leg::{Exchange, LegCommand, LegEnd, LegEvent};
 use crate::telephony::stream::StreamMetrics;
 use crate::telephony::stream::link::{Link, Wake, attend};
@@ -48,6 +48,8 @@ pub(super) enum Control {
 pub(super) struct Order {
     pub call: CallId,
     pub carrier_call: String,
+    /// To be held in, if the caller has said so.
+    pub language: Option<Lang>,
     pub offer: Offer,
     pub addresses: Vec<IpAddr>,
     pub port: Port,
@@ -71,7 +73,7 @@ pub(super) enum Failure {
 /// Answers the offer, then carries the call to its end. Whoever waits for the answer may go away: then
 /// there is no call.
 pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sender<Result<String, Failure>>) {
-    let Order { call, carrier_call, offer, addresses, port, controls, place } = order;
+    let Order { call, carrier_call, language, offer, addresses, port, controls, place } = order;
     let told = around.facts.of(call);
     let seed = fastrand::u64(..);
     let ssrc = fastrand::u32(1..);
@@ -109,8 +111,19 @@ pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sen
         peer.close().await;
         return;
     }
-    let session =
-        Session { around, call, peer, leg, told, controls, link: None, track: None, channel: None, end: None };
+    let session = Session {
+        around,
+        call,
+        language,
+        peer,
+        leg,
+        told,
+        controls,
+        link: None,
+        track: None,
+        channel: None,
+        end: None,
+    };
     session.carry(&carrier_call).await;
     drop(place);
 }
@@ -118,6 +131,7 @@ pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sen
 struct Session {
     around: Surroundings,
     call: CallId,
+    language: Option<Lang>,
     peer: Peer,
     leg: Leg,
     told: Told,
@@ -222,7 +236,7 @@ impl Session {
 
     /// The line is open: the call gets its leg.
     fn connected(&mut self) {
-        match Link::offer(self.around.exchange.as_ref(), self.call, None) {
+        match Link::offer(self.around.exchange.as_ref(), self.call, self.language) {
             Ok(link) => {
                 self.link = Some(link);
                 self.around.metrics.streams.inc();

@@ -295,14 +295,14 @@ async fn a_call_is_ended_by_whoever_began_it() {
     browser.close().await;
 
     // By the page's own message.
-    let (browser, mut call, _) = office.call(&[Codec::Opus]).await;
+    let (mut browser, mut call, _) = office.call(&[Codec::Opus]).await;
     browser.opened().await;
     browser.send(r#"{"t":"ctl","op":"hangup"}"#).await;
     assert_eq!(call.news().await, LegEvent::Closed(LegEnd::HungUp));
     browser.close().await;
 
     // The call's task dies without a word.
-    let (browser, call, _) = office.call(&[Codec::Opus]).await;
+    let (mut browser, call, _) = office.call(&[Codec::Opus]).await;
     browser.opened().await;
     browser.send(r#"{"t":"ping","n":1}"#).await;
     browser.message("pong").await;
@@ -323,6 +323,7 @@ async fn what_cannot_be_taken_is_refused_with_a_reason() {
         ("asha", "helpdesk", offer.replace("a=rtcp-mux\r\n", ""), 400),
         ("asha", "helpdesk", offer.replace("opus/48000/2", "speex/16000"), 406),
         ("asha", "helpdesk", giant, 413),
+        ("asha", "helpdesk?lang=klingon", offer.clone(), 400),
         ("asha", "nobody-of-that-name", offer.clone(), 404),
         ("other", "helpdesk", offer.clone(), 404),
         ("viewer", "helpdesk", offer.clone(), 403),

@@ -1,0 +1,91 @@
+//! The other side of the socket: a handset whose microphone is a synthetic caller's voice. Rehearsals and
+//! fault tests use it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+
+use super::wire::{Decoder, Message, Start, printed};
+use crate::base::audio::LINE_FRAME;
+use crate::base::tasks::Scope;
+use crate::base::{CallId, Clock, Lang};
+use crate::telephony::audiosocket::carrier::Packets;
+use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, Side};
+use crate::telephony::stream::Frame;
+
+/// Whom to call, and as whom.
+#[derive(Clone, Debug)]
+pub struct DialOptions {
+    pub socket: PathBuf,
+    pub agent: Option<String>,
+    pub language: Option<Lang>,
+    pub network: Network,
+    /// Sound behind the caller's voice, 8 kHz, repeated for as long as the call lasts.
+    pub noise: Option<Arc<[i16]>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no connection to the handsets' socket {socket}")]
+pub struct DialError {
+    socket: PathBuf,
+    source: std::io::Error,
+}
+
+impl DialOptions {
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket, agent: None, language: None, network: Network::default(), noise: None }
+    }
+
+    /// Lifts the handset. It is a headset: what it hears is not what it says.
+    pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
+        let Self { socket, agent, language, network, noise } = self;
+        let stream = UnixStream::connect(&socket).await.map_err(|source| DialError { socket, source })?;
+        let name = format!("handset-{}", CallId::new());
+        let start = Start { name: name.clone(), agent, language, full_duplex: true };
+        let (mut line, far) = Line::new(Handset(start), &name, LineOptions { network, noise });
+        tasks.spawn("handset's line", async move {
+            let by = line.carry(Packets::new(stream), clock).await;
+            line.over(by != Side::Network).await;
+        });
+        Ok(far)
+    }
+}
+
+struct Handset(Start);
+
+impl FarWire for Handset {
+    fn opening(&mut self) -> Vec<Frame> {
+        vec![Frame::Binary(printed(&Message::Start(self.0.clone())))]
+    }
+
+    fn sound(&mut self, pcm: &[i16], _: u64) -> Option<Frame> {
+        let mut frame = [0; LINE_FRAME];
+        let length = pcm.len().min(LINE_FRAME);
+        frame[..length].copy_from_slice(&pcm[..length]);
+        Some(Frame::Binary(printed(&Message::Sound(frame))))
+    }
+
+    fn key(&mut self, digit: char) -> Option<Frame> {
+        Some(Frame::Binary(printed(&Message::Key(digit))))
+    }
+
+    fn mark(&mut self, _: &str) -> Option<Frame> {
+        None
+    }
+
+    fn hang_up(&mut self) -> Option<Frame> {
+        Some(Frame::Binary(printed(&Message::Over(String::new()))))
+    }
+
+    fn read(&mut self, frame: &Frame) -> Result<FromBox, String> {
+        let Frame::Binary(bytes) = frame else { return Err("words".to_owned()) };
+        let mut decoder = Decoder::default();
+        decoder.push(bytes);
+        match decoder.take() {
+            Some(Message::Sound(pcm)) => Ok(FromBox::Sound(pcm.to_vec())),
+            Some(Message::Fact(_)) => Ok(FromBox::Nothing),
+            other => Err(format!("not for a handset: {other:?}")),
+        }
+    }
+}
