@@ -320,7 +320,8 @@ impl App {
             registry.transfer_through(transferer);
         }
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
-        let exchanges = exchanges::start(&settings, &public, Arc::clone(&exchange), clock, &scope, exchange_metrics).await?;
+        let exchanges =
+            exchanges::start(&settings, &public, Arc::clone(&exchange), clock, &scope, exchange_metrics).await?;
         for dialer in exchanges.dialers {
             registry.dial_through(dialer);
         }

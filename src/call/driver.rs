@@ -318,13 +318,13 @@ impl Drive {
     }
 
     /// What the call wants of a person's line.
-    async fn order(&self, attempt: u32, order: PersonOrder, running: &mut Running, others: &mut Others) {
+    async fn order(&mut self, attempt: u32, order: PersonOrder, running: &mut Running, others: &mut Others) {
         let answer = move |event| Input::Person { attempt, event };
         match order {
-            PersonOrder::Ring { to, ring } => {
+            PersonOrder::Ring { to, ring, summary, language } => {
                 others.hang_up(&self.recorder).await;
                 let Some(transfer) = self.script.transfer() else { return };
-                match self.recorder.seek(&to, ring, transfer, self.script.name()) {
+                match self.recorder.seek(&to, ring, transfer, self.script.name(), (summary, language)) {
                     Sought::Ringing(leg) => others.person = Some(Person { attempt, leg, line: None }),
                     Sought::LetGo => running.soon(answer(PersonEvent::LetGo)),
                     Sought::Nobody(why) => {

@@ -19,7 +19,7 @@ use crate::ai::Fault;
 use crate::ai::llm::Role;
 use crate::ai::tts::TtsEvent;
 use crate::base::event::{CallState, EndCause, Event, NotReached, TransferStep};
-use crate::base::{AskId, Moment, limits};
+use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::agent::Target;
 use crate::dialogue::handover::Caller;
 use crate::dialogue::tags::Action;
@@ -32,6 +32,10 @@ pub enum PersonOrder {
     Ring {
         to: Target,
         ring: Duration,
+        /// Who waits, in one text, for carriers that tell the person themselves.
+        summary: String,
+        /// The caller's.
+        language: Lang,
     },
     /// End it, ringing or not.
     HangUp,
@@ -180,8 +184,12 @@ impl Machine {
             return;
         };
         self.attempt += 1;
-        let lines = self.handover_lines();
-        let now = self.now;
+        let mut lines = self.script.handover(&self.caller());
+        let summary = lines.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ");
+        if let Some(language) = script.transfer().map(|t| t.language) {
+            lines.push((language, script.line(language, "handover_choice")));
+        }
+        let (now, language) = (self.now, self.language);
         let Some(away) = &mut self.away else { return };
         away.target = target;
         away.consult = Some(Consult::new(now, ring, lines));
@@ -191,18 +199,14 @@ impl Machine {
         away.step = Step::Seeking;
         away.since = now;
         self.transfer_fact(TransferStep::Sought, Some(to.shown()), None, None);
-        self.order(PersonOrder::Ring { to, ring });
+        self.order(PersonOrder::Ring { to, ring, summary, language });
     }
 
-    /// What the person is told; the question last.
-    fn handover_lines(&self) -> Vec<(crate::base::Lang, String)> {
+    /// What the call knows of its caller.
+    fn caller(&self) -> Caller<'_> {
         let own = |entry: &&Entry| entry.role == Role::User && !entry.content.trim().is_empty();
         let words = self.history.iter().rev().find(own).map_or("", |entry| entry.content.as_str());
-        let caller = Caller { language: self.language, words, promised: self.promised.as_ref() };
-        let mut lines = self.script.handover(&caller);
-        let language = self.script.transfer().map_or(self.language, |t| t.language);
-        lines.push((language, self.script.line(language, "handover_choice")));
-        lines
+        Caller { language: self.language, words, promised: self.promised.as_ref() }
     }
 
     fn order(&mut self, order: PersonOrder) {

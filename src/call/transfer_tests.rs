@@ -112,7 +112,7 @@ impl Bench {
                 Output::Over { cause, .. } => {
                     assert_eq!(self.over.replace(cause), None, "over twice");
                 }
-                Output::Listen { .. } | Output::Sound { .. } | Output::Cancel(_) => {}
+                Output::Listen { .. } | Output::Sound { .. } | Output::Cancel(_) | Output::Record(_) => {}
             }
         }
     }

@@ -187,7 +187,7 @@ fn another_language_another_notice() {
 #[test]
 fn three_hundred_calls_are_recorded_as_their_callers_want() {
     let (script, catalogue) = helpdesk();
-    let simulator = Simulator { script: Arc::new(script), catalogue, seed: 11 };
+    let simulator = Simulator::new(Arc::new(script), catalogue, 11);
     let outcomes: Vec<Outcome> = (0..300).map(|number| simulator.call(number, true)).collect();
     for outcome in &outcomes {
         assert!(outcome.broken.is_empty(), "call {} of seed 11: {:?}", outcome.number, outcome.broken);

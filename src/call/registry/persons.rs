@@ -14,7 +14,7 @@ use super::outbound::hang_up;
 use super::pen::CallRecorder;
 use super::{Registry, is_final, lock};
 use crate::base::event::{AnsweredBy, CallState};
-use crate::base::{CallId, limits};
+use crate::base::{CallId, Lang, limits};
 use crate::call::consult::PersonEvent;
 use crate::call::machine::Elsewhere;
 use crate::dialogue::agent::{Target, Transfer};
@@ -213,7 +213,14 @@ impl CallRecorder {
     }
 
     /// Somebody is to be rung for this call's caller.
-    pub(in crate::call) fn seek(&self, to: &Target, ring: Duration, transfer: &Transfer, agent: &str) -> Sought {
+    pub(in crate::call) fn seek(
+        &self,
+        to: &Target,
+        ring: Duration,
+        transfer: &Transfer,
+        agent: &str,
+        (summary, language): (String, Lang),
+    ) -> Sought {
         let registry = &self.registry;
         let (transport, carrier_call) = {
             let view = lock(&self.view);
@@ -222,7 +229,13 @@ impl CallRecorder {
         let elsewhere = transfer.through.as_ref().is_some_and(|through| *through != transport);
         let way = registry.transferer(&transport).map(|t| t.way(&carrier_call)).filter(|_| !elsewhere);
         if way == Some(Way::LetGo) {
-            let seeking = Seeking { to: destination(to), ring, caller_id: transfer.caller_id.clone() };
+            let seeking = Seeking {
+                to: destination(to),
+                ring,
+                caller_id: transfer.caller_id.clone(),
+                summary: Some(summary),
+                language: Some(language),
+            };
             if let Some(live) = lock(&registry.0.calls).get_mut(&self.call) {
                 live.letting = Some(seeking);
             }
