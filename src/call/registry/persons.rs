@@ -85,7 +85,10 @@ impl Registry {
     pub(super) fn person_named(&self, carrier_call: &str) -> Option<CallId> {
         let persons = lock(&self.0.persons);
         let named = |person: &Person| person.carrier_call.as_deref() == Some(carrier_call);
-        persons.iter().find(|(_, person)| named(person)).map(|(leg, _)| *leg)
+        let found = persons.iter().find(|(_, person)| named(person)).map(|(leg, _)| *leg);
+        // Where the box gives the name it is its own id, and news comes before the order is answered.
+        let unnamed = |leg: &CallId| persons.get(leg).is_some_and(|person| person.carrier_call.is_none());
+        found.or_else(|| carrier_call.parse::<CallId>().ok().filter(unnamed))
     }
 
     /// A carrier names a person's line; `None`: it is no such line.
@@ -315,3 +318,7 @@ impl CallRecorder {
         Some(joining.boxed())
     }
 }
+
+#[cfg(test)]
+#[path = "persons_tests.rs"]
+mod tests;

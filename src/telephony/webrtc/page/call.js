@@ -8,7 +8,7 @@ const STEPS = [
   ["first_clause", "First clause written"], ["tts_first_audio", "First sound made"], ["first_frame_out", "First sound sent"],
 ];
 const CAUSES = {
-  caller_hung_up: "You hung up.", goodbye: "The conversation is over.", human_wanted: "You asked for a person; nobody is free.",
+  caller_hung_up: "You hung up.", goodbye: "The conversation is over.", transferred: "You talked to a person.", human_wanted: "You asked for a person; nobody is free.",
   too_many_failures: "Too much went wrong; the agent gave up.", inactivity: "Nothing was said for too long.",
   max_duration: "The call reached its longest time.", media_lost: "The connection was lost.", drained: "The box is stopping.",
   internal_error: "A fault inside the box ended the call.", operator: "An operator ended the call.",
