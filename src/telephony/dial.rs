@@ -109,6 +109,10 @@ impl Verdict {
 pub trait Dialer: Send + Sync + 'static {
     /// As in [`super::leg::Announcement::transport`].
     fn transport(&self) -> &'static str;
+    /// Is it set up to ring this kind of destination?
+    fn reaches(&self, _to: &Destination) -> bool {
+        true
+    }
     /// Hands the order to the carrier, within a bounded time.
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict>;
     /// Ends a call that was placed, ringing or not; one that is over already counts as ended.

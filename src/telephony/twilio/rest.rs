@@ -197,6 +197,10 @@ impl Dialer for Rest {
         "twilio"
     }
 
+    fn reaches(&self, to: &Destination) -> bool {
+        address(to).is_some()
+    }
+
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
         async move { self.create(&order).await }.boxed()
     }
