@@ -14,7 +14,7 @@ use super::form::is_sid;
 use super::server::ExotelSettings;
 use crate::base::phone::Phone;
 use crate::base::secret::Secret;
-use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::orders;
 
 /// A stream's address must be shorter, bytes.
@@ -149,6 +149,10 @@ impl Dialer for Rest {
         super::TRANSPORT
     }
 
+    fn reaches(&self, to: &Destination) -> bool {
+        to.number().is_some()
+    }
+
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
         async move { self.create(&order).await }.boxed()
     }
@@ -165,7 +169,6 @@ mod tests {
 
     use super::*;
     use crate::base::CallId;
-    use crate::telephony::dial::Destination;
     use crate::telephony::dial::Retry;
     use crate::telephony::exotel::access::{Access, Login};
 

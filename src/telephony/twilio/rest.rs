@@ -201,6 +201,10 @@ impl Dialer for Rest {
         true
     }
 
+    fn reaches(&self, to: &Destination) -> bool {
+        address(to).is_some()
+    }
+
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
         async move { self.create(&order).await }.boxed()
     }

@@ -306,6 +306,8 @@ async fn every_answer_has_its_verdict() {
         (number(NOT_REGISTERED), Refused::Unreachable),
         (Destination::Extension("1001&PJSIP/trunk".to_owned()), Refused::BadNumber),
     ] {
+        let whole = to.number().is_some();
+        assert_eq!(dialling.reaches(&to), whole, "{to:?}");
         match dialling.place(order(to)).await {
             Verdict::Refused { why: found, detail } => {
                 assert_eq!(found, why);
@@ -315,6 +317,7 @@ async fn every_answer_has_its_verdict() {
         }
     }
     assert_eq!((asterisk.orders.lock().unwrap().len(), dialling.followed()), (2, 0));
+    assert!(dialling.reaches(&Destination::Extension("1005".to_owned())));
     let inside = order(Destination::Extension("1005".to_owned()));
     let ringing = inside.call.to_string();
     assert_eq!(dialling.place(inside).await.retry(), Retry::Ask);

@@ -21,7 +21,7 @@ use crate::base::event::CallState;
 use crate::base::phone::Phone;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Moment, limits};
-use crate::telephony::dial::{Dialer, Order, Refused, Verdict};
+use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::leg::Exchange;
 
 /// The application under which ARI knows the box.
@@ -100,9 +100,13 @@ impl AriDialer {
         self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn endpoint(&self, to: &Destination) -> Option<String> {
+        wire::endpoint(to, &self.plan.endpoint, &self.plan.extension_endpoint)
+    }
+
     async fn order(&self, order: Order) -> Verdict {
-        let DialPlan { endpoint, extension_endpoint, context, caller_id } = &self.plan;
-        let Some(endpoint) = wire::endpoint(&order.to, endpoint, extension_endpoint) else {
+        let DialPlan { context, caller_id, .. } = &self.plan;
+        let Some(endpoint) = self.endpoint(&order.to) else {
             return refused(Refused::BadNumber, "the extension cannot be written into asterisk.ari.extension_endpoint");
         };
         let id = order.call.to_string();
@@ -297,6 +301,10 @@ fn refused(why: Refused, detail: &str) -> Verdict {
 impl Dialer for AriDialer {
     fn transport(&self) -> &'static str {
         "asterisk"
+    }
+
+    fn reaches(&self, to: &Destination) -> bool {
+        self.endpoint(to).is_some()
     }
 
     fn place(&self, order: Order) -> BoxFuture<'_, Verdict> {
