@@ -24,9 +24,20 @@ fn is_pure(path: &str) -> bool {
     // Reading a folder of catalogues is the one thing these do.
     let readers = ["dialogue/prompts.rs", "dialogue/agent.rs", "dialogue/agent/load.rs", "dialogue/states.rs"];
     // Modules that exist in test builds only.
-    let tests = ["media/cost.rs"];
-    let call =
-        ["hearing", "mouth", "turns", "answers", "consent", "echo", "lifecycle", "transfer", "consult", "bridge"];
+    let tests = ["media/cost.rs", "media/answering_machine_tests.rs"];
+    let call = [
+        "hearing",
+        "mouth",
+        "turns",
+        "answered",
+        "answers",
+        "consent",
+        "echo",
+        "lifecycle",
+        "transfer",
+        "consult",
+        "bridge",
+    ];
     (["media/", "dialogue/"].iter().any(|room| path.starts_with(room))
         && !readers.contains(&path)
         && !tests.contains(&path))

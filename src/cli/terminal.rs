@@ -72,7 +72,7 @@ impl Meter {
     pub(super) fn show(&mut self, level: f32) {
         self.loudest = self.loudest.max(level);
         self.frames += 1;
-        if self.shown && self.frames % EVERY == 0 {
+        if self.shown && self.frames.is_multiple_of(EVERY) {
             eprint!("\r{}", picture(std::mem::take(&mut self.loudest)));
             drop(std::io::stderr().flush());
         }

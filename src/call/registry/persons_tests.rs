@@ -177,6 +177,8 @@ impl Bench {
             phone_hash: KeyedHash::of_key(&vault.master().derive("phone hash")),
             vault,
             keep_words: false,
+            reels: None,
+            mute_keys: true,
             observers: Vec::new(),
             prices: Arc::new(|_, _| CallCost::default()),
         });

@@ -44,6 +44,7 @@ struct Live {
     ending: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are sound, and no more than a second of it")]
 enum Queued {
     Sound([i16; LINE_FRAME]),
     Mark(u64),

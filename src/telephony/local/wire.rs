@@ -29,6 +29,7 @@ pub struct Start {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are sound, and one is looked at at a time")]
 pub enum Message {
     /// Hung up. From the box with a reason, where there is one to tell.
     Over(String),
