@@ -134,13 +134,13 @@ impl Reader {
         Ok(Self { open: Opener::new(BufReader::new(File::open(path)?), key)?, ending: None })
     }
 
-    /// Known once [`Reader::next`] has given nothing.
+    /// Known once [`Reader::next_note`] has given nothing.
     pub const fn ending(&self) -> Option<Ending> {
         self.ending
     }
 
     /// The next note; `None` at the end.
-    pub fn next(&mut self) -> io::Result<Option<Note>> {
+    pub fn next_note(&mut self) -> io::Result<Option<Note>> {
         if self.ending.is_some() {
             return Ok(None);
         }
@@ -195,7 +195,7 @@ mod tests {
     fn notes(path: &Path) -> (Vec<Note>, Ending) {
         let mut reader = Reader::open(path, &KEY).unwrap();
         let mut found = Vec::new();
-        while let Some(note) = reader.next().unwrap() {
+        while let Some(note) = reader.next_note().unwrap() {
             found.push(note);
         }
         (found, reader.ending().unwrap())
