@@ -166,7 +166,8 @@ impl Api {
             audit: audit.clone(),
         };
         let objects = Objects::new(Depot::folder(state.path().join("objects")), vault.clone());
-        let recordings = Recordings::new(vault.clone(), objects, clock, true);
+        let allowed = config::Recording { allowed: true, ..config::Recording::default() };
+        let recordings = Recordings::new(vault.clone(), objects, clock, allowed, true);
         recordings.start(&tasks).unwrap();
         let deps = ApiDeps {
             registry,

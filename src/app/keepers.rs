@@ -72,7 +72,13 @@ impl Keepers {
             delivery,
             backups: Backups::new(plan, clock, scope.clone(), Arc::clone(&look)),
             upkeep: Upkeep::new(vault.clone(), clock, look),
-            recordings: Recordings::new(vault.clone(), objects.clone(), clock, settings.privacy.transcripts),
+            recordings: Recordings::new(
+                vault.clone(),
+                objects.clone(),
+                clock,
+                settings.recording.clone(),
+                settings.privacy.transcripts,
+            ),
             sweep,
             objects,
         })

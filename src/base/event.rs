@@ -378,6 +378,8 @@ pub enum DeclinedBy {
     Key,
     /// The caller never heard the notice to its end.
     NotHeard,
+    /// The ledger of consents has it that this person does not want to be recorded.
+    Ledger,
 }
 
 /// Why a recording came to its end.

@@ -71,6 +71,7 @@ impl Machine {
     }
 
     fn notice(&mut self, first: bool) {
+        self.look_after_notice();
         let (Some(mode), Consent::Owed { tries }) = (self.script.recording(), self.consent) else { return };
         if tries >= limits::NOTICE_TRIES {
             self.decline(DeclinedBy::NotHeard);
@@ -130,7 +131,7 @@ impl Machine {
         }
     }
 
-    /// After every input: a notice that was given up before its end is still to be said.
+    /// A notice that was given up before its end is still to be said.
     pub(super) fn look_after_notice(&mut self) {
         if let Consent::Saying { line, tries } = self.consent
             && self.mouth.is_over(line)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::consent::Order;
-use crate::base::event::{Event, RecordingMode, StoppedBy};
+use crate::base::event::{DeclinedBy, Event, RecordingMode, StoppedBy};
 use crate::base::{CallId, Lang, Moment, TenantId};
 use crate::media::record::{Cut, Piece, Recorder, millis};
 use crate::telephony::leg::{LegCommand, LegEvent};
@@ -39,6 +39,15 @@ pub struct Tail {
     pub why: Option<StoppedBy>,
 }
 
+/// Why a recording cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It cannot be written.
+    Stopped(StoppedBy),
+    /// The person has said at another time that they do not want to be recorded.
+    Refused,
+}
+
 /// Who keeps recordings.
 pub trait Reels: Send + Sync {
     /// Why not: the disk is full, or the tenant is gone.
@@ -52,7 +61,7 @@ pub trait Reel: Send {
     /// The caller has gone on after the notice.
     fn confirm(&mut self);
     /// Why nothing more can be written, once that is so.
-    fn fault(&self) -> Option<StoppedBy>;
+    fn fault(&self) -> Option<Fault>;
     /// It is complete and is kept.
     fn close(self: Box<Self>, tail: Tail);
     /// Nothing of it is kept.
@@ -127,12 +136,16 @@ impl Tape {
                 None
             }
             Order::Discard => {
-                self.running = None;
-                if let Some(reel) = self.reel.take() {
-                    reel.discard();
-                }
+                self.discard();
                 None
             }
+        }
+    }
+
+    fn discard(&mut self) {
+        self.running = None;
+        if let Some(reel) = self.reel.take() {
+            reel.discard();
         }
     }
 
@@ -156,8 +169,13 @@ impl Tape {
         let running = self.running.as_mut()?;
         running.recorder.take(now, &mut running.pieces);
         self.pass_on();
-        let why = self.reel.as_ref()?.fault()?;
-        self.stop(now, why)
+        match self.reel.as_ref()?.fault()? {
+            Fault::Stopped(why) => self.stop(now, why),
+            Fault::Refused => {
+                self.discard();
+                Some(Event::RecordingDeclined { why: DeclinedBy::Ledger })
+            }
+        }
     }
 
     fn pass_on(&mut self) {

@@ -20,7 +20,7 @@ struct Shelf {
     did: Mutex<Vec<Did>>,
     /// So many pieces are taken, then none.
     room: Mutex<usize>,
-    fault: Mutex<Option<StoppedBy>>,
+    fault: Mutex<Option<Fault>>,
 }
 
 struct Paper(Arc<Shelf>);
@@ -54,7 +54,7 @@ impl Reel for Paper {
     fn confirm(&mut self) {
         self.did(Did::Confirm);
     }
-    fn fault(&self) -> Option<StoppedBy> {
+    fn fault(&self) -> Option<Fault> {
         *self.0.fault.lock().unwrap()
     }
     fn close(self: Box<Self>, tail: Tail) {
@@ -149,11 +149,22 @@ fn a_disk_that_is_full_ends_the_recording_and_says_so_once() {
     let (mut tape, shelf) = tape(100);
     tape.order(AT, 5, START);
     let (now, _) = talk(&mut tape, AT, 3);
-    *shelf.fault.lock().unwrap() = Some(StoppedBy::DiskFull);
+    *shelf.fault.lock().unwrap() = Some(Fault::Stopped(StoppedBy::DiskFull));
     let (now, told) = talk(&mut tape, now, 2);
     assert_eq!(told, [Event::RecordingStopped { why: StoppedBy::DiskFull, duration_ms: 3_000 }]);
     assert_eq!(tape.end(now), None);
     assert!(matches!(shelf.did.lock().unwrap().last(), Some(Did::Close(_))), "what there is of it is kept");
+}
+
+#[test]
+fn who_said_no_at_another_time_is_not_recorded_now() {
+    let (mut tape, shelf) = tape(100);
+    tape.order(AT, 5, START);
+    *shelf.fault.lock().unwrap() = Some(Fault::Refused);
+    let (now, told) = talk(&mut tape, AT, 3);
+    assert_eq!(told, [Event::RecordingDeclined { why: DeclinedBy::Ledger }]);
+    assert_eq!(tape.end(now), None);
+    assert_eq!(shelf.did.lock().unwrap().last(), Some(&Did::Discard));
 }
 
 #[test]

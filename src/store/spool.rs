@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::sealed::{Opener, SealError, Sealer};
+use super::sealed::{HEAD, Opener, PIECE, SealError, Sealer, sealed_len};
 use crate::base::limits;
 use crate::base::{CallId, TenantId};
 
@@ -122,25 +122,30 @@ impl Writer {
     }
 }
 
+/// A byte behind the last whole piece, so that it is read as one of the middle.
+const MORE: &[u8] = &[0];
+
 /// Reads one file.
 pub struct Reader {
-    open: Opener<BufReader<File>>,
+    open: Opener<io::Chain<BufReader<File>, &'static [u8]>>,
     ending: Option<Ending>,
 }
 
 impl Reader {
     /// An error of the seal says that there is nothing in it for anybody.
     pub fn open(path: &Path, key: &[u8; 32]) -> io::Result<Self> {
-        Ok(Self { open: Opener::new(BufReader::new(File::open(path)?), key)?, ending: None })
+        let more = if is_cut_between(path, key)? { MORE } else { &[] };
+        let source = BufReader::new(File::open(path)?).chain(more);
+        Ok(Self { open: Opener::new(source, key)?, ending: None })
     }
 
-    /// Known once [`Reader::next`] has given nothing.
+    /// Known once [`Reader::next_note`] has given nothing.
     pub const fn ending(&self) -> Option<Ending> {
         self.ending
     }
 
     /// The next note; `None` at the end.
-    pub fn next(&mut self) -> io::Result<Option<Note>> {
+    pub fn next_note(&mut self) -> io::Result<Option<Note>> {
         if self.ending.is_some() {
             return Ok(None);
         }
@@ -185,9 +190,21 @@ impl Reader {
     }
 }
 
+/// Whoever is killed leaves whole pieces: then the last one is good, but none that ends a stream, and the
+/// seal gives out nothing of what may have been cut off.
+fn is_cut_between(path: &Path, key: &[u8; 32]) -> io::Result<bool> {
+    let piece = sealed_len(PIECE as u64) - HEAD as u64;
+    let body = fs::metadata(path)?.len().saturating_sub(HEAD as u64);
+    if body == 0 || !body.is_multiple_of(piece) {
+        return Ok(false);
+    }
+    let mut open = Opener::new(BufReader::new(File::open(path)?), key)?;
+    let read = io::copy(&mut open, &mut io::sink());
+    Ok(read.is_err_and(|error| matches!(SealError::of(&error), Some(SealError::CutOff(_)))))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::sealed::{HEAD, PIECE};
     use super::*;
 
     const KEY: [u8; 32] = [3; 32];
@@ -195,7 +212,7 @@ mod tests {
     fn notes(path: &Path) -> (Vec<Note>, Ending) {
         let mut reader = Reader::open(path, &KEY).unwrap();
         let mut found = Vec::new();
-        while let Some(note) = reader.next().unwrap() {
+        while let Some(note) = reader.next_note().unwrap() {
             found.push(note);
         }
         (found, reader.ending().unwrap())

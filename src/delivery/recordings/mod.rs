@@ -29,6 +29,7 @@ use super::objects::Objects;
 use crate::base::Clock;
 use crate::base::event::{RecordingMode, StoppedBy};
 use crate::base::tasks::Scope;
+use crate::config;
 use crate::media::record::Cut;
 use crate::store::Vault;
 
@@ -95,6 +96,7 @@ struct Inner {
     vault: Vault,
     objects: Objects,
     clock: Clock,
+    allowed: config::Recording,
     /// Transcripts of recorded calls are kept beside them.
     keep_words: bool,
     desk: writer::Desk,
@@ -109,11 +111,12 @@ struct Inner {
 pub struct Recordings(Arc<Inner>);
 
 impl Recordings {
-    pub fn new(vault: Vault, objects: Objects, clock: Clock, keep_words: bool) -> Self {
+    pub fn new(vault: Vault, objects: Objects, clock: Clock, allowed: config::Recording, keep_words: bool) -> Self {
         Self(Arc::new(Inner {
             vault,
             objects,
             clock,
+            allowed,
             keep_words,
             desk: writer::Desk::default(),
             metrics: RecordingMetrics::default(),

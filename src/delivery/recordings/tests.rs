@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::base::event::{Concerns, Direction, Event, Record};
 use crate::base::{CallId, Lang, TenantId};
-use crate::call::recording::{Head, Reel, Reels, Tail};
+use crate::call::recording::{Fault, Head, Reel, Reels, Tail};
 use crate::media::record::Piece;
+use crate::store::consents::{self, Channel, Consent, Purpose, Status};
 use crate::store::crypt::MasterKey;
 use crate::store::depot::Depot;
 use crate::store::journal::Journal;
@@ -39,7 +40,8 @@ impl Bench {
         let vault = Vault::open(&state, MasterKey::load(&state).unwrap(), clock).unwrap();
         let (journal, scope) = (Journal::new(vault.clone(), Vec::new()), Scope::new());
         let objects = Objects::new(Depot::folder(state.join("objects")), vault.clone());
-        let recordings = Recordings::new(vault.clone(), objects, clock, true);
+        let allowed = config::Recording { allowed: true, ..config::Recording::default() };
+        let recordings = Recordings::new(vault.clone(), objects, clock, allowed, true);
         recordings.start(&scope).unwrap();
         Self { dir, state, vault, journal, recordings, scope, clock }
     }
@@ -217,6 +219,62 @@ async fn who_says_no_leaves_nothing() {
     assert_eq!(bench.ready(call).await.1.duration_ms, 1_000);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_tenants_that_are_not_named_are_not_recorded() {
+    let bench = Bench::new().await;
+    let (vault, clock) = (bench.vault.clone(), bench.clock);
+    for (allowed, tenants, opens) in [
+        (false, vec![], false),
+        (true, vec!["bank"], false),
+        (true, vec!["bank", "default"], true),
+        (true, vec![], true),
+    ] {
+        let tenants = tenants.into_iter().map(|tenant| tenant.parse().unwrap()).collect();
+        let allowed = config::Recording { allowed, tenants, mute_keys: true };
+        let objects = Objects::new(Depot::folder(bench.state.join("objects")), vault.clone());
+        let recordings = Recordings::new(vault.clone(), objects, clock, allowed, false);
+        let tenant = TenantId::default_tenant();
+        let mode = RecordingMode::Announce;
+        let call = CallId::new();
+        let head = Head { call, tenant, call_started_ms: 1, began_ms: 1, mode, language: Lang::En };
+        assert_eq!(recordings.open(head).is_ok(), opens);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_taken_their_consent_back_is_not_written_at_all() {
+    let bench = Bench::new().await;
+    let call = bench.call().await;
+    let consent = Consent {
+        id: uuid::Uuid::now_v7(),
+        phone_hash: "hash".to_owned(),
+        purpose: Purpose::RECORDING.parse().unwrap(),
+        channel: Channel::Web,
+        status: Status::Withdrawn,
+        explicit: true,
+        at_ms: 1,
+        expires_ms: None,
+        call: None,
+        call_offset_ms: None,
+        notice: String::new(),
+        language: String::new(),
+        noted_by: "test".to_owned(),
+        noted_ms: 1,
+    };
+    bench.db().write(move |db| consents::insert(db, &consent)).await.unwrap();
+    let mut reel = bench.open(call, RecordingMode::Announce);
+    for _ in 0..500 {
+        reel.put(second());
+        if reel.fault().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(reel.fault(), Some(Fault::Refused));
+    assert_eq!(bench.spooled(), 0);
+    reel.discard();
+}
+
 /// What a process that died had written, by what the caller had said by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_start_keeps_what_may_be_kept() {
@@ -279,8 +337,9 @@ async fn a_full_disk_ends_the_recording_and_what_there_is_arrives_when_there_is_
         reel.put(second());
     }
     bench.settled(|bench| bench.spooled() == 1).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    disk.fill(16);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // With some room for the databases, which write at the same time.
+    disk.fill(200);
     for _ in 0..200 {
         reel.put(second());
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -288,7 +347,7 @@ async fn a_full_disk_ends_the_recording_and_what_there_is_arrives_when_there_is_
             break;
         }
     }
-    assert_eq!(reel.fault(), Some(StoppedBy::DiskFull));
+    assert_eq!(reel.fault(), Some(Fault::Stopped(StoppedBy::DiskFull)));
     reel.close(Tail { why: Some(StoppedBy::DiskFull), ..Tail::default() });
     bench.settled(|bench| bench.recordings.trouble().waiting == 1).await;
     let trouble = bench.recordings.trouble();

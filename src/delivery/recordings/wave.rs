@@ -30,7 +30,7 @@ impl Summary {
         let mut reader = Reader::open(path, key)?;
         let mut summary = Self::default();
         // What nobody can make sense of is as if it were not there.
-        while let Some(note) = reader.next()? {
+        while let Some(note) = reader.next_note()? {
             match note {
                 Note::Head(head) => summary.head = serde_json::from_slice(&head).ok(),
                 Note::Sound(bytes) => summary.samples += bytes.len() as u64 / BLOCK,
@@ -79,7 +79,7 @@ impl Wave {
                 self.silence -= now;
                 self.ready.resize(usize::try_from(now * BLOCK).unwrap_or(0), 0);
             } else {
-                match self.reader.next()? {
+                match self.reader.next_note()? {
                     Some(Note::Sound(bytes)) => self.ready = bytes,
                     Some(Note::Silence(samples)) => self.silence = samples,
                     Some(_) => {}

@@ -12,8 +12,10 @@ use zeroize::Zeroizing;
 use super::Recordings;
 use crate::base::event::StoppedBy;
 use crate::base::{CallId, TenantId, limits};
-use crate::call::recording::{Head, Reel, Reels, Tail};
+use crate::call::recording::{Fault, Head, Reel, Reels, Tail};
 use crate::media::record::Piece;
+use crate::store::calls;
+use crate::store::consents::{self, Purpose, Status};
 use crate::store::disk::Room;
 use crate::store::spool::{self, Writer};
 
@@ -88,6 +90,7 @@ impl Desk {
 const WELL: u8 = 0;
 const FULL: u8 = 1;
 const BROKEN: u8 = 2;
+const REFUSED: u8 = 3;
 
 struct Spooled {
     reel: u64,
@@ -98,6 +101,11 @@ struct Spooled {
 impl Reels for Recordings {
     fn open(&self, head: Head) -> Result<Box<dyn Reel>, StoppedBy> {
         let vault = &self.0.vault;
+        // An agent of the whole box may speak for a tenant whose calls are not to be recorded.
+        if !self.0.allowed.allows(&head.tenant) {
+            tracing::warn!(tenant = %head.tenant, "a call of this tenant may not be recorded: [recording] does not name it");
+            return Err(StoppedBy::Fault);
+        }
         if vault.disk().room() == Room::Full {
             self.broke_off();
             return Err(StoppedBy::DiskFull);
@@ -120,11 +128,12 @@ impl Reel for Spooled {
         self.desk.push(Job::Confirm { reel: self.reel });
     }
 
-    fn fault(&self) -> Option<StoppedBy> {
+    fn fault(&self) -> Option<Fault> {
         match self.state.load(Ordering::Acquire) {
             WELL => None,
-            FULL => Some(StoppedBy::DiskFull),
-            _ => Some(StoppedBy::Fault),
+            FULL => Some(Fault::Stopped(StoppedBy::DiskFull)),
+            REFUSED => Some(Fault::Refused),
+            _ => Some(Fault::Stopped(StoppedBy::Fault)),
         }
     }
 
@@ -170,9 +179,14 @@ impl Recordings {
             Job::Open { reel, head, key, state } => {
                 let path = spool::path(self.0.vault.state(), &head.tenant, head.call);
                 let (tenant, call) = (head.tenant.clone(), head.call);
-                let made = serde_json::to_vec(&head).map_err(io::Error::other);
-                let made = made.and_then(|head| Writer::create(&path, &key, &head));
                 let mut one = Open { tenant, call, path, writer: None, state };
+                if self.is_refused(&head) {
+                    one.state.store(REFUSED, Ordering::Release);
+                    open.insert(reel, one);
+                    return None;
+                }
+                let made = serde_json::to_vec(&head).map_err(io::Error::other);
+                let made = made.and_then(|head| Writer::create(&one.path, &key, &head));
                 match made {
                     Ok(writer) => one.writer = Some(writer),
                     Err(error) => self.failed(&mut one, &error),
@@ -204,6 +218,18 @@ impl Recordings {
             }
         }
         None
+    }
+
+    /// Has the person taken their consent back at another time? Where nobody can tell, the notice on this
+    /// call is what counts.
+    fn is_refused(&self, head: &Head) -> bool {
+        let Some(db) = self.0.vault.tenant(&head.tenant) else { return false };
+        let call = head.call.to_string();
+        let found = db.read_blocking(|db| {
+            let Some(hash) = calls::find(db, &call)?.and_then(|call| call.caller_hash) else { return Ok(None) };
+            consents::current(db, &hash, Purpose::RECORDING)
+        });
+        found.ok().flatten().is_some_and(|consent| consent.status == Status::Withdrawn)
     }
 
     fn write(&self, one: &mut Open, write: impl FnOnce(&mut Writer) -> io::Result<()>) {
