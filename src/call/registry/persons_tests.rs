@@ -123,7 +123,7 @@ impl Leg {
             }
             panic!("the call let the leg go without {wanted:?}");
         };
-        tokio::time::timeout(Duration::from_secs(5), looking).await.expect("the command comes");
+        tokio::time::timeout(Duration::from_secs(15), looking).await.expect("the command comes");
     }
 
     async fn end(&self, end: LegEnd) {
