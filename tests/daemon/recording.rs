@@ -82,7 +82,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 /// No file of sound, nowhere.
 fn nothing_lies(state: &Path) {
     for dir in ["recordings", "objects"] {
-        assert_eq!(files(&state.join(dir)), [PathBuf::new(); 0]);
+        assert_eq!(files(&state.join(dir)), Vec::<PathBuf>::new());
     }
 }
 
@@ -270,7 +270,7 @@ async fn a_recording_is_what_both_sides_heard_and_outlives_a_killed_daemon() {
     let (left, right) = sides(&heard_whole(&daemon, lost).await);
     assert!(left.len() >= 8_000 * 3, "{} samples", left.len());
     assert!(left.iter().chain(&right).any(|sample| sample.abs() > 2_000));
-    assert_eq!(files(&state.path().join("recordings")), [PathBuf::new(); 0]);
+    assert_eq!(files(&state.path().join("recordings")), Vec::<PathBuf>::new());
     assert_eq!(heard_whole(&daemon, id).await, wav, "the first one is as it was");
     // Whoever may, deletes it.
     let path = format!("/api/calls/{id}/recording");
