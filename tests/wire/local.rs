@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use vaani::base::audio::{LINE_FRAME, rms};
 use vaani::base::event::{CallState, EndCause, Event, Record};
@@ -75,6 +75,13 @@ fn tone(samples: usize) -> Vec<i16> {
     (0..samples).map(wave).collect()
 }
 
+/// A handset's task; what it came to.
+fn spawned<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> oneshot::Receiver<T> {
+    let (tell, told) = oneshot::channel();
+    Scope::new().spawn("handset", async move { drop(tell.send(work.await)) });
+    told
+}
+
 /// The next event that is no sound.
 async fn news(offer: &mut LegOffer) -> LegEvent {
     loop {
@@ -96,7 +103,7 @@ async fn a_handset_holds_a_conversation() {
     let (wish, wishes) = mpsc::channel(4);
     let (tell, mut told) = mpsc::channel(4_000);
     let socket = house.connect().await;
-    let call = tokio::spawn(async move {
+    let call = spawned(async move {
         let over = hold(socket, start(true), &mut audio, wishes, tell).await.unwrap();
         let counts = audio.counts.to_string();
         drop((audio.microphone, audio.speaker));
@@ -168,7 +175,7 @@ async fn each_side_may_end_it() {
     let (wish, wishes) = mpsc::channel(4);
     let (tell, _told) = mpsc::channel(4);
     let socket = house.connect().await;
-    let call = tokio::spawn(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
+    let call = spawned(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
     let mut offer = house.offer().await;
     wish.send(Wish::HangUp).await.unwrap();
     assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::HungUp));
@@ -179,7 +186,7 @@ async fn each_side_may_end_it() {
     let (_wish, wishes) = mpsc::channel(4);
     let (tell, _told) = mpsc::channel(4);
     let socket = house.connect().await;
-    let call = tokio::spawn(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
+    let call = spawned(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
     let mut offer = house.offer().await;
     house.tasks.stop();
     assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::Lost));

@@ -74,7 +74,7 @@ pub(super) struct Caller<'a> {
 #[derive(Default)]
 struct Tape {
     frames: Vec<(Moment, Vec<i16>)>,
-    /// Which of the frames hold something that the box sent.
+    /// Which of the frames hold something audible that the box sent.
     from_box: Vec<bool>,
     /// At which frames the box had thrown away what was not played yet.
     cleared: Vec<usize>,
@@ -276,7 +276,10 @@ impl Caller<'_> {
                 .stopped_after_ms
                 .filter(|_| !turn.agent_goes_on)
                 .and_then(|_| line.silent_after(spoke_from)),
-            frames_after_clear: line.frames_after_clear(spoke_from),
+            frames_after_clear: answer
+                .stopped_after_ms
+                .filter(|_| !turn.agent_goes_on)
+                .and_then(|_| line.frames_after_clear(spoke_from)),
             passed: faults.is_empty(),
             faults,
             ended: answer.ended,
@@ -313,15 +316,15 @@ impl Line<'_> {
         Some(frames[quiet].0.since(frames.first()?.0).as_millis() as u64)
     }
 
-    /// Frames of the box that were played within [`HUSH`] after it had thrown the rest away: too soon for
-    /// anything new. `None`: this transport's caller does not see that, or it did not happen.
+    /// Audible frames of the box that were played within [`HUSH`] after it first threw the rest away: too soon
+    /// for anything new. `None`: this transport's caller does not see that, or it did not happen.
     fn frames_after_clear(&self, from: usize) -> Option<usize> {
         let tape = self.tape();
         let after = |at: &usize| {
             let until = (at + HUSH).min(tape.from_box.len());
             tape.from_box[*at..until].iter().filter(|from_box| **from_box).count()
         };
-        tape.cleared.iter().filter(|at| **at >= from).map(after).reduce(|sum, more| sum + more)
+        tape.cleared.iter().find(|at| **at >= from).map(after)
     }
 
     /// New facts of the call.
@@ -426,8 +429,8 @@ async fn record(mut call: FarCall, tape: Arc<Mutex<Tape>>) {
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         match heard {
             Heard::Frame(played) => {
+                tape.from_box.push(played.from_box > 0 && rms(&played.pcm) > AUDIBLE);
                 tape.frames.push((played.at, played.pcm));
-                tape.from_box.push(played.from_box > 0);
             }
             Heard::Cleared { .. } => {
                 let at = tape.frames.len();

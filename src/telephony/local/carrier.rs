@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use super::wire::{Decoder, Message, Start, printed};
 use crate::base::audio::LINE_FRAME;
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, Lang};
+use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::audiosocket::carrier::Packets;
 use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, Side};
 use crate::telephony::stream::Frame;
@@ -43,7 +43,8 @@ impl DialOptions {
         let stream = UnixStream::connect(&socket).await.map_err(|source| DialError { socket, source })?;
         let name = format!("handset-{}", CallId::new());
         let start = Start { name: name.clone(), agent, language, full_duplex: true };
-        let (mut line, far) = Line::new(Handset(start), &name, LineOptions { network, noise });
+        let (mut line, far) =
+            Line::new(Handset { start, held: Some(Vec::new()) }, &name, LineOptions { network, noise });
         tasks.spawn("handset's line", async move {
             let by = line.carry(Packets::new(stream), clock).await;
             line.over(by != Side::Network).await;
@@ -52,11 +53,18 @@ impl DialOptions {
     }
 }
 
-struct Handset(Start);
+struct Handset {
+    start: Start,
+    /// What the speaker holds back before it begins; `None` once it plays.
+    held: Option<Vec<i16>>,
+}
+
+/// Samples that the speaker holds back.
+const HELD_BACK: usize = limits::LOCAL_SPEAKER_BUFFER.as_millis() as usize * 8;
 
 impl FarWire for Handset {
     fn opening(&mut self) -> Vec<Frame> {
-        vec![Frame::Binary(printed(&Message::Start(self.0.clone())))]
+        vec![Frame::Binary(printed(&Message::Start(self.start.clone())))]
     }
 
     fn sound(&mut self, pcm: &[i16], _: u64) -> Option<Frame> {
@@ -83,7 +91,14 @@ impl FarWire for Handset {
         let mut decoder = Decoder::default();
         decoder.push(bytes);
         match decoder.take() {
-            Some(Message::Sound(pcm)) => Ok(FromBox::Sound(pcm.to_vec())),
+            Some(Message::Sound(pcm)) => {
+                let Some(held) = &mut self.held else { return Ok(FromBox::Sound(pcm.to_vec())) };
+                held.extend(pcm);
+                if held.len() < HELD_BACK {
+                    return Ok(FromBox::Nothing);
+                }
+                Ok(FromBox::Sound(self.held.take().unwrap_or_default()))
+            }
             Some(Message::Fact(_)) => Ok(FromBox::Nothing),
             other => Err(format!("not for a handset: {other:?}")),
         }
