@@ -24,9 +24,8 @@ const CALL_TOO_LONG: Duration = Duration::from_secs(1_300);
 
 /// Makes calls from seeds.
 pub struct Simulator {
-    script: Arc<Script>,
-    /// The same agent, where somebody takes its callers.
-    reachable: Arc<Script>,
+    /// The agent as it is and with persons who take callers, each not recorded, asking, and telling.
+    scripts: [[Arc<Script>; 3]; 2],
     catalogue: Arc<Catalogue>,
     seed: u64,
 }
@@ -149,27 +148,26 @@ struct World<'a> {
 
 impl Simulator {
     pub fn new(script: Arc<Script>, catalogue: Arc<Catalogue>, seed: u64) -> Self {
+        let recorded = |script: Arc<Script>| {
+            let [ask, announce] =
+                [RecordingMode::Ask, RecordingMode::Announce].map(|mode| Arc::new(script.about(&[]).recorded_as(mode)));
+            [script, ask, announce]
+        };
         let reachable = Arc::new(person::reachable(&script));
-        Self { script, reachable, catalogue, seed }
+        Self { scripts: [recorded(script), recorded(reachable)], catalogue, seed }
     }
 
     /// Runs call `number` of this seed to its end. `journal`: keep every fact.
     pub fn call(&self, number: u64, journal: bool) -> Outcome {
         let mut rng = Rng::with_seed(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(number));
-        let languages = self.script.languages();
+        // Half of the calls each, and a third.
+        let script = &self.scripts[usize::from(!number.is_multiple_of(2))][(number % 3) as usize];
+        let languages = script.languages();
         let language = languages[rng.usize(0..languages.len())];
         let chosen = rng.bool().then_some(language);
         let now = Moment::from_millis(1_000);
         let id = CallId::from_seed(self.seed, number);
-        // The other half are the calls that they were before anybody could be sought.
-        let script = if number.is_multiple_of(2) { &self.script } else { &self.reachable };
-        // A third of the calls each: not recorded, asked, told.
-        let script = match number % 3 {
-            0 => Arc::clone(script),
-            1 => Arc::new(script.about(&[]).recorded_as(RecordingMode::Ask)),
-            _ => Arc::new(script.about(&[]).recorded_as(RecordingMode::Announce)),
-        };
-        let machine = match Machine::new(id, Arc::clone(&script), chosen, Sense::Level, now) {
+        let machine = match Machine::new(id, Arc::clone(script), chosen, Sense::Level, now) {
             Ok(machine) => machine.with_live_recognition(rng.bool()),
             Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
         };
