@@ -20,7 +20,13 @@ const LISTED: (&str, &str) = ("Oindrila Dasmunshi", "+919822233344");
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files(&entry.path()));
+        } else if kind.is_file() {
+            // What else there is are sockets, which hold nothing.
+            found.push(entry.path());
+        }
     }
     found
 }

@@ -248,7 +248,11 @@ async fn a_recording_is_what_both_sides_heard_and_outlives_a_killed_daemon() {
     assert_eq!(recorded["cuts"][0]["heard"], false, "{recorded:#}");
     let cut = &recorded["cuts"][0];
     let (from, to) = (cut["from_ms"].as_u64().unwrap() as usize * 8, cut["to_ms"].as_u64().unwrap() as usize * 8);
-    assert!(right[from + 160..to].iter().all(|sample| *sample == 0), "what nobody heard is on it");
+    // A frame at its beginning may still have been on its way; a cut can be as short as that.
+    assert!(
+        to > from && right[(from + 160).min(to)..to].iter().all(|sample| *sample == 0),
+        "what nobody heard is on it"
+    );
     let lying: Vec<String> =
         files(&state.path().join("objects")).iter().map(|file| file.display().to_string()).collect();
     assert!(lying.iter().any(|name| name.ends_with(&format!("{id}/transcript.json"))), "{lying:?}");
