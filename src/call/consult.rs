@@ -1,7 +1,7 @@
 //! The person's side of a transfer before the caller is there: rung, told who waits, asked. Pure, like
 //! [`super::machine`], which owns it.
 //!
-//! Promise: it comes to one end, [`Came::Taken`] or [`Came::Missed`], within the ringing,
+//! Promise: it comes to one end, taken or missed, within the ringing,
 //! [`limits::TRANSFER_RING_GRACE`] and [`limits::CONSULT_MAX`], whatever the carrier and the voices do.
 //! Absent on purpose: who is rung next, and the caller.
 
