@@ -251,6 +251,9 @@ impl Machine {
             (Step::Together { joining: true, person_closed, .. }, PersonEvent::Leg(LegEvent::Closed(end))) => {
                 *person_closed = Some(end);
             }
+            (Step::Together { joining: true, person_closed, .. }, PersonEvent::Ended(_)) => {
+                person_closed.get_or_insert(LegEnd::HungUp);
+            }
             (Step::Together { joining: false, .. }, PersonEvent::Leg(LegEvent::Closed(end))) => self.person_left(end),
             (Step::Together { joining: false, .. }, PersonEvent::Ended(_)) => self.person_left(LegEnd::HungUp),
             (Step::Together { joining: true, .. }, PersonEvent::Joined(done)) => self.joined(done),
