@@ -310,15 +310,14 @@ impl App {
             tasks: scope.clone(),
             metrics: twilio_metrics,
         };
-        if let Some(dialer) = dialers::twilio(&settings, &public)? {
-            registry.dial_through(Arc::new(dialer));
+        if let Some(rest) = dialers::twilio(&settings, &public)?.map(Arc::new) {
+            registry.dial_through(Arc::clone(&rest) as _);
+            registry.transfer_through(rest);
         }
         if let Some(dialer) = dialers::exotel(&settings, &public)? {
             registry.dial_through(Arc::new(dialer));
         }
-        for transferer in dialers::transferers(&settings, &public, flows)? {
-            registry.transfer_through(transferer);
-        }
+        registry.transfer_through(flows);
         let exchange: Arc<dyn Exchange> = Arc::new(registry.clone());
         let exchanges =
             exchanges::start(&settings, &public, Arc::clone(&exchange), clock, &scope, exchange_metrics).await?;

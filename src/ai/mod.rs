@@ -2,6 +2,8 @@
 //! is the daemon's side of the local workers, [`providers`] are engines outside the box, [`router`] decides who answers a stage of a turn.
 //! Absent on purpose: telephony, dialogue, prompts.
 
+#[cfg(test)]
+pub(crate) mod absent;
 pub mod catalogue;
 pub mod engines;
 pub mod fault;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,17 +13,14 @@ use tempfile::TempDir;
 use super::backups::Keeping;
 use super::guard::Tenant;
 use super::{ApiDeps, Component, HealthSource, Live, Metrics, Problem, idempotency, records};
-use crate::ai::fault::{Fault, FaultKind};
-use crate::ai::llm::{Llm, LlmRequest, LlmStream};
+use crate::ai::absent::Nobody;
 use crate::ai::router::{Planner, Table};
-use crate::ai::stt::{Stt, SttRequest, SttText};
-use crate::ai::tts::{Tts, TtsRequest, TtsStream};
 use crate::auth::audit::Audit;
 use crate::auth::{Gate, GateDeps, Kind, Principal, Role};
 use crate::base::event::CallCost;
 use crate::base::secret::{KeyedHash, Secret};
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, TenantId};
+use crate::base::{Clock, TenantId};
 use crate::call::admission::Admission;
 use crate::call::driver::Engines;
 use crate::call::registry::{Deps, Registry};
@@ -43,41 +38,6 @@ use crate::store::crypt::MasterKey;
 use crate::store::depot::Depot;
 use crate::store::journal::Journal;
 use crate::store::{Database, Vault};
-
-/// Engines that are not there.
-struct Nobody;
-
-fn absent() -> Fault {
-    Fault::new(FaultKind::Unavailable, "nobody", "there are no engines in this test")
-}
-
-impl Stt for Nobody {
-    fn id(&self) -> &str {
-        "nobody"
-    }
-    fn transcribe(&self, _: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        async { Err(absent()) }.boxed()
-    }
-}
-
-impl Llm for Nobody {
-    fn id(&self) -> &str {
-        "nobody"
-    }
-    fn generate(&self, _: LlmRequest) -> LlmStream {
-        Box::pin(futures_util::stream::once(async { Err(absent()) }))
-    }
-    fn forget(&self, _: CallId) {}
-}
-
-impl Tts for Nobody {
-    fn id(&self) -> &str {
-        "nobody"
-    }
-    fn speak(&self, _: TtsRequest) -> TtsStream {
-        Box::pin(futures_util::stream::once(async { Err(absent()) }))
-    }
-}
 
 impl HealthSource for Nobody {
     fn components(&self) -> Vec<Component> {

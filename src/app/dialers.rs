@@ -1,12 +1,9 @@
-//! Transports that can place calls or hand callers to a person, from the settings.
-
-use std::sync::Arc;
+//! Transports that can place calls, from the settings.
 
 use anyhow::Context as _;
 
 use crate::config::Settings;
-use crate::telephony::exotel::{Flows, rest as exotel};
-use crate::telephony::transfer::Transferer;
+use crate::telephony::exotel::rest as exotel;
 use crate::telephony::twilio::rest::{API_URL, Rest, RestSettings};
 
 /// Needs the account, its secret and a number to show.
@@ -49,17 +46,4 @@ pub(super) fn exotel(settings: &Settings, public: &str) -> anyhow::Result<Option
         own,
     };
     Ok(Some(exotel::Rest::new(rest).context("the client of Exotel's API could not be made")?))
-}
-
-/// Those that can hand callers to a person.
-pub(super) fn transferers(
-    settings: &Settings,
-    public: &str,
-    flows: Arc<Flows>,
-) -> anyhow::Result<Vec<Arc<dyn Transferer>>> {
-    let mut all: Vec<Arc<dyn Transferer>> = vec![flows];
-    if let Some(rest) = twilio(settings, public)? {
-        all.push(Arc::new(rest));
-    }
-    Ok(all)
 }

@@ -141,6 +141,12 @@ pub enum Event {
     AudioGap {
         missing_ms: u32,
     },
+    /// The caller's media connection broke; the call waits for it to come back.
+    MediaLost,
+    /// It is back.
+    MediaBack {
+        after_ms: u32,
+    },
     /// The notice has been played; the call is recorded from here on.
     RecordingStarted {
         mode: RecordingMode,
@@ -192,6 +198,8 @@ impl Event {
             Self::EngineFault { .. } => "engine_fault",
             Self::PolicyRefused { .. } => "policy_refused",
             Self::AudioGap { .. } => "audio_gap",
+            Self::MediaLost => "media_lost",
+            Self::MediaBack { .. } => "media_back",
             Self::RecordingStarted { .. } => "recording_started",
             Self::RecordingDeclined { .. } => "recording_declined",
             Self::RecordingStopped { .. } => "recording_stopped",

@@ -44,6 +44,8 @@ pub enum EventType {
     EngineFault,
     PolicyRefused,
     AudioGap,
+    MediaLost,
+    MediaBack,
     RecordingStarted,
     RecordingDeclined,
     RecordingStopped,
@@ -53,7 +55,7 @@ pub enum EventType {
 }
 
 impl EventType {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::CallInitiated,
         Self::CallPlaced,
         Self::CallAnsweredBy,
@@ -90,6 +92,8 @@ impl EventType {
         Self::EngineFault,
         Self::PolicyRefused,
         Self::AudioGap,
+        Self::MediaLost,
+        Self::MediaBack,
         Self::RecordingStarted,
         Self::RecordingDeclined,
         Self::RecordingStopped,
@@ -143,6 +147,8 @@ impl EventType {
             Event::EngineFault { .. } => Self::EngineFault,
             Event::PolicyRefused { .. } => Self::PolicyRefused,
             Event::AudioGap { .. } => Self::AudioGap,
+            Event::MediaLost => Self::MediaLost,
+            Event::MediaBack { .. } => Self::MediaBack,
             Event::RecordingStarted { .. } => Self::RecordingStarted,
             Event::RecordingDeclined { .. } => Self::RecordingDeclined,
             Event::RecordingStopped { .. } => Self::RecordingStopped,
@@ -223,6 +229,8 @@ impl EventType {
             Self::EngineFault => "ENGINE_FAULT",
             Self::PolicyRefused => "POLICY_REFUSED",
             Self::AudioGap => "AUDIO_GAP",
+            Self::MediaLost => "MEDIA_LOST",
+            Self::MediaBack => "MEDIA_BACK",
             Self::RecordingStarted => "RECORDING_STARTED",
             Self::RecordingDeclined => "RECORDING_DECLINED",
             Self::RecordingStopped => "RECORDING_STOPPED",

@@ -700,6 +700,11 @@ pub const CONSULT_KEY_WITHIN: Duration = Duration::from_secs(8);
 pub const CONSULT_MAX: Duration = Duration::from_secs(90);
 /// Characters of the caller's own words that a person is told.
 pub const CONSULT_WORDS_MAX: usize = 160;
+/// A caller's media connection that broke is back within this time, or the call is over.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(20);
+/// A carrier that says that a call's media is over is believed after this time, if the box has not
+/// noticed it by itself.
+pub const RESUME_ASK_WITHIN: Duration = Duration::from_secs(2);
 /// The carrier joins two lines within this time, or they stay with the box.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Who has talked for less than this was cut off, and the caller comes back to the agent.

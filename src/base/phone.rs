@@ -64,6 +64,12 @@ impl Phone {
         &self.0
     }
 
+    /// As trunks of India dial: the ten digits of an Indian number, others with their country code and
+    /// without a sign.
+    pub fn national(&self) -> &str {
+        self.0.strip_prefix("+91").unwrap_or_else(|| self.0.trim_start_matches('+'))
+    }
+
     /// As offices and operators of India write numbers, in any script's digits; foreign ones with their
     /// country code.
     pub fn written(text: &str) -> Result<Self, Miswritten> {

@@ -285,10 +285,7 @@ impl Machine {
     fn compose(&mut self, answer: &mut Answer, text: &str) {
         let pace = if answer.slower { self.script.slow_pace() } else { self.pace };
         let line = self.mouth.begin(self.turn, answer.language, pace, true);
-        for clause in crate::dialogue::clauses::split(text) {
-            self.mouth.add_clause(line, &clause);
-        }
-        self.mouth.complete(line);
+        self.mouth.fill(line, text);
         answer.line = Some(line);
         answer.times.first_clause = Some(self.now);
         if text.trim().is_empty() {
@@ -697,7 +694,7 @@ impl Machine {
     pub(super) fn waiting_since(&self) -> Option<Moment> {
         let answer = self.answer.as_ref()?;
         let started = answer.line.is_some_and(|l| self.mouth.has_started(l));
-        if started || answer.silent { None } else { answer.committed }
+        if started || answer.silent { None } else { answer.committed.map(|at| at.max(self.line_since)) }
     }
 
     /// No voice can be had for a clause; what has no sound at all is repaired when its line ends.

@@ -80,10 +80,7 @@ impl Machine {
         let text = self.script.notice(self.language, mode);
         let line = if first {
             let line = self.mouth.begin_first(self.turn, self.language, self.pace);
-            for clause in crate::dialogue::clauses::split(&text) {
-                self.mouth.add_clause(line, &clause);
-            }
-            self.mouth.complete(line);
+            self.mouth.fill(line, &text);
             line
         } else {
             self.say(&text)

@@ -157,10 +157,7 @@ impl Consult {
     fn tell(&mut self) {
         for (language, text) in &self.lines {
             let line = self.mouth.begin(0, *language, 1.0, false);
-            for clause in crate::dialogue::clauses::split(text) {
-                self.mouth.add_clause(line, &clause);
-            }
-            self.mouth.complete(line);
+            self.mouth.fill(line, text);
         }
     }
 

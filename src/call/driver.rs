@@ -241,6 +241,9 @@ impl Drive {
                 event = self.events.recv(), if !others.caller_gone => {
                     let event = event.unwrap_or(LegEvent::Closed(LegEnd::Lost));
                     others.caller_gone = matches!(event, LegEvent::Closed(_));
+                    if event == LegEvent::Closed(LegEnd::Lost) {
+                        self.recorder.line_broke();
+                    }
                     if let (Some(answered), LegEvent::Audio { pcm, .. }) = (&mut self.answered, &event) {
                         answered.push(pcm, &mut noticed);
                     }
@@ -307,7 +310,10 @@ impl Drive {
         match errand {
             Errand::Person { leg, event } => Some(Input::Person { attempt: others.attempt(leg)?, event }),
             Errand::PersonLeg(offer) => others.connected(offer),
-            Errand::Elsewhere(news) => Some(Input::Elsewhere(news)),
+            Errand::Elsewhere(news) => {
+                others.caller_gone |= news == Elsewhere::Lost;
+                Some(Input::Elsewhere(news))
+            }
             Errand::Back(offer) => {
                 let LegOffer { lead, events, commands, .. } = offer;
                 (self.events, self.commands) = (events, commands);

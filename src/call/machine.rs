@@ -16,6 +16,7 @@ use super::consent::{self, Consent};
 use super::consult::PersonEvent;
 use super::hearing::{Heard, Hearing, Sense};
 use super::mouth::{LineId, Mouth, Spoken};
+use super::resume::Cut;
 use super::script::Script;
 use super::transfer::Away;
 pub use super::transfer::{Elsewhere, PersonOrder};
@@ -179,6 +180,10 @@ pub struct Machine {
     /// The caller's last promise.
     pub(super) promised: Option<Action>,
     pub(super) consent: Consent,
+    /// The caller's line broke and may come back.
+    pub(super) cut: Option<Cut>,
+    /// Since when there has been a line without a break.
+    pub(super) line_since: Moment,
     /// Marks on their way: line finished locally, not yet confirmed by the carrier.
     marks: VecDeque<(u64, Moment)>,
     next_ask: u64,
@@ -283,6 +288,8 @@ impl Machine {
             unreached: false,
             promised: None,
             consent: Consent::Off,
+            cut: None,
+            line_since: now,
             marks: VecDeque::new(),
             next_ask: 0,
             next_mark: 0,
@@ -297,6 +304,7 @@ impl Machine {
             return;
         }
         match input {
+            Input::Leg(LegEvent::Audio { .. } | LegEvent::Dtmf(_)) if self.cut.is_some() => {}
             Input::Leg(LegEvent::Audio { pcm, at_ms }) => self.audio(at_ms, &pcm),
             Input::Leg(LegEvent::Dtmf(key)) => self.key(key, false),
             Input::Leg(LegEvent::MarkPlayed(mark) | LegEvent::MarkFlushed(mark)) => self.mark(mark),
@@ -329,6 +337,9 @@ impl Machine {
 
     /// When to call `handle(now, Input::Tick)`, unless something else happens before.
     pub fn deadline(&self) -> Option<Moment> {
+        if let Some(cut) = self.cut.as_ref().filter(|_| self.phase != Phase::Over) {
+            return Some(cut.until());
+        }
         match self.phase {
             Phase::Over => None,
             Phase::Ending { since, .. } => {
@@ -363,14 +374,15 @@ impl Machine {
             ("silence", self.silence_due()),
             ("interruption", self.interruption_due()),
             ("transfer", self.away_due()),
+            ("line", self.cut.as_ref().map(Cut::until)),
         ];
         all.into_iter().filter_map(|(name, at)| Some((name, at?))).collect()
     }
 
     // ---- what came in ----
 
-    fn closed(&mut self, end: LegEnd) {
-        if self.away_closed(end) {
+    pub(super) fn closed(&mut self, end: LegEnd) {
+        if self.away_closed(end) || (end == LegEnd::Lost && self.wait_for_line()) {
             return;
         }
         self.over(match end {
@@ -470,10 +482,7 @@ impl Machine {
             self.mouth.resume();
         }
         let line = self.mouth.begin(self.turn, self.language, self.pace, false);
-        for clause in crate::dialogue::clauses::split(text) {
-            self.mouth.add_clause(line, &clause);
-        }
-        self.mouth.complete(line);
+        self.mouth.fill(line, text);
         line
     }
 
@@ -555,6 +564,12 @@ impl Machine {
     }
 
     fn timers(&mut self) {
+        if let Some(cut) = self.cut.as_ref().filter(|_| self.phase != Phase::Over) {
+            if cut.until() <= self.now {
+                self.over(EndCause::MediaLost);
+            }
+            return;
+        }
         match self.phase {
             Phase::Over => {}
             Phase::Away => self.away_timers(),
@@ -648,8 +663,8 @@ impl Machine {
 
     fn finish(&mut self, cause: EndCause) {
         let here = match self.phase {
-            Phase::Talking => true,
-            Phase::Away => self.away_finish(),
+            Phase::Talking => self.cut.is_none(),
+            Phase::Away => self.cut.is_none() && self.away_finish(),
             Phase::Ending { .. } | Phase::Over => return,
         };
         if here {
@@ -661,7 +676,7 @@ impl Machine {
 
     /// Whatever was said so far was said to a greeting; the message is said from its beginning.
     fn leave_message(&mut self) {
-        if self.phase == Phase::Talking {
+        if self.phase == Phase::Talking && self.cut.is_none() {
             // A machine has agreed to nothing.
             self.decline(DeclinedBy::NotHeard);
             self.farewell("voicemail", EndCause::Machine);

@@ -5,6 +5,8 @@
 pub mod admission;
 mod answered;
 mod answers;
+#[cfg(test)]
+mod bench;
 pub mod bridge;
 pub mod consent;
 pub mod consult;
@@ -17,6 +19,7 @@ pub mod mouth;
 pub mod oneshot;
 pub mod recording;
 pub mod registry;
+mod resume;
 pub mod script;
 pub mod transfer;
 mod turns;

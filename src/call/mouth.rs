@@ -124,6 +124,8 @@ impl Line {
 pub struct Mouth {
     lines: VecDeque<Line>,
     suspended: bool,
+    /// There is no line to speak into.
+    cut_off: bool,
     pacer: Pacer,
     next_line: u64,
     /// Frames are leaving, without a pause since the last.
@@ -138,6 +140,7 @@ impl Mouth {
         Self {
             lines: VecDeque::new(),
             suspended: false,
+            cut_off: false,
             pacer: Pacer::new(lead),
             next_line: 1,
             flowing: false,
@@ -189,6 +192,14 @@ impl Mouth {
         if let Some(line) = self.line(line) {
             line.clauses.push(Clause { text: text.to_owned(), pcm: Vec::new(), voice: Voice::Waiting, sent: 0 });
         }
+    }
+
+    /// All of a line's text at once, clause by clause.
+    pub fn fill(&mut self, line: LineId, text: &str) {
+        for clause in crate::dialogue::clauses::split(text) {
+            self.add_clause(line, &clause);
+        }
+        self.complete(line);
     }
 
     /// No more clauses will come for this line.
@@ -270,7 +281,7 @@ impl Mouth {
 
     /// When the next frame is due, if there is anything to play.
     pub fn due(&self) -> Option<Moment> {
-        if self.suspended { None } else { self.has_sound().then(|| self.pacer.due()) }
+        if self.suspended || self.cut_off { None } else { self.has_sound().then(|| self.pacer.due()) }
     }
 
     fn has_sound(&self) -> bool {
@@ -287,7 +298,7 @@ impl Mouth {
     /// The frames that are due at `now`; `finished` gets lines whose last frame was among them.
     pub fn frames(&mut self, now: Moment, finished: &mut Vec<Spoken>) -> Vec<Vec<i16>> {
         let mut out = Vec::new();
-        if self.suspended {
+        if self.suspended || self.cut_off {
             return out;
         }
         while self.has_sound() {
@@ -352,6 +363,19 @@ impl Mouth {
         self.suspended = true;
         self.flowing = false;
         audible
+    }
+
+    /// The line is gone: nothing leaves until [`Mouth::reconnect`], and what was not heard is said then.
+    pub fn cut_off(&mut self, now: Moment) {
+        self.suspend(now);
+        self.resume();
+        self.cut_off = true;
+    }
+
+    /// There is a line again, which wants sound so far ahead.
+    pub fn reconnect(&mut self, lead: Duration) {
+        self.lead_by(lead);
+        self.cut_off = false;
     }
 
     pub const fn is_suspended(&self) -> bool {
@@ -421,7 +445,7 @@ impl Mouth {
     /// Since when a line that has begun has had nothing more to be heard.
     pub fn dry_since(&self) -> Option<Moment> {
         let begun = self.lines.front().is_some_and(|line| line.started() && !line.held && !line.is_played());
-        (begun && !self.suspended && !self.has_sound()).then_some(self.dry)
+        (begun && !self.suspended && !self.cut_off && !self.has_sound()).then_some(self.dry)
     }
 
     /// Has this line begun to sound?

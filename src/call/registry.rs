@@ -7,6 +7,7 @@
 mod outbound;
 mod pen;
 mod persons;
+mod resume;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,6 +132,8 @@ struct Live {
     errands: Option<mpsc::Sender<Errand>>,
     /// To whom the carrier is to connect the caller whom we let go.
     letting: Option<Seeking>,
+    /// The caller's media broke; a connection that comes carries on.
+    broken: bool,
 }
 
 /// What is known of a call that the box has placed.
@@ -469,6 +472,7 @@ impl Exchange for Registry {
             likely,
             errands: None,
             letting: None,
+            broken: false,
         };
         let recorder = self.recorder(call, &live);
         by_carrier.insert(announcement.carrier_call.clone(), call);
@@ -580,6 +584,17 @@ impl Exchange for Registry {
     fn person(&self, carrier_call: &str, news: PersonNews) {
         let Some(call) = lock(&self.0.by_carrier).get(carrier_call).copied() else { return };
         self.person_news(call, news);
+    }
+
+    fn media_over(&self, carrier_call: &str) -> BoxFuture<'static, bool> {
+        let call = lock(&self.0.by_carrier).get(carrier_call).copied();
+        let registry = self.clone();
+        Box::pin(async move {
+            match call {
+                Some(call) => registry.waits_for_media(call).await,
+                None => false,
+            }
+        })
     }
 
     fn menu(&self, agent: Option<&str>) -> Vec<Lang> {

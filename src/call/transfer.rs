@@ -52,6 +52,8 @@ pub enum Elsewhere {
     Back {
         lead: Duration,
     },
+    /// Their media connection is over, whatever it looks like here.
+    Lost,
     /// The caller's line is over.
     Ended(CallState),
 }
@@ -238,6 +240,8 @@ impl Machine {
                 away.step = Step::Letting;
                 away.since = now;
                 away.line = false;
+                // The caller may just be hearing that somebody is sought.
+                self.hush();
                 self.put(Output::Leg(LegCommand::Hangup));
             }
             (Step::Seeking, event) => {
@@ -357,7 +361,7 @@ impl Machine {
     }
 
     /// Back to the conversation with this line; what was said before is remembered.
-    fn come_back(&mut self, key: &str) {
+    pub(super) fn come_back(&mut self, key: &str) {
         let was_away = self.away.take().is_some_and(|away| away.sought);
         self.phase = Phase::Talking;
         if was_away {
@@ -406,6 +410,9 @@ impl Machine {
 
     /// The caller's carrier tells of a call whose leg has ended, or is to end.
     pub(super) fn elsewhere(&mut self, news: Elsewhere) {
+        if self.line_news(&news) {
+            return;
+        }
         let now = self.now;
         let Some(away) = &mut self.away else { return };
         match &away.step {
@@ -444,6 +451,8 @@ impl Machine {
                 let talked = away.talked_since.is_some();
                 self.over(if talked { EndCause::Transferred } else { EndCause::CallerHungUp });
             }
+            // Its leg is over as it is.
+            Elsewhere::Lost => {}
         }
     }
 
@@ -453,6 +462,12 @@ impl Machine {
         self.settle_person(NotReached::GivenUp);
         self.let_person_go();
         self.away = None;
+    }
+
+    /// The caller's line broke while somebody was sought.
+    pub(super) fn let_away_go(&mut self) {
+        self.settle_person(NotReached::GivenUp);
+        self.let_person_go();
     }
 
     /// How the last attempt went, unless that was said already.

@@ -494,6 +494,8 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         | Event::EngineFault { .. }
         | Event::PolicyRefused { .. }
         | Event::AudioGap { .. }
+        | Event::MediaLost
+        | Event::MediaBack { .. }
         | Event::RecordingStarted { .. }
         | Event::RecordingDeclined { .. }
         | Event::RecordingStopped { .. } => return None,

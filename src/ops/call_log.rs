@@ -104,12 +104,14 @@ fn details(event: &Event) -> Details<'_> {
         Event::Transfer { step, why, talked_ms, .. } => {
             Details { to: Some(word(step)), cause: why.as_ref().map(word), duration_ms: *talked_ms, ..none }
         }
+        Event::MediaBack { after_ms } => Details { duration_ms: Some(u64::from(*after_ms)), ..none },
         Event::CallAnsweredBy { who } => Details { to: Some(word(who)), ..none },
         Event::CallPlaced { .. }
         | Event::Dtmf { .. }
         | Event::CallCost(_)
         | Event::Reachability { .. }
         | Event::AudioGap { .. }
+        | Event::MediaLost
         | Event::RecordingStarted { .. }
         | Event::RecordingDeclined { .. }
         | Event::RecordingStopped { .. } => none,

@@ -51,6 +51,8 @@ pub(super) struct Watch {
     told_of_recording: bool,
     recording: bool,
     declined: bool,
+    /// The caller has no line, and may have one again.
+    cut: bool,
 }
 
 impl Watch {
@@ -74,6 +76,7 @@ impl Watch {
             told_of_recording: false,
             recording: false,
             declined: false,
+            cut: false,
         }
     }
 
@@ -85,7 +88,10 @@ impl Watch {
 
     /// News of a person's line; false: nobody can have it any more, the line was given up.
     pub(super) fn person(&mut self, attempt: u32, event: &PersonEvent) -> bool {
-        let Some((of, connected)) = self.line.as_mut().filter(|(of, _)| *of == attempt) else { return false };
+        // Whoever was asked to join the two answers, also when the line has ended meanwhile.
+        let asked = matches!(event, PersonEvent::Joined(_)) && attempt == self.sought;
+        let news = |of: u32| of == attempt || (asked && of == 0);
+        let Some((of, connected)) = self.line.as_mut().filter(|(of, _)| news(*of)) else { return false };
         match event {
             PersonEvent::Connected { .. } => *connected = true,
             PersonEvent::Leg(_) if !*connected => return false,
@@ -159,6 +165,9 @@ impl Watch {
                 }
                 if self.hung_up {
                     self.break_(now, "sound after hang-up");
+                }
+                if self.cut {
+                    self.break_(now, "sound without a line");
                 }
                 if self.hushed {
                     self.break_(now, "sound after clear, while the caller speaks");
@@ -266,6 +275,11 @@ impl Watch {
                 }
                 self.declined = true;
             }
+            Event::MediaLost => self.cut = true,
+            Event::MediaBack { .. } => {
+                (self.cut, self.hushed, self.last_sound) = (false, false, now);
+                self.turn_open_since = self.turn_open_since.map(|_| now);
+            }
             Event::CallEnded { .. } => {
                 self.ended += 1;
                 self.hushed = false;
@@ -282,9 +296,10 @@ impl Watch {
         if self.over || self.mute {
             return;
         }
-        // Nobody listens on a line that was let go.
-        if self.elsewhere || self.hung_up {
+        // Nobody listens on a line that was let go, or broke.
+        if self.elsewhere || self.hung_up || self.cut {
             self.last_sound = now;
+            self.turn_open_since = self.turn_open_since.map(|at| if self.cut { now } else { at });
         }
         if now.since(self.last_sound) > SILENCE_MAX {
             self.break_(now, format!("silence since {:?}", self.last_sound));

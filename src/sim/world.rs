@@ -57,6 +57,10 @@ struct Line {
     no_marks: bool,
     /// The socket breaks at this moment.
     cut_at: Option<Moment>,
+    /// The box does not notice it, the carrier tells it.
+    cut_told: bool,
+    /// The chance that a socket that broke is connected again.
+    comes_back: f64,
     /// The clock jumps at this moment by this much.
     jump: Option<(Moment, Duration)>,
     /// The box is told to end the call.
@@ -77,6 +81,8 @@ impl Line {
             odd_size: some(rng, 0.2),
             no_marks: rng.u8(0..12) == 0,
             cut_at: (rng.u8(0..8) == 0).then(|| moment(rng)),
+            cut_told: rng.u8(0..4) == 0,
+            comes_back: rng.f64(),
             jump: (rng.u8(0..10) == 0).then(|| (moment(rng), Duration::from_millis(rng.u64(50..20_000)))),
             told: (rng.u8(0..15) == 0).then(|| {
                 let polite = rng.bool();
@@ -237,7 +243,7 @@ impl World<'_> {
             self.at(at, Happening::Input(if polite { Input::Finish(cause) } else { Input::Cut(cause) }));
         }
         if let Some(at) = self.line.cut_at {
-            self.at(at, Happening::Input(Input::Leg(LegEvent::Closed(LegEnd::Lost))));
+            self.break_line(at);
         }
         self.drain();
         let mut ticks_at_once = 0;
@@ -266,6 +272,29 @@ impl World<'_> {
             }
             self.drain();
             self.watch.look(self.now);
+        }
+    }
+
+    fn break_line(&mut self, at: Moment) {
+        let told = if self.line.cut_told {
+            Input::Elsewhere(Elsewhere::Lost)
+        } else {
+            Input::Leg(LegEvent::Closed(LegEnd::Lost))
+        };
+        self.at(at, Happening::Input(told));
+    }
+
+    /// The carrier connects again or does not; what came back may break again.
+    fn line_broke(&mut self) {
+        if self.rng.f64() >= self.line.comes_back {
+            return;
+        }
+        let back = self.now + Duration::from_millis(self.rng.u64(1..22_000));
+        let lead = Duration::from_millis(self.rng.u64(20..240));
+        self.at(back, Happening::Input(Input::Elsewhere(Elsewhere::Back { lead })));
+        if self.rng.u8(0..3) == 0 {
+            let again = back + Duration::from_millis(self.rng.u64(1..30_000));
+            self.break_line(again);
         }
     }
 
@@ -327,8 +356,8 @@ impl World<'_> {
     /// Does this reach the call, as lines and carriers are? What it means for them is noted.
     fn passes(&mut self, input: &Input) -> bool {
         match input {
-            Input::Leg(_) if self.leg_gone => return false,
-            Input::Leg(LegEvent::Closed(_)) => self.leg_gone = true,
+            Input::Leg(_) | Input::Elsewhere(Elsewhere::Lost) if self.leg_gone => return false,
+            Input::Leg(LegEvent::Closed(_)) | Input::Elsewhere(Elsewhere::Lost) => self.leg_gone = true,
             Input::Person { attempt, event } => {
                 if !self.watch.person(*attempt, event) {
                     return false;
@@ -474,6 +503,7 @@ impl World<'_> {
                         Event::BargeIn { .. } => self.outcome.barge_ins += 1,
                         Event::Repair { .. } => self.outcome.repairs += 1,
                         Event::EngineFault { .. } => self.outcome.faults += 1,
+                        Event::MediaLost => self.line_broke(),
                         Event::CallEnded { turns, .. } => self.outcome.turns = *turns,
                         _ => {}
                     }

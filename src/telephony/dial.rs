@@ -89,6 +89,10 @@ pub enum Retry {
 }
 
 impl Verdict {
+    pub fn refused(why: Refused, detail: impl Into<String>) -> Self {
+        Self::Refused { why, detail: detail.into() }
+    }
+
     pub const fn retry(&self) -> Retry {
         match self {
             Self::Placed { .. } | Self::Unknown { .. } => Retry::Ask,

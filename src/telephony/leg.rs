@@ -110,7 +110,7 @@ pub enum Refusal {
 pub trait Exchange: Send + Sync + 'static {
     /// A call begins. Admission is decided here, before anything is promised to the carrier.
     fn announce(&self, announcement: Announcement) -> Result<CallId, Refusal>;
-    /// Its media is there; the call's task starts.
+    /// Its media is there; the call's task starts, or goes on with it if its media had broken.
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal>;
     /// The carrier's own id of a call that the box has placed. Calls that are over are ignored.
     fn named(&self, call: CallId, carrier_call: &str);
@@ -127,6 +127,12 @@ pub trait Exchange: Send + Sync + 'static {
     /// The carrier tells how a caller gets on who goes to a person; the same may come twice. Unknown calls are
     /// ignored.
     fn person(&self, _carrier_call: &str, _news: PersonNews) {}
+    /// The media of a call is over and its carrier, or whoever asks it, wants to know what follows: does the call
+    /// wait to be connected again? True: [`Exchange::connect`] is taken once more. Calls that are over, end just
+    /// now or were never known do not wait.
+    fn media_over(&self, _carrier_call: &str) -> BoxFuture<'static, bool> {
+        Box::pin(std::future::ready(false))
+    }
     /// The language to speak to a caller in of whom nothing else is known.
     fn greeting_language(&self, announcement: &Announcement) -> Lang;
     /// Somebody who could not be taken wants to be called back; true once that is on the disk.

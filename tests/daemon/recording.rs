@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use vaani::base::event::{DeclinedBy, Event, StoppedBy};
 use vaani::base::{CallId, Moment};
-use vaani::telephony::far::{FarCall, Heard};
+use vaani::telephony::far::{Caller, FarCall, Heard};
 
 use crate::support::{Daemon, impatient_config, journal, question, until};
 
@@ -145,15 +145,19 @@ const fn declined(event: &Event) -> bool {
     matches!(event, Event::RecordingDeclined { .. })
 }
 
+/// A caller who has chosen Hindi: the call at the carrier and here, their mouth and their ear.
+async fn lifted(daemon: &Daemon) -> (String, CallId, Caller, Ear) {
+    let call = daemon.dial(daemon.call().digit('2')).await.unwrap();
+    let sid = call.carrier_call().to_owned();
+    let id = daemon.id(&sid).await;
+    (sid, id, call.caller(), Ear::of(call))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_recorded_unless_the_box_allows_it_and_nothing_is_left_of_who_says_no() {
     let (state, config) = (tempfile::tempdir().unwrap(), config("announce"));
     let daemon = Daemon::start(state.path(), config.path(), true, &[]).await;
-    let call = daemon.dial(daemon.call().digit('2')).await.unwrap();
-    let sid = call.carrier_call().to_owned();
-    let id = daemon.id(&sid).await;
-    let caller = call.caller();
-    let _ear = Ear::of(call);
+    let (sid, id, caller, _ear) = lifted(&daemon).await;
     daemon.fact(&sid, "the greeting", 0, |event| matches!(event, Event::Said { .. })).await;
     caller.say(tone()).await.unwrap();
     sleep(Duration::from_secs(2)).await;
@@ -167,11 +171,7 @@ async fn nobody_is_recorded_unless_the_box_allows_it_and_nothing_is_left_of_who_
     // Asked: by key, and by silence up to then.
     let config = self::config("ask");
     let daemon = Daemon::start(state.path(), config.path(), true, &[ALLOWED]).await;
-    let call = daemon.dial(daemon.call().digit('2')).await.unwrap();
-    let sid = call.carrier_call().to_owned();
-    let id = daemon.id(&sid).await;
-    let caller = call.caller();
-    let ear = Ear::of(call);
+    let (sid, id, caller, ear) = lifted(&daemon).await;
     daemon.fact(&sid, "the notice was heard", 0, started).await;
     caller.say(tone()).await.unwrap();
     until("something of it is on the disk", async || {
@@ -201,11 +201,7 @@ async fn a_recording_is_what_both_sides_heard_and_outlives_a_killed_daemon() {
     let (state, config) = (tempfile::tempdir().unwrap(), config("announce"));
     let settings = [ALLOWED, ("VAANI_PRIVACY__TRANSCRIPTS", "true")];
     let daemon = Daemon::start(state.path(), config.path(), true, &settings).await;
-    let call = daemon.dial(daemon.call().digit('2')).await.unwrap();
-    let sid = call.carrier_call().to_owned();
-    let id = daemon.id(&sid).await;
-    let caller = call.caller();
-    let ear = Ear::of(call);
+    let (sid, id, caller, ear) = lifted(&daemon).await;
     daemon.fact(&sid, "the notice was heard", 0, started).await;
     // Over the agent's greeting, so that some of it is thrown away.
     sleep(Duration::from_millis(600)).await;
@@ -259,11 +255,7 @@ async fn a_recording_is_what_both_sides_heard_and_outlives_a_killed_daemon() {
     assert!(!readable(state.path(), &left) && !readable(state.path(), &right));
 
     // Killed in the middle of the next one.
-    let call = daemon.dial(daemon.call().digit('2')).await.unwrap();
-    let sid = call.carrier_call().to_owned();
-    let lost = daemon.id(&sid).await;
-    let caller = call.caller();
-    let _ear = Ear::of(call);
+    let (sid, lost, caller, _ear) = lifted(&daemon).await;
     daemon.fact(&sid, "the notice was heard", 0, started).await;
     caller.say(question()).await.unwrap();
     sleep(Duration::from_secs(7)).await;

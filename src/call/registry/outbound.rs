@@ -134,6 +134,7 @@ impl Registry {
             likely,
             errands: None,
             letting: None,
+            broken: false,
         };
         let recorder = self.recorder(call, &live);
         {

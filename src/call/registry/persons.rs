@@ -72,7 +72,7 @@ impl Registry {
     }
 
     /// To the call's task; false: it is over, or so far behind that the news is lost.
-    fn tell(&self, call: CallId, errand: Errand) -> bool {
+    pub(super) fn tell(&self, call: CallId, errand: Errand) -> bool {
         let errands = lock(&self.0.calls).get(&call).and_then(|live| live.errands.clone());
         let told = errands.is_some_and(|errands| errands.try_send(errand).is_ok());
         if !told {
@@ -116,8 +116,7 @@ impl Registry {
             return Ok(if taken { Ok(()) } else { Err(Refusal::UnknownCall) });
         }
         let call = offer.call;
-        let back = lock(&self.0.calls).get_mut(&call).is_some_and(|live| live.letting.take().is_some());
-        if !back {
+        if !self.is_back(call) {
             return Err(offer);
         }
         Ok(if self.tell(call, Errand::Back(offer)) { Ok(()) } else { Err(Refusal::UnknownCall) })

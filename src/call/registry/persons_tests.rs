@@ -3,10 +3,8 @@ use std::sync::Mutex;
 
 use super::super::{Deps, View};
 use super::*;
-use crate::ai::llm::{Llm, LlmRequest, LlmStream};
-use crate::ai::stt::{Stt, SttRequest, SttText};
+use crate::ai::absent::Nobody;
 use crate::ai::tts::{Tts, TtsEvent, TtsRequest, TtsStream, TtsUsage};
-use crate::ai::{Fault, FaultKind};
 use crate::base::event::{CallCost, Direction, EndCause, Event, NotReached, TransferStep};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
@@ -23,35 +21,12 @@ use crate::store::crypt::MasterKey;
 use crate::store::journal::Journal;
 use crate::telephony::leg::{Announcement, Exchange, LegCommand, LegEnd, LegEvent};
 
-/// Nobody hears or thinks; what is to be said is said in a moment.
-struct Nobody;
+/// What is to be said is said in a moment.
+struct Voice;
 
-fn absent() -> Fault {
-    Fault::new(FaultKind::Unavailable, "nobody", "there are no engines in this test")
-}
-
-impl Stt for Nobody {
+impl Tts for Voice {
     fn id(&self) -> &str {
-        "nobody"
-    }
-    fn transcribe(&self, _: SttRequest) -> BoxFuture<'static, Result<SttText, Fault>> {
-        async { Err(absent()) }.boxed()
-    }
-}
-
-impl Llm for Nobody {
-    fn id(&self) -> &str {
-        "nobody"
-    }
-    fn generate(&self, _: LlmRequest) -> LlmStream {
-        Box::pin(futures_util::stream::once(async { Err(absent()) }))
-    }
-    fn forget(&self, _: CallId) {}
-}
-
-impl Tts for Nobody {
-    fn id(&self) -> &str {
-        "nobody"
+        "voice"
     }
     fn speak(&self, _: TtsRequest) -> TtsStream {
         let said = [Ok(TtsEvent::Audio(vec![0; 320])), Ok(TtsEvent::Done(TtsUsage::default()))];
@@ -170,7 +145,7 @@ impl Bench {
             clock,
             scope: tasks.clone(),
             journal: Journal::new(vault.clone(), Vec::new()),
-            engines: Engines { stt: Arc::new(Nobody), llm: Arc::new(Nobody), tts: Arc::new(Nobody) },
+            engines: Engines { stt: Arc::new(Nobody), llm: Arc::new(Nobody), tts: Arc::new(Voice) },
             scripts: Arc::new(Scripts::new(vec![script], "helpdesk")),
             admission: Admission::new(10),
             room: Arc::new(|_, _, _| true),

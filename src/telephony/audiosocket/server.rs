@@ -23,6 +23,7 @@ use crate::telephony::leg::{Exchange, LegCommand, LegEnd, LegEvent};
 use crate::telephony::pbx::waiting::Waiting;
 use crate::telephony::pbx::{Door, Facts};
 use crate::telephony::stream::link::{Link, Wake, attend};
+use crate::telephony::stream::pump::Pump;
 use crate::telephony::stream::socket::Admitted;
 use crate::telephony::stream::{Frame, Input, Machine as _, Output, StreamMetrics};
 
@@ -95,8 +96,7 @@ struct Task {
     pending: Option<OwnedSemaphorePermit>,
     call: Option<Link>,
     end: Option<LegEnd>,
-    /// Bytes to be written.
-    outbox: Vec<u8>,
+    pump: Pump,
 }
 
 async fn run(mut stream: TcpStream, peer: SocketAddr, deps: AudioSocketDeps, pending: OwnedSemaphorePermit) {
@@ -104,34 +104,16 @@ async fn run(mut stream: TcpStream, peer: SocketAddr, deps: AudioSocketDeps, pen
         debug!(%error, "TCP_NODELAY could not be set");
     }
     let clock = deps.clock;
-    let leg = Leg::new(clock.now());
-    let mut task = Task { deps, peer, leg, pending: Some(pending), call: None, end: None, outbox: Vec::new() };
+    let (leg, pump) = (Leg::new(clock.now()), Pump::new(clock, limits::AUDIOSOCKET_READ));
+    let mut task = Task { deps, peer, leg, pending: Some(pending), call: None, end: None, pump };
     let mut commands = Vec::new();
-    let mut piece = vec![0; limits::AUDIOSOCKET_READ];
-    let mut last_progress = clock.now();
     let reason = loop {
         if let Some(reason) = task.settle() {
             break reason;
         }
-        if task.outbox.is_empty() {
-            last_progress = clock.now();
-        }
-        let stalled = last_progress + limits::LEG_WRITE_STALL_MAX;
-        let due = task.leg.deadline().map_or(stalled, |at| at.min(stalled)).since(clock.now());
         let (mut reader, mut writer) = stream.split();
         tokio::select! {
-            read = reader.read(&mut piece) => match read {
-                Ok(0) => task.leg.handle(clock.now(), Input::PeerClosed(None)),
-                Ok(length) => task.leg.handle(clock.now(), Input::Binary(&piece[..length])),
-                Err(_) => task.leg.handle(clock.now(), Input::Broken),
-            },
-            written = writer.write(&task.outbox), if !task.outbox.is_empty() => match written {
-                Ok(length) => {
-                    task.outbox.drain(..length);
-                    last_progress = clock.now();
-                }
-                Err(_) => task.leg.handle(clock.now(), Input::Broken),
-            },
+            input = task.pump.next(&mut reader, &mut writer, task.leg.deadline()) => task.leg.handle(clock.now(), input),
             wake = attend(&mut task.call, &mut commands) => match wake {
                 Wake::Commands => commands.drain(..).for_each(|command: LegCommand| {
                     task.leg.handle(clock.now(), Input::Command(command));
@@ -139,10 +121,6 @@ async fn run(mut stream: TcpStream, peer: SocketAddr, deps: AudioSocketDeps, pen
                 Wake::CallGone => task.leg.handle(clock.now(), Input::CallGone),
                 Wake::Delivered => {}
             },
-            () = tokio::time::sleep(due) => {
-                let late = !task.outbox.is_empty() && clock.now() >= stalled;
-                task.leg.handle(clock.now(), if late { Input::Stalled } else { Input::Tick });
-            }
         }
     };
     task.finish(stream, reason).await;
@@ -165,7 +143,7 @@ impl Task {
                         self.deps.metrics.streams.dropped_audio_frames.inc_by(link.deliver(event));
                     }
                 }
-                Output::Send(Frame::Binary(bytes)) => self.outbox.extend(bytes),
+                Output::Send(Frame::Binary(bytes)) => self.pump.outbox.extend(bytes),
                 Output::Send(Frame::Text(_)) => {} // this machine has no words
                 Output::Notice(oddity) => {
                     let call = self.call.as_ref().map(Link::call);
@@ -230,7 +208,7 @@ impl Task {
             metrics.refused.inc();
             debug!(reason, "an AudioSocket closed before it carried a call");
         }
-        let outbox = self.outbox;
+        let outbox = self.pump.outbox;
         let farewell = async {
             stream.write_all(&outbox).await?;
             stream.shutdown().await?;

@@ -3,6 +3,7 @@
 //! Source: asterisk/documentation, AudioSocket.md.
 
 use crate::telephony::pbx::Format;
+use crate::telephony::stream::packets::Packets;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
@@ -24,7 +25,6 @@ const SLIN: u8 = 0x10;
 const ERROR: u8 = 0xFF;
 /// Samples a second of the types from `SLIN` on, in their order.
 const RATES: [u32; 9] = [8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000];
-const HEADER: usize = 3;
 
 fn read(kind: u8, payload: &[u8]) -> Packet<'_> {
     match (kind, payload) {
@@ -39,28 +39,18 @@ fn read(kind: u8, payload: &[u8]) -> Packet<'_> {
     }
 }
 
-/// Puts packets together from what the socket gives. Holds at most one packet (64 KiB) and what came
-/// with its end.
+/// Puts packets together from what the socket gives.
 #[derive(Clone, Debug, Default)]
-pub struct Decoder {
-    bytes: Vec<u8>,
-    at: usize,
-}
+pub struct Decoder(Packets);
 
 impl Decoder {
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..std::mem::take(&mut self.at));
-        self.bytes.extend_from_slice(bytes);
+        self.0.push(bytes);
     }
 
     /// The next whole packet.
     pub fn take(&mut self) -> Option<Packet<'_>> {
-        let rest = self.bytes.get(self.at..)?;
-        let [kind, high, low, rest @ ..] = rest else { return None };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let payload = rest.get(..length)?;
-        self.at += HEADER + length;
-        Some(read(*kind, payload))
+        self.0.take().map(|(kind, payload)| read(kind, payload))
     }
 }
 

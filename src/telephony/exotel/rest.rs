@@ -97,22 +97,16 @@ impl Rest {
     async fn create(&self, order: &Order) -> Verdict {
         let RestSettings { api_url, account_sid, api_key, api_token, .. } = &self.settings;
         let Some(to) = order.to.number() else {
-            return refused(Refused::BadNumber, "the carrier rings telephone numbers only");
+            return Verdict::refused(Refused::BadNumber, "the carrier rings telephone numbers only");
         };
         let Some(form) = self.form(order, to) else {
-            return refused(Refused::NotAllowed, "the address of our stream is too long for the carrier");
+            return Verdict::refused(Refused::NotAllowed, "the address of our stream is too long for the carrier");
         };
         let url = format!("{}/v1/Accounts/{account_sid}/Calls/connect.json", api_url.trim_end_matches('/'));
         let request = self.http.post(url).basic_auth(api_key, Some(api_token.expose())).form(&form);
-        let answer = match request.send().await {
+        let answer = match orders::send(request, orders::CARRIER).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return refused(Refused::Unreachable, "no connection to the carrier's API");
-            }
-            Err(error) => {
-                let what = if error.is_timeout() { "the carrier's API did not answer" } else { "the connection broke" };
-                return Verdict::Unknown { detail: what.to_owned() };
-            }
+            Err(unanswered) => return unanswered.into(),
         };
         let (status, after) = (answer.status(), orders::retry_after(&answer));
         if !status.is_success() {
@@ -126,20 +120,16 @@ impl Rest {
     }
 }
 
-fn refused(why: Refused, detail: impl Into<String>) -> Verdict {
-    Verdict::Refused { why, detail: detail.into() }
-}
-
 /// What an answer that is no success means. Its text may repeat the number, so it goes no further.
 fn judge(status: StatusCode, after: Option<std::time::Duration>) -> Verdict {
     let detail = format!("the carrier's API answered {status}");
     match status.as_u16() {
-        429 => refused(Refused::Throttled { after }, detail),
+        429 => Verdict::refused(Refused::Throttled { after }, detail),
         // A parameter it does not take: of all that we send, the number is the one that differs.
-        400 => refused(Refused::BadNumber, detail),
-        401..=499 => refused(Refused::NotAllowed, detail),
+        400 => Verdict::refused(Refused::BadNumber, detail),
+        401..=499 => Verdict::refused(Refused::NotAllowed, detail),
         // It says itself that it did nothing.
-        503 => refused(Refused::CarrierFault, detail),
+        503 => Verdict::refused(Refused::CarrierFault, detail),
         _ => Verdict::Unknown { detail },
     }
 }

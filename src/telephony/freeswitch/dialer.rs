@@ -40,7 +40,7 @@ impl FreeswitchDialer {
     fn endpoint(&self, to: &Destination) -> Result<String, &'static str> {
         match (to, &self.dial) {
             (Destination::Number(to), Some(dial)) => {
-                Ok(dial.replace("{number}", national(to)).replace("{e164}", to.reveal()))
+                Ok(dial.replace("{number}", to.national()).replace("{e164}", to.reveal()))
             }
             (Destination::Number(_), None) => Err("set freeswitch.dial to ring telephone numbers"),
             (Destination::Extension(name), _) if is_extension(name) => {
@@ -54,23 +54,23 @@ impl FreeswitchDialer {
 
     async fn order(&self, order: Order) -> Verdict {
         let Some(esl) = self.hub.kept().cloned() else {
-            return refused(Refused::Unreachable, "no event socket is configured");
+            return Verdict::refused(Refused::Unreachable, "no event socket is configured");
         };
         let dial = match self.endpoint(&order.to) {
             Ok(dial) => dial,
-            Err(why) => return refused(Refused::BadNumber, why),
+            Err(why) => return Verdict::refused(Refused::BadNumber, why),
         };
         // The box's id is the channel's: whatever comes of it, both name the same call.
         let channel = order.call.to_string();
         let caller_id = order.caller_id.as_ref().or(self.caller_id.as_ref());
         let command = Command::Originate {
             channel: channel.clone(),
-            caller_id: caller_id.map(|number| national(number).to_owned()),
+            caller_id: caller_id.map(|number| number.national().to_owned()),
             dial,
             ring: order.ring.min(limits::ORIGINATE_RING_MAX),
         };
         if command.print().is_none() {
-            return refused(Refused::BadNumber, "the number does not fit into freeswitch.dial");
+            return Verdict::refused(Refused::BadNumber, "the number does not fit into freeswitch.dial");
         }
         self.hub.follow(&channel, None);
         let mut answer = Box::pin(esl.ask(&command));
@@ -155,21 +155,11 @@ fn judge(reply: &Reply) -> Verdict {
     match reply {
         Reply::Err(cause) => {
             let cause = cause.split_whitespace().next().unwrap_or_default();
-            refused(causes::refused(cause), cause)
+            Verdict::refused(causes::refused(cause), cause.chars().take(60).collect::<String>())
         }
-        Reply::Unsent => refused(Refused::Unreachable, "FreeSWITCH's event socket is not open"),
+        Reply::Unsent => Verdict::refused(Refused::Unreachable, "FreeSWITCH's event socket is not open"),
         Reply::Ok(_) | Reply::Lost => Verdict::Unknown { detail: "FreeSWITCH's event socket was lost".to_owned() },
     }
-}
-
-fn refused(why: Refused, detail: &str) -> Verdict {
-    Verdict::Refused { why, detail: detail.chars().take(60).collect() }
-}
-
-/// Ten digits of an Indian number; others with their country code, without a sign.
-fn national(number: &Phone) -> &str {
-    let number = number.reveal();
-    number.strip_prefix("+91").unwrap_or_else(|| number.trim_start_matches('+'))
 }
 
 /// A name and nothing else: no second endpoint, no variable, no argument.
@@ -249,7 +239,7 @@ mod tests {
             assert!(!is_extension(odd), "{odd}");
         }
         assert!(is_extension("1001") && is_extension("sales-desk_2") && is_extension("*97"));
-        assert_eq!(national(&"+919876543210".parse().unwrap()), "9876543210");
-        assert_eq!(national(&"+16154846056".parse().unwrap()), "16154846056");
+        assert_eq!("+919876543210".parse::<Phone>().unwrap().national(), "9876543210");
+        assert_eq!("+16154846056".parse::<Phone>().unwrap().national(), "16154846056");
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
 use crate::telephony::leg::{Announcement, Exchange, LegCommand, LegEnd, LegEvent};
 use crate::telephony::stream::link::{Link, Wake, attend};
+use crate::telephony::stream::pump::Pump;
 use crate::telephony::stream::{Frame, Input, Machine as _, Output, StreamMetrics};
 use crate::telephony::webrtc::facts::Told;
 use crate::telephony::webrtc::{Facts, wire as page};
@@ -91,40 +92,22 @@ struct Task {
     call: Option<Link>,
     told: Option<Told>,
     end: Option<LegEnd>,
-    /// Bytes to be written.
-    outbox: Vec<u8>,
+    pump: Pump,
 }
 
 async fn run(mut stream: UnixStream, deps: LocalDeps, place: OwnedSemaphorePermit) {
     let clock = deps.clock;
-    let mut task = Task { leg: Leg::new(clock.now()), deps, call: None, told: None, end: None, outbox: Vec::new() };
+    let (leg, pump) = (Leg::new(clock.now()), Pump::new(clock, READ));
+    let mut task = Task { leg, deps, call: None, told: None, end: None, pump };
     let mut commands = Vec::new();
-    let mut piece = vec![0; READ];
-    let mut last_progress = clock.now();
     let reason = loop {
         if let Some(reason) = task.settle() {
             break reason;
         }
-        if task.outbox.is_empty() {
-            last_progress = clock.now();
-        }
-        let stalled = last_progress + limits::LEG_WRITE_STALL_MAX;
-        let due = task.leg.deadline().map_or(stalled, |at| at.min(stalled)).since(clock.now());
         let (mut reader, mut writer) = stream.split();
         let stopped = task.deps.tasks.clone();
         tokio::select! {
-            read = reader.read(&mut piece) => match read {
-                Ok(0) => task.leg.handle(clock.now(), Input::PeerClosed(None)),
-                Ok(length) => task.leg.handle(clock.now(), Input::Binary(&piece[..length])),
-                Err(_) => task.leg.handle(clock.now(), Input::Broken),
-            },
-            written = writer.write(&task.outbox), if !task.outbox.is_empty() => match written {
-                Ok(length) => {
-                    task.outbox.drain(..length);
-                    last_progress = clock.now();
-                }
-                Err(_) => task.leg.handle(clock.now(), Input::Broken),
-            },
+            input = task.pump.next(&mut reader, &mut writer, task.leg.deadline()) => task.leg.handle(clock.now(), input),
             wake = attend(&mut task.call, &mut commands) => match wake {
                 Wake::Commands => commands.drain(..).for_each(|command: LegCommand| {
                     task.leg.handle(clock.now(), Input::Command(command));
@@ -138,12 +121,8 @@ async fn run(mut stream: UnixStream, deps: LocalDeps, place: OwnedSemaphorePermi
                 }
             }
             () = stopped.stopped() => task.leg.handle(clock.now(), Input::Broken),
-            () = tokio::time::sleep(due) => {
-                let late = !task.outbox.is_empty() && clock.now() >= stalled;
-                task.leg.handle(clock.now(), if late { Input::Stalled } else { Input::Tick });
-            }
         }
-        if task.outbox.len() > 2 * limits::LOCAL_OUTBOX_MAX {
+        if task.pump.outbox.len() > 2 * limits::LOCAL_OUTBOX_MAX {
             task.leg.handle(clock.now(), Input::Stalled);
         }
     };
@@ -178,7 +157,7 @@ impl Task {
                         self.deps.metrics.dropped_audio_frames.inc_by(link.deliver(event));
                     }
                 }
-                Output::Send(Frame::Binary(bytes)) => self.outbox.extend(bytes),
+                Output::Send(Frame::Binary(bytes)) => self.pump.outbox.extend(bytes),
                 Output::Send(Frame::Text(_)) => {} // this machine has no words
                 Output::Notice(oddity) => {
                     let call = self.call.as_ref().map(Link::call);
@@ -221,7 +200,7 @@ impl Task {
             }
             Err(refusal) => {
                 warn!(transport = "local", %refusal, "a handset's call was refused");
-                print(&Message::Over(refusal.to_string()), &mut self.outbox);
+                print(&Message::Over(refusal.to_string()), &mut self.pump.outbox);
                 false
             }
         }
@@ -229,8 +208,8 @@ impl Task {
 
     /// A handset that is behind misses facts.
     fn tell(&mut self, fact: String) {
-        if self.outbox.len() < limits::LOCAL_OUTBOX_MAX {
-            print(&Message::Fact(fact), &mut self.outbox);
+        if self.pump.outbox.len() < limits::LOCAL_OUTBOX_MAX {
+            print(&Message::Fact(fact), &mut self.pump.outbox);
         }
     }
 
@@ -240,7 +219,7 @@ impl Task {
         let Some(link) = self.call.take() else {
             self.deps.metrics.refused.inc();
             debug!(reason, "a handset closed before it carried a call");
-            drop(timeout(limits::LEG_CLOSE_WITHIN, stream.write_all(&self.outbox)).await);
+            drop(timeout(limits::LEG_CLOSE_WITHIN, stream.write_all(&self.pump.outbox)).await);
             return;
         };
         info!(transport = "local", call = %link.call(), reason, end = ?self.end, "a handset's call is over");
@@ -266,6 +245,6 @@ impl Task {
             }
         };
         drop(timeout(limits::LEG_CLOSE_WITHIN, farewell).await);
-        drop(timeout(limits::LEG_CLOSE_WITHIN, stream.write_all(&self.outbox)).await);
+        drop(timeout(limits::LEG_CLOSE_WITHIN, stream.write_all(&self.pump.outbox)).await);
     }
 }

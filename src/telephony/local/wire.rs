@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Lang;
 use crate::base::audio::LINE_FRAME;
+use crate::telephony::stream::packets::Packets;
 
 const OVER: u8 = 0x00;
 const START: u8 = 0x01;
@@ -88,29 +89,18 @@ pub fn printed(message: &Message) -> Vec<u8> {
     out
 }
 
-/// Puts messages together from what the socket gives. Holds at most one message (64 KiB) and what came with
-/// its end.
+/// Puts messages together from what the socket gives.
 #[derive(Clone, Debug, Default)]
-pub struct Decoder {
-    bytes: Vec<u8>,
-    at: usize,
-}
+pub struct Decoder(Packets);
 
 impl Decoder {
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..std::mem::take(&mut self.at));
-        self.bytes.extend_from_slice(bytes);
+        self.0.push(bytes);
     }
 
     /// The next whole message.
     pub fn take(&mut self) -> Option<Message> {
-        let rest = self.bytes.get(self.at..)?;
-        let [kind, high, low, rest @ ..] = rest else { return None };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let payload = rest.get(..length)?;
-        let message = read(*kind, payload);
-        self.at += HEADER + length;
-        Some(message)
+        self.0.take().map(|(kind, payload)| read(kind, payload))
     }
 }
 

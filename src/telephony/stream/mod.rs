@@ -7,7 +7,9 @@ pub mod link;
 pub mod machine;
 pub mod marks;
 pub mod metrics;
+pub mod packets;
 pub mod payload;
+pub mod pump;
 pub mod socket;
 pub mod tokens;
 

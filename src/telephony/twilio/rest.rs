@@ -106,20 +106,14 @@ impl Rest {
 
     async fn create(&self, order: &Order) -> Verdict {
         let Some(to) = address(&order.to) else {
-            return refused(
+            return Verdict::refused(
                 Refused::BadNumber,
                 "the carrier rings telephone numbers and SIP addresses (user@host) only",
             );
         };
-        let answer = match self.post("Calls.json", &self.form(order, to)).send().await {
+        let answer = match orders::send(self.post("Calls.json", &self.form(order, to)), orders::CARRIER).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return refused(Refused::Unreachable, "no connection to the carrier's API");
-            }
-            Err(error) => {
-                let what = if error.is_timeout() { "the carrier's API did not answer" } else { "the connection broke" };
-                return Verdict::Unknown { detail: what.to_owned() };
-            }
+            Err(unanswered) => return unanswered.into(),
         };
         let status = answer.status();
         if status.is_success() {
@@ -147,10 +141,6 @@ impl Rest {
     }
 }
 
-fn refused(why: Refused, detail: impl Into<String>) -> Verdict {
-    Verdict::Refused { why, detail: detail.into() }
-}
-
 /// What an answer that is no success means; `code` is Twilio's own.
 fn judge(status: StatusCode, code: Option<u64>, after: Option<Duration>) -> Verdict {
     let detail = match code {
@@ -160,14 +150,14 @@ fn judge(status: StatusCode, code: Option<u64>, after: Option<Duration>) -> Verd
         None => format!("the carrier's API answered {status}"),
     };
     match (status.as_u16(), code) {
-        (429, _) | (_, Some(20_429 | 22_005)) => refused(Refused::Throttled { after }, detail),
+        (429, _) | (_, Some(20_429 | 22_005)) => Verdict::refused(Refused::Throttled { after }, detail),
         // No, not a phone number, not reachable, blacklisted.
         (400, Some(21_201 | 21_211 | 21_214 | 21_216 | 21_217 | 21_401 | 21_421 | 13_223 | 13_224)) => {
-            refused(Refused::BadNumber, detail)
+            Verdict::refused(Refused::BadNumber, detail)
         }
-        (400..=499, _) => refused(Refused::NotAllowed, detail),
+        (400..=499, _) => Verdict::refused(Refused::NotAllowed, detail),
         // It says itself that it did nothing.
-        (503, _) => refused(Refused::CarrierFault, detail),
+        (503, _) => Verdict::refused(Refused::CarrierFault, detail),
         _ => Verdict::Unknown { detail },
     }
 }

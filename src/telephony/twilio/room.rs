@@ -20,7 +20,7 @@ use super::twiml::{self, Conference, Verb};
 use crate::base::event::CallState;
 use crate::base::secret::Secret;
 use crate::base::{CallId, limits};
-use crate::telephony::orders;
+use crate::telephony::orders::{self, Unanswered};
 use crate::telephony::transfer::{PersonNews, Transferer, Way};
 
 /// Where the carrier asks what to do with somebody whose room has ended.
@@ -118,7 +118,7 @@ impl Rest {
         // A call that the box has placed was bounded for a conversation with the box.
         let form = [there, ("TimeLimit", limits::PERSON_TALK_MAX.as_secs().to_string())];
         let order = self.post(&format!("Calls/{sid}.json"), &form).timeout(limits::TWILIO_MOVE_WITHIN);
-        match order.send().await {
+        match orders::send(order, orders::CARRIER).await {
             Ok(answer) => {
                 let status = answer.status();
                 if status.is_success() {
@@ -127,11 +127,8 @@ impl Rest {
                 let fault = orders::body(answer).await.and_then(|body| serde_json::from_slice::<Fault>(&body).ok());
                 judge(status, fault.and_then(|fault| fault.code))
             }
-            Err(error) if error.is_connect() || error.is_builder() => {
-                Moved::No("no connection to the carrier's API".to_owned())
-            }
-            Err(error) if error.is_timeout() => Moved::Unknown("the carrier's API did not answer".to_owned()),
-            Err(_) => Moved::Unknown("the connection to the carrier's API broke".to_owned()),
+            Err(Unanswered::Unsent(why)) => Moved::No(why),
+            Err(Unanswered::Lost(why)) => Moved::Unknown(why),
         }
     }
 

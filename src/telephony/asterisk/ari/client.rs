@@ -90,15 +90,14 @@ impl Ari {
         }
         let variables: serde_json::Map<_, _> =
             new.variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let answer = match self.allowed(self.http.post(url)).json(&json!({ "variables": variables })).send().await {
+        let answer = match orders::send(
+            self.allowed(self.http.post(url)).json(&json!({ "variables": variables })),
+            "Asterisk's ARI",
+        )
+        .await
+        {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return refused(Refused::Unreachable, "no connection to Asterisk's ARI");
-            }
-            Err(error) => {
-                let what = if error.is_timeout() { "Asterisk's ARI did not answer" } else { "the connection broke" };
-                return Verdict::Unknown { detail: what.to_owned() };
-            }
+            Err(unanswered) => return unanswered.into(),
         };
         let status = answer.status();
         if status.is_success() {
@@ -136,27 +135,23 @@ impl Ari {
     }
 }
 
-fn refused(why: Refused, detail: impl Into<String>) -> Verdict {
-    Verdict::Refused { why, detail: detail.into() }
-}
-
 /// What an answer means that is no success.
 fn judge(status: StatusCode, message: Option<&str>, after: Option<Duration>) -> Verdict {
     let detail = format!("Asterisk's ARI answered {status}");
     match (status.as_u16(), message) {
-        (400, _) => refused(Refused::BadNumber, format!("{detail}: it does not know this endpoint")),
+        (400, _) => Verdict::refused(Refused::BadNumber, format!("{detail}: it does not know this endpoint")),
         (401 | 403, _) => {
-            refused(Refused::NotAllowed, format!("{detail}: look at ari.conf (user, password, read_only)"))
+            Verdict::refused(Refused::NotAllowed, format!("{detail}: look at ari.conf (user, password, read_only)"))
         }
         (409, _) => Verdict::Unknown { detail: format!("{detail}: there is a channel of this id already") },
-        (429, _) => refused(Refused::Throttled { after }, detail),
-        (404..=499, _) => refused(Refused::NotAllowed, detail),
+        (429, _) => Verdict::refused(Refused::Throttled { after }, detail),
+        (404..=499, _) => Verdict::refused(Refused::NotAllowed, detail),
         // No channel could be made: the telephone is not registered, or the trunk is away.
         (500, Some("Allocation failed")) => {
-            refused(Refused::Unreachable, format!("{detail}: it could make no channel to this endpoint"))
+            Verdict::refused(Refused::Unreachable, format!("{detail}: it could make no channel to this endpoint"))
         }
         // It says itself that it did nothing.
-        (503, _) => refused(Refused::CarrierFault, detail),
+        (503, _) => Verdict::refused(Refused::CarrierFault, detail),
         _ => Verdict::Unknown { detail },
     }
 }

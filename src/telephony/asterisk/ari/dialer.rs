@@ -107,13 +107,16 @@ impl AriDialer {
     async fn order(&self, order: Order) -> Verdict {
         let DialPlan { context, caller_id, .. } = &self.plan;
         let Some(endpoint) = self.endpoint(&order.to) else {
-            return refused(Refused::BadNumber, "the extension cannot be written into asterisk.ari.extension_endpoint");
+            return Verdict::refused(
+                Refused::BadNumber,
+                "the extension cannot be written into asterisk.ari.extension_endpoint",
+            );
         };
         let id = order.call.to_string();
         {
             let mut ordered = self.ordered();
             if ordered.len() >= limits::ARI_ORDERED_MAX {
-                return refused(
+                return Verdict::refused(
                     Refused::Throttled { after: None },
                     "too many channels of the box are open at Asterisk",
                 );
@@ -132,7 +135,7 @@ impl AriDialer {
                 id: &id,
                 endpoint: &endpoint,
                 context,
-                caller_id: order.caller_id.as_ref().or(caller_id.as_ref()).map(wire::national),
+                caller_id: order.caller_id.as_ref().or(caller_id.as_ref()).map(Phone::national),
                 ring: order.ring.min(limits::ORIGINATE_RING_MAX),
                 variables: &variables,
             })
@@ -292,10 +295,6 @@ pub async fn keep(dialer: Arc<AriDialer>, scope: Scope) {
         () = scope.stopped() => {}
         () = running => {}
     }
-}
-
-fn refused(why: Refused, detail: &str) -> Verdict {
-    Verdict::Refused { why, detail: detail.to_owned() }
 }
 
 impl Dialer for AriDialer {

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base::event::CallState;
-use crate::base::phone::Phone;
 use crate::telephony::dial::Destination;
 
 /// What an event tells of a channel.
@@ -80,7 +79,7 @@ pub const fn state_of(cause: u32, answered: bool) -> CallState {
 pub fn endpoint(to: &Destination, number: &str, extension: &str) -> Option<String> {
     match to {
         Destination::Number(phone) => {
-            Some(number.replace("{number}", national(phone)).replace("{e164}", phone.reveal()))
+            Some(number.replace("{number}", phone.national()).replace("{e164}", phone.reveal()))
         }
         Destination::Extension(name) => {
             // Nothing that means something else in an endpoint or an address.
@@ -89,12 +88,6 @@ pub fn endpoint(to: &Destination, number: &str, extension: &str) -> Option<Strin
             plain.then(|| extension.replace("{extension}", name))
         }
     }
-}
-
-/// Ten digits of an Indian number; others with their country code, without a sign.
-pub fn national(number: &Phone) -> &str {
-    let number = number.reveal();
-    number.strip_prefix("+91").unwrap_or_else(|| number.trim_start_matches('+'))
 }
 
 #[cfg(test)]

@@ -69,6 +69,24 @@ pub fn open(microphone: Option<&str>, speaker: Option<&str>) -> Result<Audio, Ca
     Ok(Audio { microphone: microphone_frames, speaker: speaker_frames, counts, name, over })
 }
 
+/// Opens a stream in the samples that the device speaks.
+macro_rules! open_stream {
+    ($open:ident, $what:expr, $device:expr, $config:expr, $ring:expr, $counts:expr, $name:expr) => {
+        match $config.sample_format() {
+            SampleFormat::I16 => $open::<i16>($device, $config, $ring, $counts),
+            SampleFormat::U16 => $open::<u16>($device, $config, $ring, $counts),
+            SampleFormat::I8 => $open::<i8>($device, $config, $ring, $counts),
+            SampleFormat::U8 => $open::<u8>($device, $config, $ring, $counts),
+            SampleFormat::I32 => $open::<i32>($device, $config, $ring, $counts),
+            SampleFormat::U32 => $open::<u32>($device, $config, $ring, $counts),
+            SampleFormat::F32 => $open::<f32>($device, $config, $ring, $counts),
+            SampleFormat::F64 => $open::<f64>($device, $config, $ring, $counts),
+            format => return Err(CardError::Format { what: $what, format }),
+        }
+        .map_err(|source| CardError::Device { what: $what, name: $name.to_owned(), source })
+    };
+}
+
 struct Card {
     name: String,
     input: Arc<Ring>,
@@ -93,8 +111,8 @@ impl Card {
         let heard = from.default_input_config().map_err(fault(what_in, &from_name))?;
         let played = to.default_output_config().map_err(fault(what_out, &to_name))?;
         let (input, output) = (Arc::new(Ring::new(limits::LOCAL_RING)), Arc::new(Ring::new(limits::LOCAL_RING)));
-        let listening = input_stream(&from, &heard, &input, counts, &from_name)?;
-        let speaking = output_stream(&to, &played, &output, counts, &to_name)?;
+        let listening = open_stream!(listen, what_in, &from, &heard, &input, counts, from_name)?;
+        let speaking = open_stream!(speak, what_out, &to, &played, &output, counts, to_name)?;
         listening.play().map_err(fault(what_in, &from_name))?;
         speaking.play().map_err(fault(what_out, &to_name))?;
         let (from_rate, to_rate) = (heard.sample_rate(), played.sample_rate());
@@ -189,48 +207,6 @@ fn find<I: Iterator<Item = Device>>(
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         CardError::Unknown { what, name: wanted.to_owned(), there }
     })
-}
-
-fn input_stream(
-    device: &Device,
-    config: &SupportedStreamConfig,
-    ring: &Arc<Ring>,
-    counts: &Arc<Counts>,
-    name: &str,
-) -> Result<Stream, CardError> {
-    match config.sample_format() {
-        SampleFormat::I16 => listen::<i16>(device, config, ring, counts),
-        SampleFormat::U16 => listen::<u16>(device, config, ring, counts),
-        SampleFormat::I8 => listen::<i8>(device, config, ring, counts),
-        SampleFormat::U8 => listen::<u8>(device, config, ring, counts),
-        SampleFormat::I32 => listen::<i32>(device, config, ring, counts),
-        SampleFormat::U32 => listen::<u32>(device, config, ring, counts),
-        SampleFormat::F32 => listen::<f32>(device, config, ring, counts),
-        SampleFormat::F64 => listen::<f64>(device, config, ring, counts),
-        format => return Err(CardError::Format { what: "microphone", format }),
-    }
-    .map_err(|source| CardError::Device { what: "microphone", name: name.to_owned(), source })
-}
-
-fn output_stream(
-    device: &Device,
-    config: &SupportedStreamConfig,
-    ring: &Arc<Ring>,
-    counts: &Arc<Counts>,
-    name: &str,
-) -> Result<Stream, CardError> {
-    match config.sample_format() {
-        SampleFormat::I16 => speak::<i16>(device, config, ring, counts),
-        SampleFormat::U16 => speak::<u16>(device, config, ring, counts),
-        SampleFormat::I8 => speak::<i8>(device, config, ring, counts),
-        SampleFormat::U8 => speak::<u8>(device, config, ring, counts),
-        SampleFormat::I32 => speak::<i32>(device, config, ring, counts),
-        SampleFormat::U32 => speak::<u32>(device, config, ring, counts),
-        SampleFormat::F32 => speak::<f32>(device, config, ring, counts),
-        SampleFormat::F64 => speak::<f64>(device, config, ring, counts),
-        format => return Err(CardError::Format { what: "speaker", format }),
-    }
-    .map_err(|source| CardError::Device { what: "speaker", name: name.to_owned(), source })
 }
 
 /// The card's thread: one sample a frame of all channels, their mean.
