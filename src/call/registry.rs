@@ -4,6 +4,8 @@
 //! exactly one `CallEnded` on the disk, as soon as the disk has room for it. Other rooms see calls as
 //! [`View`]s and send [`Control`]s.
 
+#[cfg(test)]
+mod bench;
 mod outbound;
 mod pen;
 mod persons;

@@ -58,3 +58,7 @@ impl CallRecorder {
         self.registry.breaks(self.call);
     }
 }
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod tests;
