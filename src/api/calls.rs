@@ -18,7 +18,7 @@ use super::guard::Tenant;
 use super::readings::Reading;
 use super::{ApiDeps, Problem};
 use crate::auth::{Permission, Principal};
-use crate::base::event::{CallState, Direction, EndCause, Event, Record, Way};
+use crate::base::event::{CallState, Direction, EndCause, Event, Record, Speaker, Way};
 use crate::base::money::Money;
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits, mask};
@@ -290,6 +290,8 @@ pub(super) struct TurnView {
     /// What the caller said; `null` without the right to read it, or where no transcripts are kept.
     caller: Option<String>,
     agent: Option<Vec<Line>>,
+    /// What the person said who has taken the caller over.
+    person: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -360,6 +362,7 @@ pub(super) async fn turns(
             waterfall: turn.waterfall,
             caller: None,
             agent: None,
+            person: None,
         })
         .collect();
     for journal::Numbered { record, .. } in records {
@@ -391,12 +394,14 @@ fn add_words(items: &mut Vec<TurnView>, record: Record, who: &Principal) {
             waterfall: json!({}),
             caller: None,
             agent: None,
+            person: None,
         });
         items.len() - 1
     });
     let item = &mut items[at];
     match record.event {
-        Event::Heard { text, .. } if !text.is_empty() => item.caller = Some(readable(text, who)),
+        Event::Heard { by: Speaker::Caller, text, .. } if !text.is_empty() => item.caller = Some(readable(text, who)),
+        Event::Heard { by: Speaker::Person, text, .. } if !text.is_empty() => item.person = Some(readable(text, who)),
         Event::Said { text, heard, cut, .. } if !text.is_empty() => {
             let heard = cut.then(|| readable(heard, who));
             item.agent.get_or_insert_default().push(Line { text: readable(text, who), heard });
@@ -451,8 +456,8 @@ pub(super) async fn events(
 pub(super) fn shown(record: Record, words: bool, who: &Principal) -> Record {
     let event = if words { record.event } else { record.event.without_words() };
     let event = match event {
-        Event::Heard { turn, language, confidence, text } => {
-            Event::Heard { turn, language, confidence, text: readable(text, who) }
+        Event::Heard { turn, by, language, confidence, text } => {
+            Event::Heard { turn, by, language, confidence, text: readable(text, who) }
         }
         Event::Said { turn, language, text, heard, cut } => {
             Event::Said { turn, language, text: readable(text, who), heard: readable(heard, who), cut }

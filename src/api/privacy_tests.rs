@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::testing::{Api, told};
-use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record};
+use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Speaker};
 use crate::base::secret::KeyedHash;
 use crate::base::{CallId, Lang};
 
@@ -28,7 +28,7 @@ async fn call(api: &Api, number: u64) -> CallId {
         customer: None,
     };
     let text = "chandamama katha".to_owned();
-    let heard = Event::Heard { turn: 1, language: Lang::Te, confidence: 0.9, text };
+    let heard = Event::Heard { turn: 1, by: Speaker::Caller, language: Lang::Te, confidence: 0.9, text };
     let ended = Event::CallEnded { outcome: CallState::Completed, cause: EndCause::Goodbye, duration_ms: 1, turns: 1 };
     for event in [began, heard, ended] {
         api.journal.append_durable(Record { call, unix_ms: now, call_ms: 0, event }).await.unwrap();

@@ -13,7 +13,7 @@ use super::testing::{Api, told};
 use crate::auth::access;
 use crate::base::CallId;
 use crate::base::Lang;
-use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Waterfall, Way};
+use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Speaker, Waterfall, Way};
 
 fn asha() -> Value {
     json!({
@@ -362,7 +362,11 @@ async fn a_call(api: &Api, tenant: &str, number: u64, ended: bool) -> CallId {
         Event::StateChanged { from: CallState::Ready, to: CallState::Initiated },
         Event::StateChanged { from: CallState::Initiated, to: CallState::InProgress },
         Event::Heard {
-            turn: 1, language: Lang::Hi, confidence: 0.9, text: "मेरा नंबर 9876543210".to_owned()
+            turn: 1,
+            by: Speaker::Caller,
+            language: Lang::Hi,
+            confidence: 0.9,
+            text: "मेरा नंबर 9876543210".to_owned(),
         },
         Event::Said {
             turn: 1, language: Lang::Hi, text: "जी हाँ".to_owned(), heard: "जी".to_owned(), cut: true

@@ -68,6 +68,8 @@ pub enum Event {
     },
     Heard {
         turn: u32,
+        #[serde(default, skip_serializing_if = "Speaker::is_caller")]
+        by: Speaker,
         language: Lang,
         confidence: f32,
         text: String,
@@ -210,14 +212,31 @@ impl Event {
     /// The same fact without anybody's words.
     pub fn without_words(self) -> Self {
         match self {
-            Self::Heard { turn, language, confidence, .. } => {
-                Self::Heard { turn, language, confidence, text: String::new() }
+            Self::Heard { turn, by, language, confidence, .. } => {
+                Self::Heard { turn, by, language, confidence, text: String::new() }
             }
             Self::Said { turn, language, cut, .. } => {
                 Self::Said { turn, language, text: String::new(), heard: String::new(), cut }
             }
             other => other,
         }
+    }
+}
+
+/// Whose words they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    #[default]
+    Caller,
+    /// Who took the caller over, while the two talk on legs of the box.
+    Person,
+}
+
+impl Speaker {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_caller(&self) -> bool {
+        *self == Self::Caller
     }
 }
 

@@ -705,6 +705,10 @@ pub const RESUME_WITHIN: Duration = Duration::from_secs(20);
 /// A carrier that says that a call's media is over is believed after this time, if the box has not
 /// noticed it by itself.
 pub const RESUME_ASK_WITHIN: Duration = Duration::from_secs(2);
+/// Utterances of one side that wait to be written down while caller and person talk.
+pub const MINUTES_WAITING_MAX: usize = 4;
+/// When that talk is over, its last utterances are waited for so long.
+pub const MINUTES_END_MAX: Duration = Duration::from_secs(4);
 /// The carrier joins two lines within this time, or they stay with the box.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Who has talked for less than this was cut off, and the caller comes back to the agent.

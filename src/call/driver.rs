@@ -188,7 +188,11 @@ impl Drive {
                 Some(chosen) => Machine::new(self.call, script, Some(chosen), Sense::Voice, now),
                 None => Machine::greeting_in(self.call, script, self.likely, Sense::Voice, now),
             }
-            .map(|m| m.with_live_recognition(self.engines.stt.listens()).with_lead(self.lead))
+            .map(|m| {
+                m.with_live_recognition(self.engines.stt.listens())
+                    .with_lead(self.lead)
+                    .with_minutes(self.recorder.keeps_words())
+            })
             .map(|m| Mind::Talk(Box::new(m)))
         };
         let mut mind = match mind {

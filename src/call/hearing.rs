@@ -93,10 +93,13 @@ impl Hearing {
         })
     }
 
+    pub const fn sense(&self) -> Sense {
+        if self.activity.is_some() { Sense::Voice } else { Sense::Level }
+    }
+
     /// A new line, with a media clock of its own.
     pub fn anew(&mut self) {
-        let sense = if self.activity.is_some() { Sense::Voice } else { Sense::Level };
-        if let Ok(fresh) = Self::new(sense) {
+        if let Ok(fresh) = Self::new(self.sense()) {
             *self = fresh;
         }
     }

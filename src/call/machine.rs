@@ -8,6 +8,9 @@
 //! thing said; every ask is answered, cancelled or outlived by the call; [`Output::Over`] comes
 //! exactly once, whatever goes wrong. Absent on purpose: tokio, sockets, clocks.
 
+mod endings;
+mod timers;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use super::consent::{self, Consent};
 use super::consult::PersonEvent;
 use super::hearing::{Heard, Hearing, Sense};
+use super::minutes::Minutes;
 use super::mouth::{LineId, Mouth, Spoken};
 use super::resume::Cut;
 use super::script::Script;
@@ -26,7 +30,7 @@ use crate::ai::llm::{LlmEvent, LlmRequest};
 use crate::ai::stt::{SttOpening, SttRequest, SttText};
 use crate::ai::tts::{TtsEvent, TtsRequest};
 use crate::base::audio::LINE_RATE;
-use crate::base::event::{CallState, DeclinedBy, EndCause, Event, RepairKind, Stage};
+use crate::base::event::{CallState, EndCause, Event, Stage};
 use crate::base::{AskId, CallId, Lang, Moment, limits};
 use crate::dialogue::language::Tracker;
 use crate::dialogue::reply::Question;
@@ -180,6 +184,9 @@ pub struct Machine {
     /// The caller's last promise.
     pub(super) promised: Option<Action>,
     pub(super) consent: Consent,
+    /// What caller and person say to each other is written down.
+    pub(super) writes: bool,
+    pub(super) minutes: Option<Minutes>,
     /// The caller's line broke and may come back.
     pub(super) cut: Option<Cut>,
     /// Since when there has been a line without a break.
@@ -224,6 +231,12 @@ impl Machine {
     /// There is a recogniser that hears while the caller speaks.
     pub fn with_live_recognition(mut self, listens: bool) -> Self {
         self.listens = listens;
+        self
+    }
+
+    /// Words are kept: also those that caller and person say to each other on legs of the box.
+    pub const fn with_minutes(mut self, writes: bool) -> Self {
+        self.writes = writes;
         self
     }
 
@@ -288,6 +301,8 @@ impl Machine {
             unreached: false,
             promised: None,
             consent: Consent::Off,
+            writes: false,
+            minutes: None,
             cut: None,
             line_since: now,
             marks: VecDeque::new(),
@@ -309,7 +324,11 @@ impl Machine {
             Input::Leg(LegEvent::Dtmf(key)) => self.key(key, false),
             Input::Leg(LegEvent::MarkPlayed(mark) | LegEvent::MarkFlushed(mark)) => self.mark(mark),
             Input::Leg(LegEvent::Closed(end)) => self.closed(end),
-            Input::Stt { ask, result } => self.recognised(ask, result),
+            Input::Stt { ask, result } => {
+                if !self.minuted(ask, &result) {
+                    self.recognised(ask, result);
+                }
+            }
             Input::Llm { ask, event } => self.written(ask, event),
             Input::Tts { ask, event } => self.voiced(ask, event),
             Input::Acted { ask, done } => {
@@ -333,50 +352,6 @@ impl Machine {
 
     pub const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
-    }
-
-    /// When to call `handle(now, Input::Tick)`, unless something else happens before.
-    pub fn deadline(&self) -> Option<Moment> {
-        if let Some(cut) = self.cut.as_ref().filter(|_| self.phase != Phase::Over) {
-            return Some(cut.until());
-        }
-        match self.phase {
-            Phase::Over => None,
-            Phase::Ending { since, .. } => {
-                [self.mouth.due(), self.mark_due(), Some(since + limits::FAREWELL_MAX)].into_iter().flatten().min()
-            }
-            Phase::Away => [self.mouth.due(), self.mark_due(), self.away_due()].into_iter().flatten().min(),
-            Phase::Talking => [
-                self.mouth.due(),
-                self.mark_due(),
-                self.filler_due(),
-                self.waiting_since().map(|at| at + limits::ANSWER_WITHIN),
-                self.draft.as_ref().and_then(Draft::give_up_at),
-                self.silence_due(),
-                self.interruption_due(),
-                Some(self.inactive_since + self.script.inactivity()),
-                Some(self.started + self.script.max_duration()),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
-        }
-    }
-
-    /// What [`Machine::deadline`] was made of, for whoever looks into a call that will not rest.
-    pub fn timers_set(&self) -> Vec<(&'static str, Moment)> {
-        let all = [
-            ("frame", self.mouth.due()),
-            ("mark", self.mark_due()),
-            ("filler", self.filler_due()),
-            ("answer", self.waiting_since().map(|at| at + limits::ANSWER_WITHIN)),
-            ("recognition", self.draft.as_ref().and_then(Draft::give_up_at)),
-            ("silence", self.silence_due()),
-            ("interruption", self.interruption_due()),
-            ("transfer", self.away_due()),
-            ("line", self.cut.as_ref().map(Cut::until)),
-        ];
-        all.into_iter().filter_map(|(name, at)| Some((name, at?))).collect()
     }
 
     // ---- what came in ----
@@ -557,173 +532,5 @@ impl Machine {
     pub(super) fn forget_marks(&mut self) {
         self.notice_cleared();
         self.marks.clear();
-    }
-
-    fn mark_due(&self) -> Option<Moment> {
-        self.marks.front().map(|(_, at)| *at + limits::MARK_WITHIN)
-    }
-
-    fn timers(&mut self) {
-        if let Some(cut) = self.cut.as_ref().filter(|_| self.phase != Phase::Over) {
-            if cut.until() <= self.now {
-                self.over(EndCause::MediaLost);
-            }
-            return;
-        }
-        match self.phase {
-            Phase::Over => {}
-            Phase::Away => self.away_timers(),
-            Phase::Ending { cause, since } => {
-                if since + limits::FAREWELL_MAX <= self.now || (!self.mouth.is_busy() && self.marks.is_empty()) {
-                    self.put(Output::Leg(LegCommand::Hangup));
-                    self.over(cause);
-                }
-            }
-            Phase::Talking => {
-                if self.started + self.script.max_duration() <= self.now {
-                    self.farewell("max_duration", EndCause::MaxDuration);
-                } else if self.inactive_since + self.script.inactivity() <= self.now {
-                    self.farewell("inactivity_goodbye", EndCause::Inactivity);
-                } else if self.waiting_since().is_some_and(|at| at + limits::ANSWER_WITHIN <= self.now)
-                    || self.draft.as_ref().and_then(Draft::give_up_at).is_some_and(|at| at <= self.now)
-                {
-                    self.give_up();
-                } else if self.filler_due().is_some_and(|at| at <= self.now) {
-                    self.say_filler();
-                } else if self.interruption_due().is_some_and(|at| at <= self.now) {
-                    self.go_on_speaking();
-                } else if self.silence_due().is_some_and(|at| at <= self.now) {
-                    self.repair(RepairKind::Silence);
-                }
-            }
-        }
-    }
-
-    /// When to ask a silent caller whether they are there.
-    fn silence_due(&self) -> Option<Moment> {
-        if self.answer.is_some() || self.interrupted.is_some() || self.mouth.is_busy() || !self.marks.is_empty() {
-            return None;
-        }
-        let patience = if self.hearing.in_turn() { limits::TURN_AUDIO_MAX } else { Duration::ZERO };
-        self.draft.is_none().then(|| self.quiet_since + self.script.reprompt_after() + patience)
-    }
-
-    fn filler_due(&self) -> Option<Moment> {
-        if let Some(draft) = self.draft.as_ref().filter(|_| self.answer.is_none() && !self.mouth.is_busy()) {
-            return draft.filler_due().filter(|_| self.interrupted.is_none());
-        }
-        if self.fillers >= limits::FILLERS_MAX || self.mouth.is_audible() || self.mouth.is_suspended() {
-            return None;
-        }
-        if let Some(dry) = self.mouth.dry_since().filter(|_| self.answer.is_some()) {
-            return Some(dry + limits::FILLER_INSIDE_AFTER);
-        }
-        if let Some(filler) = self.filler {
-            let said = self.waiting_since().filter(|_| self.mouth.is_over(filler));
-            return said.map(|_| self.mouth.dry() + limits::FILLER_INSIDE_AFTER);
-        }
-        let spoke_until = self.answer.as_ref()?.speech_end();
-        self.waiting_since().map(|since| since.max(spoke_until + limits::FILLER_AFTER))
-    }
-
-    fn say_filler(&mut self) {
-        self.fact(Event::Filler { turn: self.turn });
-        let text = self.script.line(self.language, "filler_moment");
-        let line = self.mouth.begin_first(self.turn, self.language, self.pace);
-        self.mouth.add_clause(line, &text);
-        self.mouth.complete(line);
-        self.filler = Some(line);
-        if let Some(draft) = self.draft.as_mut().filter(|_| self.answer.is_none()) {
-            draft.filler = Some(line);
-        }
-        self.fillers += 1;
-    }
-
-    // ---- endings ----
-
-    /// Says a last line of the catalogue and ends the call.
-    pub(super) fn farewell(&mut self, key: &str, cause: EndCause) {
-        let text = self.script.line(self.language, key);
-        self.farewell_with(&text, cause);
-    }
-
-    pub(super) fn farewell_with(&mut self, text: &str, cause: EndCause) {
-        self.hush();
-        self.drop_draft();
-        self.drop_answer();
-        self.say(text);
-        self.phase = Phase::Ending { cause, since: self.now };
-    }
-
-    /// What is being said is the last line: listen no more, hang up when it has been played.
-    pub(super) fn end_after_this(&mut self, cause: EndCause) {
-        self.drop_draft();
-        self.phase = Phase::Ending { cause, since: self.now };
-    }
-
-    fn finish(&mut self, cause: EndCause) {
-        let here = match self.phase {
-            Phase::Talking => self.cut.is_none(),
-            Phase::Away => self.cut.is_none() && self.away_finish(),
-            Phase::Ending { .. } | Phase::Over => return,
-        };
-        if here {
-            self.farewell(if cause == EndCause::Drained { "draining" } else { "goodbye" }, cause);
-        } else {
-            self.over(cause);
-        }
-    }
-
-    /// Whatever was said so far was said to a greeting; the message is said from its beginning.
-    fn leave_message(&mut self) {
-        if self.phase == Phase::Talking && self.cut.is_none() {
-            // A machine has agreed to nothing.
-            self.decline(DeclinedBy::NotHeard);
-            self.farewell("voicemail", EndCause::Machine);
-        }
-    }
-
-    /// Stops talking at once; the carrier forgets what it has not played.
-    pub(super) fn hush(&mut self) {
-        self.interrupted = None;
-        if self.mouth.suspend(self.now) || !self.marks.is_empty() {
-            self.stop_playing();
-        }
-        let mut cut = Vec::new();
-        let asks = self.mouth.abandon(None, &mut cut);
-        self.cancel(asks);
-        for spoken in cut {
-            self.said(spoken);
-        }
-    }
-
-    pub(super) fn over(&mut self, cause: EndCause) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        self.end_person();
-        let mut cut = Vec::new();
-        let asks = self.mouth.abandon(None, &mut cut);
-        self.cancel(asks);
-        for spoken in cut {
-            self.said(spoken);
-        }
-        self.drop_draft();
-        self.drop_answer();
-        self.close_consent();
-        self.phase = Phase::Over;
-        let outcome = match cause {
-            EndCause::InternalError | EndCause::MediaLost | EndCause::NeverConnected | EndCause::ProcessLost => {
-                CallState::Failed
-            }
-            _ => CallState::Completed,
-        };
-        self.fact(Event::CallEnded {
-            outcome,
-            cause,
-            duration_ms: u64::try_from(self.now.since(self.started).as_millis()).unwrap_or(u64::MAX),
-            turns: self.answered,
-        });
-        self.put(Output::Over { outcome, cause });
     }
 }

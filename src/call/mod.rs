@@ -15,6 +15,7 @@ pub mod echo;
 pub mod hearing;
 pub mod lifecycle;
 pub mod machine;
+mod minutes;
 pub mod mouth;
 pub mod oneshot;
 pub mod recording;

@@ -6,18 +6,18 @@
 
 #[cfg(test)]
 mod bench;
+mod leaving;
 mod outbound;
 mod pen;
 mod persons;
 mod resume;
+mod view;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
-use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::admission::{Admission, Place};
@@ -27,10 +27,10 @@ use super::lifecycle::{LifeCycle, is_final};
 use super::recording::{Of, Reels, Tape};
 use super::script::{Script, Scripts};
 use crate::ai::router::bill::Bill;
-use crate::base::event::{AnsweredBy, CallCost, CallState, Concerns, Direction, EndCause, Event, Record, Routed};
+use crate::base::event::{AnsweredBy, CallCost, CallState, Concerns, EndCause, Event, Record, Routed};
 use crate::base::secret::KeyedHash;
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, Lang, Moment, TenantId, limits};
+use crate::base::{CallId, Clock, Lang, Moment, limits};
 use crate::store::Vault;
 use crate::store::callbacks::{self, Callback};
 use crate::store::journal::Journal;
@@ -41,6 +41,7 @@ use crate::telephony::transfer::{PersonNews, Seeking, Transferer};
 pub use self::outbound::{NotCalled, Wanted};
 pub use self::pen::CallRecorder;
 pub(super) use self::persons::{Errand, Sought};
+pub use self::view::View;
 
 /// What another room may ask of a live call.
 #[derive(Clone, Copy, Debug)]
@@ -60,60 +61,6 @@ pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// What a call cost, and what it would have cost elsewhere.
 pub type Prices = Arc<dyn Fn(CallId, &Bill) -> CallCost + Send + Sync>;
-
-/// A call as others see it. Words are in here only while the call lives.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct View {
-    pub id: CallId,
-    /// Whom it concerns.
-    #[schema(value_type = String)]
-    pub tenant: TenantId,
-    pub transport: String,
-    pub carrier_call: String,
-    pub direction: Direction,
-    pub agent: String,
-    /// Masked.
-    pub from: Option<String>,
-    pub state: CallState,
-    pub language: Option<Lang>,
-    pub started_unix_ms: u64,
-    pub connected_unix_ms: Option<u64>,
-    pub ended_unix_ms: Option<u64>,
-    pub cause: Option<EndCause>,
-    /// The last facts, oldest first.
-    #[schema(value_type = Vec<Record>)]
-    pub events: VecDeque<Record>,
-    /// The router's last decisions for this call; `/api/calls/{id}/decisions` shows them.
-    #[serde(skip)]
-    pub decisions: VecDeque<Record>,
-    /// What the call cost so far; `/api/calls/{id}` shows it.
-    #[serde(skip)]
-    pub bill: Bill,
-}
-
-impl View {
-    /// Of a call that begins, nothing known yet.
-    fn begun(id: CallId, tenant: TenantId, direction: Direction, started_unix_ms: u64) -> Self {
-        Self {
-            id,
-            tenant,
-            transport: String::new(),
-            carrier_call: String::new(),
-            direction,
-            agent: String::new(),
-            from: None,
-            state: CallState::Ready,
-            language: None,
-            started_unix_ms,
-            connected_unix_ms: None,
-            ended_unix_ms: None,
-            cause: None,
-            events: VecDeque::new(),
-            decisions: VecDeque::new(),
-            bill: Bill::default(),
-        }
-    }
-}
 
 struct Live {
     view: Arc<Mutex<View>>,
@@ -303,93 +250,6 @@ impl Registry {
 
     fn is_waiting(&self, call: CallId) -> bool {
         lock(&self.0.calls).get(&call).is_some_and(|live| live.waiting.is_some())
-    }
-
-    /// Takes no new calls, lets the live ones finish for `patience`, then says goodbye to the rest,
-    /// then cuts what is left.
-    pub async fn drain(&self, patience: Duration) {
-        self.0.deps.admission.drain();
-        self.abandon_unconnected().await;
-        if self.wait_empty(patience).await {
-            return;
-        }
-        tracing::warn!(
-            live = self.0.deps.admission.live(),
-            "calls are still live after the drain time; saying goodbye"
-        );
-        self.to_all(Control::Finish(EndCause::Drained)).await;
-        if !self.wait_empty(limits::FAREWELL_MAX).await {
-            self.to_all(Control::Cut(EndCause::Drained)).await;
-            self.wait_empty(Duration::from_secs(2)).await;
-        }
-    }
-
-    async fn to_all(&self, control: Control) {
-        let senders: Vec<_> = lock(&self.0.calls).values().map(|live| live.control.clone()).collect();
-        for sender in senders {
-            // A call that has just ended needs no telling.
-            let _ = sender.send(control).await;
-        }
-    }
-
-    async fn wait_empty(&self, at_most: Duration) -> bool {
-        tokio::time::timeout(at_most, async {
-            while !lock(&self.0.calls).is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .is_ok()
-    }
-
-    /// Ends calls that were announced but whose media never came.
-    pub async fn abandon_unconnected(&self) {
-        let now = self.0.deps.clock.now();
-        let draining = self.0.deps.admission.is_draining();
-        let stale: Vec<CallId> = lock(&self.0.calls)
-            .iter()
-            .filter(|(_, live)| live.waiting.is_some() && (draining || now > live.until))
-            .map(|(id, _)| *id)
-            .collect();
-        for call in stale {
-            self.never_connected(call, CallState::Failed, By::Us).await;
-        }
-    }
-
-    async fn never_connected(&self, call: CallId, outcome: CallState, by: By) {
-        let (recorder, placed, carrier_call) = {
-            let mut calls = lock(&self.0.calls);
-            let Some(live) = calls.get_mut(&call).filter(|l| l.waiting.is_some()) else { return };
-            live.waiting = None;
-            let carrier_call = lock(&live.view).carrier_call.clone();
-            (self.recorder(call, live), live.placed.clone(), carrier_call)
-        };
-        let cause = match &placed {
-            Some(placed) if !placed.taken => EndCause::DialUnknown,
-            _ => EndCause::NeverConnected,
-        };
-        recorder.end_as(outcome, cause).await;
-        recorder.over(outcome, cause);
-        // It must not ring on with nobody here to speak.
-        if let Some(placed) = placed.filter(|placed| by == By::Us && placed.taken && !carrier_call.is_empty()) {
-            self.0.deps.scope.spawn("hang up", outbound::hang_up(placed.dialer, call, carrier_call));
-        }
-    }
-
-    /// Forgets ended calls whose person was erased.
-    pub fn forget(&self, calls: &[CallId]) {
-        lock(&self.0.ended).retain(|(_, view)| !calls.contains(&view.id));
-    }
-
-    /// Every minute, while the daemon lives.
-    pub async fn sweep(self) {
-        let scope = self.0.deps.scope.clone();
-        loop {
-            tokio::select! {
-                () = scope.stopped() => return,
-                () = tokio::time::sleep(Duration::from_secs(30)) => self.abandon_unconnected().await,
-            }
-        }
     }
 
     /// A place for one more call, if the engines have room for one of its kind.

@@ -8,16 +8,16 @@
 //! Promise: whoever is not taken comes back to the conversation, with its memory; no person's line
 //! outlives the call in the box's hands. Absent on purpose: carriers, dialling, timers of the system.
 
+mod time;
+
 use std::time::Duration;
 
 use super::bridge::{Bridge, Side};
 use super::consult::{Came, Consult, PersonEvent, not_reached};
 use super::machine::{Machine, Output, Phase};
-use super::mouth::Wanted;
+use super::minutes::Minutes;
 use super::turns::Entry;
-use crate::ai::Fault;
 use crate::ai::llm::Role;
-use crate::ai::tts::TtsEvent;
 use crate::base::event::{CallState, EndCause, Event, NotReached, TransferStep};
 use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::agent::Target;
@@ -84,6 +84,8 @@ enum Step {
     Parting {
         cause: EndCause,
     },
+    /// The two are gone; their last words are still to be written down.
+    Noting,
 }
 
 /// A transfer on its way.
@@ -250,6 +252,7 @@ impl Machine {
             }
             (Step::Together { bridge, .. }, PersonEvent::Leg(LegEvent::Audio { pcm, at_ms })) => {
                 bridge.heard(Side::Person, at_ms, &pcm);
+                self.minute(Side::Person, at_ms, &pcm);
             }
             (Step::Together { bridge, .. }, PersonEvent::Leg(LegEvent::Dtmf(_))) => bridge.key(),
             (Step::Together { joining: true, person_closed, .. }, PersonEvent::Leg(LegEvent::Closed(end))) => {
@@ -311,6 +314,7 @@ impl Machine {
         away.since = now;
         away.talked_since = Some(now);
         self.cancel(asks);
+        self.begin_minutes();
         self.order(PersonOrder::Leg(LegCommand::Clear));
         self.order(PersonOrder::Join);
     }
@@ -339,6 +343,7 @@ impl Machine {
     /// The person is gone, the caller is there.
     fn person_left(&mut self, end: LegEnd) {
         let talked = self.away.as_ref().and_then(|away| away.talked(self.now)).unwrap_or_default();
+        self.close_minutes();
         self.let_person_go();
         self.settle_person(NotReached::Lost);
         self.note_bridge();
@@ -387,6 +392,7 @@ impl Machine {
             Step::Together { joining: true, caller_closed, .. } => *caller_closed = Some(end),
             Step::Together { .. } if end == LegEnd::Lost => {
                 self.note_bridge();
+                self.close_minutes();
                 let language = self.script.transfer().map_or(self.language, |t| t.language);
                 let text = self.script.line(language, "handover_over");
                 let Some(away) = &mut self.away else { return false };
@@ -395,17 +401,37 @@ impl Machine {
                 let asks = away.consult.as_mut().map(|consult| consult.part(language, &text)).unwrap_or_default();
                 self.cancel(asks);
             }
-            Step::Together { .. } => {
-                self.note_bridge();
-                self.over(EndCause::Transferred);
-            }
+            Step::Together { .. } => self.write_the_rest(),
             Step::Letting => {
                 away.step = Step::Parked { talking: false };
                 away.since = now;
             }
-            Step::HandedOn | Step::Parked { .. } | Step::Parting { .. } => {}
+            Step::HandedOn | Step::Parked { .. } | Step::Parting { .. } | Step::Noting => {}
         }
         true
+    }
+
+    /// The talk is over with the caller's line; its last words are written down before the call ends.
+    fn write_the_rest(&mut self) {
+        self.note_bridge();
+        self.settle_person(NotReached::Lost);
+        self.let_person_go();
+        self.close_minutes();
+        let now = self.now;
+        if let Some(away) = self.away.as_mut() {
+            away.step = Step::Noting;
+            away.since = now;
+        }
+        self.end_when_written();
+    }
+
+    /// Nothing is left to be written down, or it takes too long.
+    fn end_when_written(&mut self) {
+        let Some(Away { step: Step::Noting, since, .. }) = &self.away else { return };
+        let late = *since + limits::MINUTES_END_MAX <= self.now;
+        if late || self.minutes.as_ref().is_none_or(Minutes::is_done) {
+            self.over(EndCause::Transferred);
+        }
     }
 
     /// The caller's carrier tells of a call whose leg has ended, or is to end.
@@ -514,129 +540,10 @@ impl Machine {
         match &mut self.away {
             Some(Away { step: Step::Together { bridge, .. }, .. }) => {
                 bridge.heard(Side::Caller, at_ms, pcm);
+                self.minute(Side::Caller, at_ms, pcm);
                 true
             }
             _ => false,
-        }
-    }
-
-    // ---- time and sound ----
-
-    pub(super) fn away_due(&self) -> Option<Moment> {
-        let away = self.away.as_ref()?;
-        let consult = away.consult.as_ref().and_then(Consult::due);
-        match &away.step {
-            Step::Announcing { .. } => Some(away.since + limits::FAREWELL_MAX),
-            Step::Seeking => {
-                let longest = self.started + self.script.max_duration();
-                [consult, self.hold_due(), Some(longest)].into_iter().flatten().min()
-            }
-            Step::Together { bridge, .. } => {
-                [bridge.due(), Some(self.started + limits::CALL_MAX)].into_iter().flatten().min()
-            }
-            Step::HandedOn | Step::Parked { talking: true } => Some(away.since + limits::CALL_MAX),
-            Step::Letting => Some(away.since + limits::LETTING_MAX),
-            Step::Parked { talking: false } => Some(away.since + limits::PARKED_MAX),
-            Step::Parting { .. } => [consult, Some(away.since + limits::PARTING_MAX)].into_iter().flatten().min(),
-        }
-    }
-
-    /// The caller is to hear a word.
-    fn hold_due(&self) -> Option<Moment> {
-        let away = self.away.as_ref().filter(|away| matches!(away.step, Step::Seeking))?;
-        self.is_quiet().then_some(away.hold_since + limits::TRANSFER_HOLD_EVERY)
-    }
-
-    pub(super) fn away_timers(&mut self) {
-        let now = self.now;
-        let quiet = self.is_quiet();
-        let Some(away) = &mut self.away else { return };
-        match &away.step {
-            Step::Announcing { .. } if away.since + limits::FAREWELL_MAX <= now => self.begin_seeking(),
-            Step::Announcing { .. } if quiet => self.away_heard(),
-            Step::Announcing { .. } => {}
-            Step::Seeking if self.started + self.script.max_duration() <= now => self.too_long(),
-            Step::Seeking => {
-                let came = away.consult.as_mut().and_then(|consult| consult.tick(now));
-                self.came(came);
-                if self.hold_due().is_some_and(|at| at <= now) {
-                    self.say_hold();
-                }
-            }
-            Step::Together { .. } if self.started + limits::CALL_MAX <= now => self.too_long(),
-            Step::Together { .. } => {}
-            Step::HandedOn | Step::Parked { talking: true } if away.since + limits::CALL_MAX <= now => {
-                self.over(EndCause::Transferred);
-            }
-            Step::Letting if away.since + limits::LETTING_MAX <= now => {
-                away.step = Step::Parked { talking: false };
-                away.since = now;
-            }
-            Step::Parked { talking: false } if away.since + limits::PARKED_MAX <= now => {
-                self.over(EndCause::HumanWanted);
-            }
-            Step::Parting { .. } => {
-                let speaks = away.consult.as_ref().is_some_and(Consult::is_speaking);
-                if !speaks || away.since + limits::PARTING_MAX <= now {
-                    self.parted();
-                }
-            }
-            Step::HandedOn | Step::Parked { .. } | Step::Letting => {}
-        }
-    }
-
-    fn too_long(&mut self) {
-        if self.away_finish() {
-            self.farewell("max_duration", EndCause::MaxDuration);
-        } else {
-            self.over(EndCause::MaxDuration);
-        }
-    }
-
-    fn say_hold(&mut self) {
-        if let Some(away) = &mut self.away {
-            away.hold_since = self.now;
-        }
-        let text = self.script.line(self.language, "hold");
-        self.say(&text);
-    }
-
-    /// Sound for a clause of the person's side? False: the ask is somebody else's.
-    pub(super) fn away_voice(&mut self, ask: AskId, event: &Result<TtsEvent, Fault>) -> bool {
-        let Some(consult) = self.away.as_mut().and_then(|away| away.consult.as_mut()) else { return false };
-        match event {
-            Ok(event) => consult.voice(ask, event.clone()),
-            Err(_) => consult.voice_failed(ask),
-        }
-    }
-
-    /// Clauses of the person's side that need a voice.
-    pub(super) fn away_wanted(&mut self, next: impl FnMut() -> AskId) -> Vec<Wanted> {
-        let consult = self.away.as_mut().and_then(|away| away.consult.as_mut());
-        consult.map(|consult| consult.wanted(next)).unwrap_or_default()
-    }
-
-    /// Frames that are due between the two, and to the person.
-    pub(super) fn away_frames(&mut self) {
-        let now = self.now;
-        let Some(away) = &mut self.away else { return };
-        let mut out = Vec::new();
-        if let Step::Together { bridge, caller_closed, person_closed, .. } = &mut away.step {
-            while let Some((side, frame)) = bridge.frame(now) {
-                match side {
-                    Side::Caller if caller_closed.is_none() => out.push((Side::Caller, frame)),
-                    Side::Person if person_closed.is_none() => out.push((Side::Person, frame)),
-                    _ => {}
-                }
-            }
-        } else if let Some(consult) = &mut away.consult {
-            out.extend(consult.frames(now).into_iter().map(|frame| (Side::Person, frame)));
-        }
-        for (side, frame) in out {
-            match side {
-                Side::Caller => self.put(Output::Leg(LegCommand::Audio(frame))),
-                Side::Person => self.order(PersonOrder::Leg(LegCommand::Audio(frame))),
-            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::mouth::{LineId, Spoken};
 use crate::ai::Fault;
 use crate::ai::llm::Role;
 use crate::ai::stt::{LanguageHint, SttOpening, SttRequest, SttText};
-use crate::base::event::{DeclinedBy, EndCause, Event, RepairKind, Stage};
+use crate::base::event::{DeclinedBy, EndCause, Event, RepairKind, Speaker, Stage};
 use crate::base::{AskId, Lang, Moment, limits};
 use crate::dialogue::ending::{completeness, silence_needed};
 use crate::dialogue::language::{Observation, Switch, Tracker};
@@ -274,6 +274,7 @@ impl Machine {
         self.drop_answer();
         self.fact(Event::Heard {
             turn: self.turn,
+            by: Speaker::Caller,
             language: heard.language,
             confidence: heard.confidence,
             text: heard.text.clone(),

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::event::{CallState, Direction, EndCause, Event, Record, Stage};
+use crate::base::event::{CallState, Direction, EndCause, Event, Record, Speaker, Stage};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, limits};
 use crate::dialogue::tags::Action;
@@ -157,7 +157,7 @@ pub enum Told {
     GreetingReplayed { language: Lang },
     Transfer { reason: String },
     Action { name: String, value: Option<String> },
-    Heard { turn: u32, language: Lang, confidence: f32, text: Option<String> },
+    Heard { turn: u32, by: Speaker, language: Lang, confidence: f32, text: Option<String> },
     Said { turn: u32, language: Lang, cut: bool, text: Option<String>, heard: Option<String> },
     Profile(WorkerProfile),
     AlertRaised(Alert),
@@ -303,6 +303,9 @@ struct Language<'a> {
 #[derive(Serialize)]
 struct Turn<'a> {
     turn: u32,
+    /// `person`: who has taken the caller over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<Speaker>,
     language: Lang,
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f32>,
@@ -377,8 +380,9 @@ impl Public {
             Told::GreetingReplayed { language: now } => Member::Language(language(*now)),
             Told::Transfer { reason } => Member::Transfer { reason },
             Told::Action { name, value } => Member::Action { name, value: value.as_deref() },
-            Told::Heard { turn, language, confidence, text } => Member::Turn(Turn {
+            Told::Heard { turn, by, language, confidence, text } => Member::Turn(Turn {
                 turn: *turn,
+                speaker: (*by == Speaker::Person).then_some(*by),
                 language: *language,
                 confidence: Some(*confidence),
                 cut: None,
@@ -387,6 +391,7 @@ impl Public {
             }),
             Told::Said { turn, language, cut, text, heard } => Member::Turn(Turn {
                 turn: *turn,
+                speaker: None,
                 language: *language,
                 confidence: None,
                 cut: Some(*cut),
@@ -467,9 +472,13 @@ pub(super) fn of_record(db: &Connection, record: &Record, settings: &ShapeSettin
         }
         Event::GreetingReplayed { language } => Told::GreetingReplayed { language: *language },
         Event::Action { action, done: true } => action_told(action)?,
-        Event::Heard { turn, language, confidence, text } => {
-            Told::Heard { turn: *turn, language: *language, confidence: *confidence, text: words(text, settings) }
-        }
+        Event::Heard { turn, by, language, confidence, text } => Told::Heard {
+            turn: *turn,
+            by: *by,
+            language: *language,
+            confidence: *confidence,
+            text: words(text, settings),
+        },
         Event::Said { turn, language, text, heard, cut } => Told::Said {
             turn: *turn,
             language: *language,

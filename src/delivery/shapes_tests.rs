@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::event::{CallCost, Charged, Concerns};
+use crate::base::event::{CallCost, Charged, Concerns, Speaker};
 use crate::base::money::Money;
 
 fn scratch() -> Connection {
@@ -130,8 +130,13 @@ fn numbers_are_told_as_the_endpoint_wants_them_and_never_in_full() {
 
 #[test]
 fn words_are_told_only_where_transcripts_are_kept() {
-    let heard =
-        || Event::Heard { turn: 3, language: Lang::Hi, confidence: 0.75, text: "नमस्ते ".repeat(2_000) };
+    let heard = || Event::Heard {
+        turn: 3,
+        by: Speaker::Caller,
+        language: Lang::Hi,
+        confidence: 0.75,
+        text: "नमस्ते ".repeat(2_000),
+    };
     let said = || Event::Said {
         turn: 3,
         language: Lang::Hi,

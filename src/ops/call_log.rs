@@ -179,7 +179,13 @@ mod tests {
     fn nobodys_words_or_numbers_come_into_a_line() {
         let secret = "9876543210";
         let events = [
-            Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.5, text: secret.to_owned() },
+            Event::Heard {
+                turn: 1,
+                by: crate::base::event::Speaker::Caller,
+                language: Lang::Hi,
+                confidence: 0.5,
+                text: secret.to_owned(),
+            },
             Event::Said { turn: 1, language: Lang::Hi, text: secret.to_owned(), heard: secret.to_owned(), cut: false },
             Event::Action { action: format!("[[callback time=\"{secret}\"]]"), done: true },
             Event::EngineFault { stage: Stage::Llm, fault: secret.to_owned() },

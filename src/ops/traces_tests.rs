@@ -9,7 +9,7 @@ use axum::routing::post;
 
 use super::*;
 use crate::base::event::{
-    Attempted, CallState, Concerns, Direction, EndCause, Event, Routed, Stage, Usage, Waterfall, Way,
+    Attempted, CallState, Concerns, Direction, EndCause, Event, Routed, Speaker, Stage, Usage, Waterfall, Way,
 };
 use crate::base::money::Money;
 use crate::base::secret::Secret;
@@ -227,7 +227,8 @@ fn a_call(call: CallId) -> Vec<Record> {
         stt_provider: Some("local/stt".to_owned()),
         ..Waterfall::default()
     };
-    let heard = Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.9, text: SECRET.to_owned() };
+    let heard =
+        Event::Heard { turn: 1, by: Speaker::Caller, language: Lang::Hi, confidence: 0.9, text: SECRET.to_owned() };
     let answered =
         Event::TurnAnswered { turn: 1, language: Lang::Hi, intent: Some(SECRET.to_owned()), way: Way::Free, waterfall };
     vec![

@@ -39,6 +39,8 @@ pub(super) struct Watch {
     /// Sound cannot be made or heard on this call; its silences are excused.
     pub(super) mute: bool,
     turn_open_since: Option<Moment>,
+    /// The last that the caller has begun with the agent.
+    turn: u32,
     /// The person's line that is there, or may be, and whether it has media.
     line: Option<(u32, bool)>,
     /// Numbers of persons only grow.
@@ -69,6 +71,7 @@ impl Watch {
             last_sound: now,
             mute: false,
             turn_open_since: None,
+            turn: 0,
             line: None,
             sought: 0,
             elsewhere: false,
@@ -242,6 +245,9 @@ impl Watch {
     fn fact(&mut self, now: Moment, event: &Event) {
         match event {
             Event::BargeIn { .. } => self.hushed = true,
+            Event::SpeechStarted { turn } => self.turn = *turn,
+            // What caller and person say to each other asks for no answer.
+            Event::Heard { turn, .. } if *turn != self.turn => {}
             Event::Heard { .. } => {
                 self.hushed = false;
                 self.turn_open_since = Some(now);

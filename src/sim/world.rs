@@ -174,7 +174,9 @@ impl Simulator {
         let now = Moment::from_millis(1_000);
         let id = CallId::from_seed(self.seed, number);
         let machine = match Machine::new(id, Arc::clone(script), chosen, Sense::Level, now) {
-            Ok(machine) => machine.with_live_recognition(rng.bool()),
+            Ok(machine) => {
+                machine.with_live_recognition(rng.bool()).with_minutes(number.is_multiple_of(4) || number % 4 == 1)
+            }
             Err(error) => unreachable!("8 and 16 kHz always convert: {error}"),
         };
         let line = Line::draw(&mut rng);

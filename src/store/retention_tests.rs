@@ -3,7 +3,7 @@ use std::cell::Cell;
 use rusqlite::params;
 
 use super::*;
-use crate::base::event::Event;
+use crate::base::event::{Event, Speaker};
 use crate::base::{CallId, Lang};
 use crate::store::holds::tests::hold;
 use crate::store::holds::{Scope, lift, place};
@@ -21,7 +21,7 @@ fn call(db: &Connection, number: u64, age_days: u64) -> CallId {
     )
     .unwrap();
     for event in [
-        Event::Heard { turn: 1, language: Lang::Hi, confidence: 1.0, text: "words".to_owned() },
+        Event::Heard { turn: 1, by: Speaker::Caller, language: Lang::Hi, confidence: 1.0, text: "words".to_owned() },
         Event::Said { turn: 1, language: Lang::Hi, text: "words".to_owned(), heard: "wor".to_owned(), cut: true },
         Event::SpeechStarted { turn: 1 },
     ] {

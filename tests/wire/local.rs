@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use vaani::base::audio::{LINE_FRAME, rms};
-use vaani::base::event::{CallState, EndCause, Event, Record};
+use vaani::base::event::{CallState, EndCause, Event, Record, Speaker};
 use vaani::base::tasks::Scope;
 use vaani::base::{CallId, Clock, Lang, limits};
 use vaani::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer, Refusal};
@@ -137,7 +137,10 @@ async fn a_handset_holds_a_conversation() {
     wish.send(Wish::Key('#')).await.unwrap();
     assert_eq!(news(&mut offer).await, LegEvent::Dtmf('#'));
     let record = |event| Record { call: offer.call, unix_ms: 0, call_ms: 0, event };
-    let heard = Event::Heard { turn: 1, language: Lang::Hi, confidence: 1.0, text: "नमस्ते".to_owned() };
+    let heard =
+        Event::Heard {
+            turn: 1, by: Speaker::Caller, language: Lang::Hi, confidence: 1.0, text: "नमस्ते".to_owned()
+        };
     house.facts.observe(&record(heard));
 
     // The box hangs up: what it said is played, and how it ended is told.

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::super::testing::{Api, told};
 use super::hub::{Live, Told};
 use crate::auth::{Kind, Principal, Role};
-use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record};
+use crate::base::event::{CallState, Concerns, Direction, EndCause, Event, Record, Speaker};
 use crate::base::{CallId, Lang, limits};
 use crate::ops::alerts::{Alert, AlertEvent};
 use crate::ops::health::Severity;
@@ -34,7 +34,16 @@ fn began(call: CallId, tenant: &str) -> Record {
 }
 
 fn heard(call: CallId) -> Record {
-    record(call, Event::Heard { turn: 1, language: Lang::Hi, confidence: 1.0, text: "मेरा 9876543210".to_owned() })
+    record(
+        call,
+        Event::Heard {
+            turn: 1,
+            by: Speaker::Caller,
+            language: Lang::Hi,
+            confidence: 1.0,
+            text: "मेरा 9876543210".to_owned(),
+        },
+    )
 }
 
 fn ended(call: CallId) -> Record {

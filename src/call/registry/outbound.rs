@@ -17,6 +17,7 @@ use crate::base::event::{AnsweredBy, CallState, Direction, EndCause, Event};
 use crate::base::phone::Phone;
 use crate::base::{CallId, Lang, TenantId, limits};
 use crate::call::lifecycle::LifeCycle;
+use crate::call::script::Script;
 use crate::store::{StoreError, dnd};
 use crate::telephony::dial::{Destination, Dialer, Order, Refused, Verdict};
 use crate::telephony::leg::Refusal;
@@ -63,6 +64,13 @@ pub enum NotCalled {
     Refused(#[from] Refusal),
     #[error("the call could not be recorded, so it was not placed")]
     Store(#[from] StoreError),
+}
+
+/// Until then the carrier is to keep a call, the last word included; caller and person may talk longer than the
+/// agent does.
+fn longest(script: &Script) -> Duration {
+    let talk = if script.transfer().is_some() { limits::CALL_MAX } else { script.max_duration() };
+    talk.max(script.max_duration()) + limits::FAREWELL_MAX
 }
 
 impl Registry {
@@ -165,7 +173,7 @@ impl Registry {
             caller_id: wanted.caller_id,
             agent: script.name().to_owned(),
             ring: wanted.ring,
-            limit: script.max_duration(),
+            limit: longest(&script),
             detect_machine: wanted.detect_machine,
         };
         let registry = self.clone();

@@ -54,6 +54,11 @@ impl CallRecorder {
         Record { event: record.event.without_words(), ..record }
     }
 
+    /// Is what is said on calls kept?
+    pub(in crate::call) fn keeps_words(&self) -> bool {
+        self.registry.0.deps.keep_words
+    }
+
     pub fn fact(&self, event: Event) {
         let record = self.record(event);
         self.show(&record);

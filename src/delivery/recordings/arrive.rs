@@ -264,8 +264,8 @@ fn line(record: crate::base::event::Record, began_ms: u64) -> Option<Value> {
         "recording_ms": record.unix_ms.checked_sub(began_ms),
     });
     let told = match record.event {
-        Event::Heard { turn, language, text, .. } if !text.is_empty() => {
-            json!({ "speaker": "caller", "turn": turn, "language": language, "text": text })
+        Event::Heard { turn, by, language, text, .. } if !text.is_empty() => {
+            json!({ "speaker": by, "turn": turn, "language": language, "text": text })
         }
         Event::Said { turn, language, text, heard, cut } if !text.is_empty() => json!({
             "speaker": "agent", "turn": turn, "language": language, "text": text, "heard": heard, "cut": cut,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
-use crate::base::event::{Event, Record};
+use crate::base::event::{Event, Record, Speaker};
 use crate::base::secret::Secret;
 use crate::base::{CallId, Lang, limits};
 use crate::store::consents::{self, Channel, Consent, Status};
@@ -50,7 +50,7 @@ fn call(db: &Connection, number: u64, phone: &str, customer: Option<&str>, at: u
     put(db, id, at, &serde_json::from_value(serde_json::json!({
         "event": "call_initiated", "transport": "twilio", "direction": "inbound", "agent": "helpdesk", "caller_hash": whose
     })).unwrap());
-    put(db, id, at, &Event::Heard { turn, language, confidence: 0.9, text: text.clone() });
+    put(db, id, at, &Event::Heard { turn, by: Speaker::Caller, language, confidence: 0.9, text: text.clone() });
     put(db, id, at, &Event::Said { turn, language, text, heard, cut: false });
     put(db, id, at, &Event::Action { action: format!("[[promise date=\"{words}\"]]"), done: true });
     let no = Event::Action { action: "[[do_not_call]]".to_owned(), done: true };

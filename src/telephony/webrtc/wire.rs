@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::base::event::{Event, Record};
+use crate::base::event::{Event, Record, Speaker};
 use crate::base::limits;
 
 /// Something the page asks for.
@@ -71,7 +71,7 @@ pub fn told(record: &Record) -> Option<String> {
             json!({"t": "language", "lang": language})
         }
         Event::SpeechStarted { turn } => json!({"t": "speech", "turn": turn}),
-        Event::Heard { turn, language, confidence, text } => {
+        Event::Heard { turn, by: Speaker::Caller, language, confidence, text } => {
             json!({"t": "heard", "turn": turn, "lang": language, "confidence": confidence, "text": text})
         }
         Event::Said { turn, language, text, heard, cut } => {
@@ -170,7 +170,13 @@ mod tests {
         let message: Value = serde_json::from_str(&told(&record(answered)).unwrap()).unwrap();
         assert_eq!(message["times"]["first_frame_out"], 430);
         assert_eq!(told(&record(Event::Filler { turn: 1 })), None);
-        let endless = Event::Heard { turn: 1, language: Lang::En, confidence: 1.0, text: "a".repeat(20_000) };
+        let endless = Event::Heard {
+            turn: 1,
+            by: Speaker::Caller,
+            language: Lang::En,
+            confidence: 1.0,
+            text: "a".repeat(20_000),
+        };
         assert_eq!(told(&record(endless)), None);
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 use vaani::base::event::{
-    Attempted, CallState, Concerns, Direction, EndCause, Event, Record, Routed, Stage, Usage, Waterfall, Way,
+    Attempted, CallState, Concerns, Direction, EndCause, Event, Record, Routed, Speaker, Stage, Usage, Waterfall, Way,
 };
 use vaani::base::money::Money;
 use vaani::base::phone::Phone;
@@ -149,7 +149,13 @@ impl Side {
                 customer: None,
             },
             Event::StateChanged { from: CallState::Ringing, to: CallState::InProgress },
-            Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.9, text: format!("{word} has a fever") },
+            Event::Heard {
+                turn: 1,
+                by: Speaker::Caller,
+                language: Lang::Hi,
+                confidence: 0.9,
+                text: format!("{word} has a fever"),
+            },
             Event::Routed(Box::new(routed)),
             Event::TurnAnswered {
                 turn: 1,

@@ -12,7 +12,7 @@ use axum::middleware::{self, Next};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use vaani::base::audio::{LINE_FRAME, rms};
-use vaani::base::event::{CallState, EndCause, Event, Record};
+use vaani::base::event::{CallState, EndCause, Event, Record, Speaker};
 use vaani::base::tasks::Scope;
 use vaani::base::{Clock, Lang, TenantId};
 use vaani::telephony::leg::{LegCommand, LegEnd, LegEvent, LegOffer, Refusal};
@@ -194,7 +194,8 @@ async fn a_browser_holds_a_conversation() {
     assert_eq!(browser.message("pong").await.unwrap()["n"], 41);
     let record = |event| Record { call: call.offer.call, unix_ms: 0, call_ms: 900, event };
     let words = "आपका स्वागत है";
-    let heard = Event::Heard { turn: 1, language: Lang::Hi, confidence: 0.9, text: words.to_owned() };
+    let heard =
+        Event::Heard { turn: 1, by: Speaker::Caller, language: Lang::Hi, confidence: 0.9, text: words.to_owned() };
     office.facts.observe(&record(heard.clone()));
     office.facts.observe(&Record { call: vaani::base::CallId::new(), ..record(heard) });
     assert_eq!(browser.message("heard").await.unwrap()["text"], words);
