@@ -157,3 +157,7 @@ impl Machine {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "minutes_tests.rs"]
+mod tests;
