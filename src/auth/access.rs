@@ -173,6 +173,7 @@ pub const TABLE: &[Row] = &[
     row("GET",    "/webrtc",                      Nobody),
     row("POST",   "/webrtc/{agent}",              Nobody),
     row("OPTIONS", "/webrtc/{agent}",             Nobody),
+    row("POST",   "/webrtc/session/{id}",         Nobody),
     row("PATCH",  "/webrtc/session/{id}",         Nobody),
     row("DELETE", "/webrtc/session/{id}",         Nobody),
     row("OPTIONS", "/webrtc/session/{id}",        Nobody),

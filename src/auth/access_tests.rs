@@ -59,6 +59,7 @@ fn public_routes_are_these() {
             "GET /webrtc",
             "POST /webrtc/{agent}",
             "OPTIONS /webrtc/{agent}",
+            "POST /webrtc/session/{id}",
             "PATCH /webrtc/session/{id}",
             "DELETE /webrtc/session/{id}",
             "OPTIONS /webrtc/session/{id}",

@@ -145,6 +145,10 @@ pub const WEBRTC_CONNECT_MAX: Duration = Duration::from_secs(20);
 pub const WEBRTC_FIRST_MEDIA_MAX: Duration = Duration::from_secs(20);
 /// A browser of which nothing is heard for this long is gone (consent to send, RFC 7675).
 pub const WEBRTC_CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A browser that was heard so lately is there; nobody carries its call on in its place.
+pub const WEBRTC_THERE: Duration = Duration::from_secs(1);
+/// Times that a browser carries one call on; a line that breaks more often is not worth having.
+pub const WEBRTC_RESUMES_MAX: u32 = 20;
 /// A session ends at this age whatever its call does.
 pub const WEBRTC_SESSION_MAX: Duration = Duration::from_secs(CALL_MAX.as_secs() + 120);
 /// Packets that wait for one that they overtook; then it counts as lost.
@@ -157,6 +161,9 @@ pub const WEBRTC_CONCEALED_MAX: u64 = 5;
 pub const WEBRTC_PLAYOUT_MAX: usize = 64;
 /// What a browser holds back before it plays; marks count as played so much later.
 pub const WEBRTC_BROWSER_BUFFER: Duration = Duration::from_millis(60);
+/// After a clear a browser's page is silent for so long: what was on its way and in its buffer passes unheard.
+/// New sound waits for the end of it.
+pub const WEBRTC_HUSH: Duration = Duration::from_millis(160);
 /// Who speaks for so long without a pause is a machine (Twilio's `MachineDetectionSpeechThreshold`).
 pub const AMD_GREETING: Duration = Duration::from_millis(2_400);
 /// A greeting is over after a pause of this length (Twilio's `MachineDetectionSpeechEndThreshold`; Asterisk's
@@ -184,6 +191,10 @@ pub const LOCAL_CALLS_MAX: usize = 8;
 pub const LOCAL_START_WITHIN: Duration = Duration::from_secs(5);
 /// A handset of which no sound comes for this long is gone.
 pub const LOCAL_SILENT_MAX: Duration = Duration::from_secs(15);
+/// Times that a handset carries one call on.
+pub const LOCAL_RESUMES_MAX: u32 = 20;
+/// A handset whose socket broke waits so long between its attempts to carry the call on.
+pub const LOCAL_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// Frames of ours waiting for the speaker; the call paces, so that a full queue is a fault: the oldest goes.
 pub const LOCAL_PLAYOUT_MAX: usize = 64;
 /// What a handset holds back before the speaker plays it; marks count as played so much later.
@@ -702,6 +713,8 @@ pub const CONSULT_MAX: Duration = Duration::from_secs(90);
 pub const CONSULT_WORDS_MAX: usize = 160;
 /// A caller's media connection that broke is back within this time, or the call is over.
 pub const RESUME_WITHIN: Duration = Duration::from_secs(20);
+/// What the agent said since the caller's last sound is said again after a break, this much of it at most.
+pub const RESUME_UNHEARD_MAX: Duration = Duration::from_secs(6);
 /// A carrier that says that a call's media is over is believed after this time, if the box has not
 /// noticed it by itself.
 pub const RESUME_ASK_WITHIN: Duration = Duration::from_secs(2);

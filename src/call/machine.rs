@@ -191,6 +191,8 @@ pub struct Machine {
     pub(super) cut: Option<Cut>,
     /// Since when there has been a line without a break.
     pub(super) line_since: Moment,
+    /// When sound of the caller's line came last, silence included.
+    pub(super) last_sound: Moment,
     /// Marks on their way: line finished locally, not yet confirmed by the carrier.
     marks: VecDeque<(u64, Moment)>,
     next_ask: u64,
@@ -305,6 +307,7 @@ impl Machine {
             minutes: None,
             cut: None,
             line_since: now,
+            last_sound: now,
             marks: VecDeque::new(),
             next_ask: 0,
             next_mark: 0,
@@ -371,6 +374,7 @@ impl Machine {
     }
 
     fn audio(&mut self, at_ms: u64, pcm: &[i16]) {
+        self.last_sound = self.now;
         if self.away_sound(at_ms, pcm) {
             return;
         }

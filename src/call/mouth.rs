@@ -34,6 +34,8 @@ pub struct Spoken {
     /// The part that was played.
     pub heard: String,
     pub cut: bool,
+    /// It was said to its end before, and perhaps not heard.
+    pub again: bool,
 }
 
 /// A clause that needs a voice.
@@ -81,6 +83,7 @@ struct Line {
     /// No more clauses will come.
     complete: bool,
     held: bool,
+    again: bool,
 }
 
 impl Line {
@@ -94,6 +97,20 @@ impl Line {
 
     fn started(&self) -> bool {
         self.clauses.first().is_some_and(|c| c.sent > 0)
+    }
+
+    /// Goes back by so many samples; how many it did not have.
+    fn rewind(&mut self, mut back: usize) -> usize {
+        for clause in self.clauses.iter_mut().rev() {
+            let step = clause.sent.min(back);
+            clause.sent -= step;
+            back -= step;
+        }
+        back
+    }
+
+    fn sent(&self) -> usize {
+        self.clauses.iter().map(|clause| clause.sent).sum()
     }
 
     /// The words that were played, given that the last `unheard` samples sent were not.
@@ -123,6 +140,8 @@ impl Line {
 
 pub struct Mouth {
     lines: VecDeque<Line>,
+    /// The last line that left whole, and when.
+    last: Option<(Line, Moment)>,
     suspended: bool,
     /// There is no line to speak into.
     cut_off: bool,
@@ -139,6 +158,7 @@ impl Mouth {
     pub fn new(lead: Duration) -> Self {
         Self {
             lines: VecDeque::new(),
+            last: None,
             suspended: false,
             cut_off: false,
             pacer: Pacer::new(lead),
@@ -164,7 +184,16 @@ impl Mouth {
     pub fn begin(&mut self, turn: u32, language: Lang, pace: f32, held: bool) -> LineId {
         let id = LineId(self.next_line);
         self.next_line += 1;
-        self.lines.push_back(Line { id, turn, language, pace, clauses: Vec::new(), complete: false, held });
+        self.lines.push_back(Line {
+            id,
+            turn,
+            language,
+            pace,
+            clauses: Vec::new(),
+            complete: false,
+            held,
+            again: false,
+        });
         id
     }
 
@@ -324,7 +353,9 @@ impl Mouth {
                     heard: line.heard(0),
                     text: line.text(),
                     cut: false,
+                    again: line.again,
                 });
+                self.last = Some((line, now));
             }
         }
         out
@@ -365,11 +396,28 @@ impl Mouth {
         audible
     }
 
-    /// The line is gone: nothing leaves until [`Mouth::reconnect`], and what was not heard is said then.
-    pub fn cut_off(&mut self, now: Moment) {
+    /// The line is gone, and was perhaps gone for so long: nothing leaves until [`Mouth::reconnect`], and what
+    /// was not heard is said then.
+    pub fn cut_off(&mut self, now: Moment, unheard: Duration) {
         self.suspend(now);
-        self.resume();
+        self.suspended = false;
         self.cut_off = true;
+        let since = |at: Moment| samples(now.since(at));
+        let back = samples(RESUME_OVERLAP + unheard) + self.lead;
+        let (mut left, mut begun) = (back, 0);
+        if let Some(line) = self.lines.front_mut() {
+            begun = line.sent();
+            left = line.rewind(back);
+        }
+        // The line before may not have been heard to its end either.
+        if let Some((mut line, left_at)) = self.last.take() {
+            let unheard = left.saturating_sub(since(left_at).saturating_sub(begun));
+            if unheard > 0 {
+                line.rewind(unheard);
+                line.again = true;
+                self.lines.push_front(line);
+            }
+        }
     }
 
     /// There is a line again, which wants sound so far ahead.
@@ -411,6 +459,7 @@ impl Mouth {
                     text: line.text(),
                     heard: line.heard(self.lead),
                     cut: true,
+                    again: line.again,
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! A caller's media connection that breaks while the call goes on, and is back.
 //!
-//! The call waits a bounded time. What the agent was saying is said on from a little before the break, a
-//! pending answer is prepared meanwhile; what the caller was saying is lost, and they are asked to say it
+//! The call waits a bounded time. What the agent was saying is said on from a little before the caller's last
+//! sound, since a line is often gone for a while before anybody notices; a pending answer is prepared meanwhile; what the caller was saying is lost, and they are asked to say it
 //! again. Who is being rung for the caller is let go.
 //!
 //! Promise: no sound leaves while there is no line; a line that never comes back ends the call as
@@ -47,7 +47,9 @@ impl Machine {
             }
             Phase::Ending { .. } | Phase::Over => return false,
         }
-        self.mouth.cut_off(self.now);
+        // Every line brings sound all the time: when it came last the caller was there.
+        let unheard = self.now.since(self.last_sound).min(limits::RESUME_UNHEARD_MAX);
+        self.mouth.cut_off(self.now, unheard);
         self.forget_marks();
         self.cut = Some(Cut { since: self.now, mid_turn });
         self.fact(Event::MediaLost);
@@ -84,6 +86,7 @@ impl Machine {
         self.hearing.anew();
         self.forget_marks();
         (self.quiet_since, self.inactive_since, self.line_since) = (now, now, now);
+        self.last_sound = now;
         let after_ms = u32::try_from(now.since(cut.since).as_millis()).unwrap_or(u32::MAX);
         self.fact(Event::MediaBack { after_ms });
         if let Phase::Ending { since, .. } = &mut self.phase {

@@ -19,6 +19,7 @@ impl Bench {
         bench.give(Input::Tick);
         bench.wait(160);
         bench.leg.clear();
+        bench.give(Input::Leg(LegEvent::Audio { pcm: vec![0; 160], at_ms: 0 }));
         bench.give(Input::Leg(LOST));
         bench
     }
@@ -31,6 +32,80 @@ impl Bench {
         let line = SCRIPT.line(Lang::En, key);
         self.spoken.iter().any(|(_, text)| line.starts_with(text.trim_end_matches([',', '.'])))
     }
+}
+
+const THREE_PARTS: &str = "One two three four five. Six seven eight nine ten. Eleven twelve thirteen fourteen.";
+
+/// Frames of a line that nothing cuts.
+fn whole(text: &str) -> usize {
+    let mut bench = Bench::new();
+    bench.leg.clear();
+    bench.machine.say(text);
+    bench.give(Input::Tick);
+    bench.wait(3_000);
+    bench.frames()
+}
+
+impl Bench {
+    /// 20 ms of the caller's silence.
+    fn sound(&mut self, n: u64) {
+        self.give(Input::Leg(LegEvent::Audio { pcm: vec![0; 160], at_ms: 20 * n }));
+    }
+
+    fn begin(&mut self, text: &str) {
+        self.leg.clear();
+        self.sound(0);
+        self.machine.say(text);
+        self.give(Input::Tick);
+    }
+}
+
+#[test]
+fn what_was_said_into_a_line_that_was_gone_is_said_again() {
+    let whole = whole(THREE_PARTS);
+    assert!(whole >= 20, "several parts of 200 ms");
+    let mut bench = Bench::new();
+    bench.begin(THREE_PARTS);
+    // In the last part, and nobody was there from the beginning on.
+    bench.wait(20 * whole as u64 - 140);
+    assert!(bench.frames() > 10 && bench.frames() < whole, "{} of {whole}", bench.frames());
+    bench.give(Input::Leg(LOST));
+    bench.leg.clear();
+    bench.back();
+    bench.wait(3_000);
+    assert_eq!(bench.frames(), whole, "all parts");
+}
+
+#[test]
+fn a_sentence_whose_end_was_said_into_a_dead_line_is_said_again_and_told_once() {
+    let whole = whole(THREE_PARTS);
+    let said = |bench: &Bench| bench.facts.iter().filter(|e| matches!(e, Event::Said { .. })).count();
+    let mut bench = Bench::new();
+    let before = said(&bench);
+    bench.begin(THREE_PARTS);
+    bench.wait(200);
+    bench.sound(10);
+    // It is over for long when the break is noticed.
+    bench.wait(20 * whole as u64 + 600);
+    assert_eq!((said(&bench), bench.frames()), (before + 1, whole));
+    bench.give(Input::Leg(LOST));
+    bench.leg.clear();
+    bench.back();
+    bench.wait(20 * whole as u64 + 200);
+    assert_eq!(bench.frames(), whole, "the caller had heard 200 ms of it, less than what is said twice anyway");
+    assert_eq!(said(&bench), before + 1, "it is told once");
+    assert!(bench.over.is_none() && bench.machine.is_quiet());
+
+    // One that was heard whole is not said again.
+    bench.leg.clear();
+    for n in 0..50 {
+        bench.sound(n);
+        bench.wait(20);
+    }
+    bench.give(Input::Leg(LOST));
+    bench.back();
+    bench.wait(500);
+    assert_eq!(bench.frames(), 0);
 }
 
 #[test]

@@ -406,6 +406,9 @@ impl Machine {
 
     /// A line was played, or cut: it is part of the conversation now, as far as it was heard.
     pub(super) fn said(&mut self, spoken: Spoken) {
+        if spoken.again {
+            return; // what was to be done about it is done
+        }
         if let Some(entry) = self.history.iter_mut().find(|e| e.line == Some(spoken.line)) {
             entry.content.clone_from(&spoken.heard);
             entry.line = None;

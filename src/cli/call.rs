@@ -88,7 +88,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     let device = open(&args).await?;
     let socket = settings.state.dir.join(SOCKET);
     let over = match UnixStream::connect(&socket).await {
-        Ok(stream) => lift(&args, device, script.name(), stream).await?,
+        Ok(stream) => lift(&args, device, script.name(), (stream, &socket)).await?,
         Err(_) => {
             let app = alone(settings).await?;
             let held = with_own(&args, &app, device, &script, &socket).await;
@@ -177,11 +177,11 @@ async fn with_own(args: &Args, app: &App, device: Device, script: &Script, socke
     let stream = UnixStream::connect(socket).await.with_context(|| {
         format!("the box does not listen for handsets at {} (a path may have 107 bytes)", socket.display())
     })?;
-    lift(args, device, script.name(), stream).await
+    lift(args, device, script.name(), (stream, socket)).await
 }
 
-/// Holds the call, then lets the device go.
-async fn lift(args: &Args, device: Device, agent: &str, stream: UnixStream) -> anyhow::Result<Over> {
+/// Holds the call over the box's socket, then lets the device go.
+async fn lift(args: &Args, device: Device, agent: &str, socket: (UnixStream, &Path)) -> anyhow::Result<Over> {
     let tasks = Scope::new();
     let mut audio = match device {
         Device::Card(mut audio) => {
@@ -194,7 +194,7 @@ async fn lift(args: &Args, device: Device, agent: &str, stream: UnixStream) -> a
         }
     };
     line(&format!("{agent}, {}; Ctrl-C hangs up", audio.name))?;
-    let over = hold(args, stream, &mut audio).await;
+    let over = hold(args, socket, &mut audio).await;
     let Audio { microphone, speaker, counts, over: let_go, .. } = audio;
     drop((microphone, speaker));
     if let Ok(Ok(Err(error))) = tokio::time::timeout(LET_GO_WITHIN, let_go).await {
@@ -205,12 +205,13 @@ async fn lift(args: &Args, device: Device, agent: &str, stream: UnixStream) -> a
 }
 
 /// Holds the call, with keys from the terminal and what happens on the screen.
-async fn hold(args: &Args, stream: UnixStream, audio: &mut Audio) -> anyhow::Result<Over> {
+async fn hold(args: &Args, socket: (UnixStream, &Path), audio: &mut Audio) -> anyhow::Result<Over> {
     let start = Start {
         name: format!("handset-{}", CallId::new()),
         agent: args.agent.clone(),
         language: args.language,
         full_duplex: args.full_duplex || (args.has_no_card() && !args.half_duplex),
+        proof: None,
     };
     let (wish, wishes) = mpsc::channel(16);
     let (tell, mut news) = mpsc::channel(NEWS);
@@ -249,7 +250,8 @@ async fn hold(args: &Args, stream: UnixStream, audio: &mut Audio) -> anyhow::Res
         let _ = wish.send(Wish::HangUp).await; // a call that is over needs no telling
         std::future::pending::<std::io::Result<Over>>().await
     };
-    let call = handset::hold(stream, start, audio, wishes, tell);
+    let (stream, box_at) = socket;
+    let call = handset::hold(stream, box_at, start, audio, wishes, tell);
     let held = async {
         tokio::select! {
             over = call => over,
@@ -271,6 +273,8 @@ fn told_words(fact: &str) -> Option<String> {
         "said" if fact["cut"] == true => Some(format!("  agent  {} …", fact["heard"].as_str().unwrap_or_default())),
         "said" => Some(format!("  agent  {}", text()?)),
         "key" => Some("  (key)".to_owned()),
+        "gone" => Some("  (the line broke; calling again)".to_owned()),
+        "back" => Some("  (the line is back)".to_owned()),
         "ended" => {
             let seconds = fact["duration_ms"].as_u64().unwrap_or(0) / 1_000;
             Some(format!("over after {seconds} s: {}", fact["cause"].as_str().unwrap_or("?")))
@@ -290,6 +294,7 @@ mod tests {
             (r#"{"t":"said","text":"Your EMI is due.","heard":"","cut":false}"#, Some("  agent  Your EMI is due.")),
             (r#"{"t":"said","text":"Your EMI is due.","heard":"Your EMI","cut":true}"#, Some("  agent  Your EMI …")),
             (r#"{"t":"ended","cause":"goodbye","duration_ms":61500}"#, Some("over after 61 s: goodbye")),
+            (r#"{"t":"gone"}"#, Some("  (the line broke; calling again)")),
             (r#"{"t":"waterfall"}"#, None),
             (r#"{"t":"heard","text":""}"#, None),
             ("nonsense", None),

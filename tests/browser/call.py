@@ -150,7 +150,7 @@ def spki(pem):
 
 def try_call(args, scratch):
     clip = ROOT / "models/starter/stt/eval/hi-40.wav"
-    microphone(clip, scratch / "mic.wav", before=args.quiet, after=120)
+    microphone(clip, scratch / "mic.wav", before=args.quiet, after=25 if args.carry_on else 120)
     box = Box(args.target, scratch / "state", args.config)
     try:
         authority = box.get("/ca.crt")
@@ -202,6 +202,7 @@ def in_browser(args, scratch, box, browser, url):
     time.sleep(0.5)
     talk = page.run(lines)
     sound = base64.b64decode(page.run(HEARD))
+    carried = carried_on(page, len(talk)) if args.carry_on else None
     page.run("document.getElementById('hangup').click()")
     page.until("the call is over", "!document.getElementById('call').disabled", 20)
     faults = page.faults()
@@ -209,7 +210,7 @@ def in_browser(args, scratch, box, browser, url):
 
     # What came before the question, and what came after it: both must be in the sound.
     cut = blocks * 4096 * 2
-    report = {"line_open_ms": round(1000 * opened), "talk": talk, "times": times.split("\n")}
+    report = {"line_open_ms": round(1000 * opened), "talk": talk, "times": times.split("\n"), "carried_on": carried}
     shares = {}
     for name, part, lines in (("greeting", sound[:cut], talk[:asked]), ("answer", sound[cut:], talk[asked:])):
         file = scratch / f"{name}.wav"
@@ -236,6 +237,27 @@ def in_browser(args, scratch, box, browser, url):
     assert not live, f"calls are left: {live}"
 
 
+def carried_on(page, lines):
+    """All packets of WebRTC are lost until the page has noticed; then the network is well again, and one more
+    turn is held."""
+    state = "document.getElementById('state').textContent"
+    network = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.browser.ask("Network.enable", session=page.session)
+    page.browser.ask("Network.emulateNetworkConditions", {**network, "packetLoss": 100}, page.session)
+    began = time.monotonic()
+    try:
+        page.until("the page sees that the connection is gone", f"{state} !== 'On the line'", 40)
+        noticed = time.monotonic() - began
+    finally:
+        page.browser.ask("Network.emulateNetworkConditions", {**network, "packetLoss": 0}, page.session)
+    page.until("the call goes on", f"{state} === 'On the line'", 40)
+    back = time.monotonic() - began
+    later = f"Array.from(document.querySelectorAll('#lines li'), (li) => li.className).slice({lines})"
+    page.until("another question is heard", f"{later}.includes('caller')", 120)
+    page.until("another answer is on the page", f"{later}.lastIndexOf('agent') > {later}.indexOf('caller')", 90)
+    return {"noticed_after_ms": round(1000 * noticed), "back_after_ms": round(1000 * back)}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--chromium", required=True)
@@ -243,6 +265,7 @@ def main():
     parser.add_argument("--config", type=pathlib.Path, default=ROOT / "config")
     parser.add_argument("--agent", default="helpdesk")
     parser.add_argument("--quiet", type=int, default=10, help="seconds before the question")
+    parser.add_argument("--carry-on", action="store_true", help="cut the connection in the middle; the page carries the call on")
     parser.add_argument("--keep", type=pathlib.Path, help="a folder for the sound that the browser heard")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vaani-browser-") as scratch:

@@ -20,8 +20,11 @@ use vaani::store::crypt::MasterKey;
 use vaani::store::journal;
 use vaani::telephony::exotel::carrier as exotel;
 use vaani::telephony::far::FarCall;
+use vaani::telephony::local::carrier as handset;
+use vaani::telephony::local::server::SOCKET;
 use vaani::telephony::public_url::PublicUrl;
 use vaani::telephony::twilio::carrier::{self, DialError, DialOptions};
+use vaani::telephony::webrtc::carrier as browser;
 
 /// Long enough for a busy test machine; the tests fail by their assertions, not by this.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -42,6 +45,8 @@ pub(crate) fn question() -> Vec<i16> {
 pub(crate) struct Daemon {
     child: Child,
     state: PathBuf,
+    /// Where it serves HTTPS, if it does.
+    secure: Option<PublicUrl>,
     options: DialOptions,
     api_token: Secret,
     http: reqwest::Client,
@@ -114,6 +119,7 @@ impl Daemon {
         let daemon = Self {
             child,
             state: state.to_owned(),
+            secure: ready["tls"].as_str().map(|address| format!("https://{address}").parse().unwrap()),
             options: DialOptions::new(url, auth_token),
             api_token,
             http: carrier::client().unwrap(),
@@ -144,6 +150,28 @@ impl Daemon {
     }
 
     pub(crate) async fn dial_exotel(&self, options: exotel::DialOptions) -> Result<FarCall, exotel::DialError> {
+        options.dial(&self.tasks, self.clock).await
+    }
+
+    /// Where the daemon takes handsets, if it was started for them.
+    pub(crate) fn handsets(&self) -> PathBuf {
+        self.state.join(SOCKET)
+    }
+
+    pub(crate) async fn dial_handset(&self, options: handset::DialOptions) -> FarCall {
+        options.dial(&self.tasks, self.clock).await.unwrap()
+    }
+
+    /// A browser's call to the agent, over a path that can be cut. The daemon was started for browsers.
+    pub(crate) fn browser(&self, agent: &str) -> browser::DialOptions {
+        let authority = std::fs::read_to_string(self.state.join("tls/ca.crt")).unwrap();
+        let (http, secure) = (browser::client(&authority).unwrap(), self.secure.clone().unwrap());
+        let mut options = browser::DialOptions::new(secure, self.api_token.clone(), agent, http);
+        options.over_path = true;
+        options
+    }
+
+    pub(crate) async fn dial_browser(&self, options: browser::DialOptions) -> Result<FarCall, browser::DialError> {
         options.dial(&self.tasks, self.clock).await
     }
 

@@ -102,9 +102,9 @@ async fn a_handset_holds_a_conversation() {
     let mut audio = open_null(tone(8_000), Some((file.clone(), print)), &house.tasks);
     let (wish, wishes) = mpsc::channel(4);
     let (tell, mut told) = mpsc::channel(4_000);
-    let socket = house.connect().await;
+    let (socket, at) = (house.connect().await, house.socket());
     let call = spawned(async move {
-        let over = hold(socket, start(true), &mut audio, wishes, tell).await.unwrap();
+        let over = hold(socket, &at, start(true), &mut audio, wishes, tell).await.unwrap();
         let counts = audio.counts.to_string();
         drop((audio.microphone, audio.speaker));
         audio.over.await.unwrap().unwrap();
@@ -177,8 +177,8 @@ async fn each_side_may_end_it() {
     let mut audio = open_null(Vec::new(), None, &house.tasks);
     let (wish, wishes) = mpsc::channel(4);
     let (tell, _told) = mpsc::channel(4);
-    let socket = house.connect().await;
-    let call = spawned(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
+    let (socket, at) = (house.connect().await, house.socket());
+    let call = spawned(async move { hold(socket, &at, start(false), &mut audio, wishes, tell).await.unwrap() });
     let mut offer = house.offer().await;
     wish.send(Wish::HangUp).await.unwrap();
     assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::HungUp));
@@ -188,8 +188,8 @@ async fn each_side_may_end_it() {
     let mut audio = open_null(Vec::new(), None, &Scope::new());
     let (_wish, wishes) = mpsc::channel(4);
     let (tell, _told) = mpsc::channel(4);
-    let socket = house.connect().await;
-    let call = spawned(async move { hold(socket, start(false), &mut audio, wishes, tell).await.unwrap() });
+    let (socket, at) = (house.connect().await, house.socket());
+    let call = spawned(async move { hold(socket, &at, start(false), &mut audio, wishes, tell).await.unwrap() });
     let mut offer = house.offer().await;
     house.tasks.stop();
     assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::Lost));
@@ -225,7 +225,7 @@ async fn what_cannot_be_taken_is_refused_with_a_reason() {
     // One that goes away without a word makes room.
     let (socket, mut offer) = held.pop().unwrap();
     drop(socket);
-    assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::HungUp));
+    assert_eq!(news(&mut offer).await, LegEvent::Closed(LegEnd::Lost));
     let again = async {
         loop {
             let mut socket = house.connect().await;

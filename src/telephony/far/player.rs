@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::Moment;
-use crate::base::audio::LINE_FRAME;
+use crate::base::audio::{FRAME, LINE_FRAME};
 
 /// Sound that comes this soon after the buffer ran dry was meant to follow without a gap.
 const GAP: Duration = Duration::from_millis(120);
@@ -14,6 +14,8 @@ const GAP: Duration = Duration::from_millis(120);
 pub(super) struct Player {
     queue: VecDeque<Piece>,
     dry_since: Option<Moment>,
+    /// Frames yet to be played without a sound.
+    hushed: u32,
     pub underruns: u32,
 }
 
@@ -63,6 +65,15 @@ impl Player {
         (marks, samples)
     }
 
+    /// Nothing is heard for so long; the buffer empties meanwhile as it would. Gives how many samples of it are
+    /// not heard.
+    pub(super) fn hush(&mut self, time: Duration) -> usize {
+        self.hushed = u32::try_from(time.as_millis() / FRAME.as_millis()).unwrap_or(u32::MAX);
+        let left = |piece: &Piece| if let Piece::Sound(sound, played) = piece { sound.len() - played } else { 0 };
+        let waiting: usize = self.queue.iter().map(left).sum();
+        waiting.min(LINE_FRAME * self.hushed as usize)
+    }
+
     /// Plays 20 ms: the samples, how many of them came from the box, the marks passed.
     pub(super) fn play(&mut self, now: Moment) -> (Vec<i16>, usize, Vec<String>) {
         let mut pcm = Vec::with_capacity(LINE_FRAME);
@@ -88,11 +99,16 @@ impl Player {
                 }
             }
         }
-        let from_box = pcm.len();
+        let mut from_box = pcm.len();
         if self.queue.is_empty() && from_box > 0 {
             self.dry_since = (!ended_with_mark).then_some(now);
         }
         pcm.resize(LINE_FRAME, 0);
+        if self.hushed > 0 {
+            self.hushed -= 1;
+            from_box = 0;
+            pcm.fill(0);
+        }
         (pcm, from_box, marks)
     }
 }
@@ -145,6 +161,24 @@ mod tests {
         assert_eq!(player.play(at(60)).1, 0);
         player.push_sound(at(80), vec![3; 160]);
         assert_eq!(player.clear(true), (vec![], 160), "nothing of it has been played yet");
+    }
+
+    #[test]
+    fn a_hushed_player_goes_on_in_silence() {
+        let mut player = Player::default();
+        player.push_sound(at(0), vec![1; 800]);
+        player.push_mark("a".to_owned());
+        player.play(at(20));
+        assert_eq!(player.hush(Duration::from_millis(60)), 480);
+        let heard: Vec<(i16, usize)> = (2..6)
+            .map(|n| {
+                player.push_sound(at(n * 20), vec![2; 160]);
+                let (pcm, from_box, _) = player.play(at(n * 20));
+                (pcm[0], from_box)
+            })
+            .collect();
+        assert_eq!(heard, [(0, 0), (0, 0), (0, 0), (1, 160)]);
+        assert_eq!(player.play(at(120)).2, ["a"], "its place in the sound is kept");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a carrier brings to a line: its messages, without I/O.
 
+use std::time::Duration;
+
 use crate::telephony::stream::Frame;
 
 /// What a message of the box asks for.
@@ -10,6 +12,8 @@ pub enum FromBox {
     Mark(String),
     /// Throw away what is not played yet.
     Clear,
+    /// Play what there is, and what comes, without a sound for so long.
+    Hush(Duration),
     Nothing,
 }
 

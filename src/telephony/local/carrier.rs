@@ -2,11 +2,11 @@
 //! fault tests use it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::UnixStream;
 
-use super::wire::{Decoder, Message, Start, printed};
+use super::wire::{Decoder, Message, Start, printed, read_proof};
 use crate::base::audio::LINE_FRAME;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang, limits};
@@ -40,14 +40,31 @@ impl DialOptions {
     /// Lifts the handset. It is a headset: what it hears is not what it says.
     pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
         let Self { socket, agent, language, network, noise } = self;
-        let stream = UnixStream::connect(&socket).await.map_err(|source| DialError { socket, source })?;
+        let stream = UnixStream::connect(&socket).await;
+        let stream = stream.map_err(|source| DialError { socket: socket.clone(), source })?;
         let name = format!("handset-{}", CallId::new());
-        let start = Start { name: name.clone(), agent, language, full_duplex: true };
-        let (mut line, far) =
-            Line::new(Handset { start, held: Some(Vec::new()) }, &name, LineOptions { network, noise });
+        let start = Start { name: name.clone(), agent, language, full_duplex: true, proof: None };
+        let proof = Arc::new(Mutex::new(None));
+        let handset = Handset { start: start.clone(), proof: Arc::clone(&proof), held: Some(Vec::new()) };
+        let (mut line, far) = Line::new(handset, &name, LineOptions { network, noise });
         tasks.spawn("handset's line", async move {
-            let by = line.carry(Packets::new(stream), clock).await;
-            line.over(by != Side::Network).await;
+            let mut by = line.carry_stream(Packets::new(stream), clock).await;
+            let clean = loop {
+                match line.gone_with(by) {
+                    _ if by == Side::Box => break true,
+                    Some(tells) => break tells,
+                    None => {}
+                }
+                if line.hold(limits::LOCAL_AGAIN_AFTER).await {
+                    break true;
+                }
+                let shown = proof.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let Ok(stream) = UnixStream::connect(&socket).await else { break false };
+                let start = Start { proof: shown, ..start.clone() };
+                line.go_on(Handset { start, proof: Arc::clone(&proof), held: Some(Vec::new()) });
+                by = line.carry_stream(Packets::new(stream), clock).await;
+            };
+            line.over(clean).await;
         });
         Ok(far)
     }
@@ -55,6 +72,8 @@ impl DialOptions {
 
 struct Handset {
     start: Start,
+    /// What the box told it to show if it has to come back.
+    proof: Arc<Mutex<Option<String>>>,
     /// What the speaker holds back before it begins; `None` once it plays.
     held: Option<Vec<i16>>,
 }
@@ -99,7 +118,12 @@ impl FarWire for Handset {
                 }
                 Ok(FromBox::Sound(self.held.take().unwrap_or_default()))
             }
-            Some(Message::Fact(_)) => Ok(FromBox::Nothing),
+            Some(Message::Fact(text)) => {
+                if let Some(proof) = read_proof(&text) {
+                    *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+                }
+                Ok(FromBox::Nothing)
+            }
             other => Err(format!("not for a handset: {other:?}")),
         }
     }

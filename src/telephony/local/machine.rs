@@ -78,7 +78,8 @@ impl Machine for Leg {
             Input::Refused => self.close(LegEnd::Lost, "not admitted", Some("the box takes no call now")),
             Input::Command(command) => self.command(command),
             Input::CallGone => self.close(LegEnd::ClosedByUs, "call ended", Some("")),
-            Input::PeerClosed(_) => self.close(LegEnd::HungUp, "handset closed", None),
+            // Who hangs up says so.
+            Input::PeerClosed(_) => self.close(LegEnd::Lost, "handset gone", None),
             Input::Broken => self.close(LegEnd::Lost, "socket broke", None),
             Input::Stalled => self.close(LegEnd::Lost, "handset does not take our sound", None),
             Input::Tick => self.tick(now),
@@ -366,7 +367,7 @@ mod tests {
     fn every_end_is_told_once() {
         let cases: [(fn(&mut Leg), LegEnd); 6] = [
             (|leg| leg.handle(at(9), Input::Binary(&printed(&Message::Over(String::new())))), LegEnd::HungUp),
-            (|leg| leg.handle(at(9), Input::PeerClosed(None)), LegEnd::HungUp),
+            (|leg| leg.handle(at(9), Input::PeerClosed(None)), LegEnd::Lost),
             (|leg| leg.handle(at(9), Input::Broken), LegEnd::Lost),
             (|leg| leg.handle(at(9), Input::Stalled), LegEnd::Lost),
             (|leg| leg.handle(at(9), Input::CallGone), LegEnd::ClosedByUs),

@@ -13,11 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::lines::{Line, Lines};
 use super::machine::Leg;
-use super::wire::{Message, Start, print};
+use super::wire::{self, Message, Start, print};
 use crate::base::event::{Direction, Event};
 use crate::base::tasks::Scope;
-use crate::base::{Clock, limits};
+use crate::base::{CallId, Clock, Lang, limits};
 use crate::telephony::leg::{Announcement, Exchange, LegCommand, LegEnd, LegEvent};
 use crate::telephony::stream::link::{Link, Wake, attend};
 use crate::telephony::stream::pump::Pump;
@@ -56,6 +57,7 @@ pub fn open(path: &Path) -> io::Result<UnixListener> {
 /// Takes handsets until the box stops.
 pub async fn serve(listener: UnixListener, deps: LocalDeps) {
     let places = Arc::new(Semaphore::new(limits::LOCAL_CALLS_MAX));
+    let lines = Lines::default();
     loop {
         let accepted = tokio::select! {
             () = deps.tasks.stopped() => return,
@@ -71,7 +73,7 @@ pub async fn serve(listener: UnixListener, deps: LocalDeps) {
             }
         };
         match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => deps.tasks.spawn("handset", run(stream, deps.clone(), place)),
+            Ok(place) => deps.tasks.spawn("handset", run(stream, deps.clone(), lines.clone(), place)),
             Err(_) => {
                 deps.metrics.refused.inc();
                 deps.tasks.spawn("handset", refuse(stream, "as many handsets as the box takes are in use"));
@@ -89,20 +91,29 @@ async fn refuse(mut stream: UnixStream, why: &str) {
 struct Task {
     deps: LocalDeps,
     leg: Leg,
+    lines: Lines,
+    /// A handset has said what it wants.
+    asked: Option<Start>,
     call: Option<Link>,
+    line: Option<Line>,
     told: Option<Told>,
     end: Option<LegEnd>,
     pump: Pump,
 }
 
-async fn run(mut stream: UnixStream, deps: LocalDeps, place: OwnedSemaphorePermit) {
+async fn run(mut stream: UnixStream, deps: LocalDeps, lines: Lines, place: OwnedSemaphorePermit) {
     let clock = deps.clock;
     let (leg, pump) = (Leg::new(clock.now()), Pump::new(clock, READ));
-    let mut task = Task { leg, deps, call: None, told: None, end: None, pump };
+    let mut task = Task { leg, deps, lines, asked: None, call: None, line: None, told: None, end: None, pump };
     let mut commands = Vec::new();
     let reason = loop {
         if let Some(reason) = task.settle() {
             break reason;
+        }
+        if let Some(start) = task.asked.take() {
+            let answer = if task.admit(start).await { Input::Admitted } else { Input::Refused };
+            task.leg.handle(clock.now(), answer);
+            continue;
         }
         let (mut reader, mut writer) = stream.split();
         let stopped = task.deps.tasks.clone();
@@ -145,10 +156,7 @@ impl Task {
     fn settle(&mut self) -> Option<&'static str> {
         while let Some(output) = self.leg.poll() {
             match output {
-                Output::Admit(start) => {
-                    let answer = if self.admit(&start) { Input::Admitted } else { Input::Refused };
-                    self.leg.handle(self.deps.clock.now(), answer);
-                }
+                Output::Admit(start) => self.asked = Some(start),
                 Output::Event(event) => {
                     if let LegEvent::Closed(end) = event {
                         self.end = Some(end);
@@ -174,36 +182,66 @@ impl Task {
         None
     }
 
-    fn admit(&mut self, start: &Start) -> bool {
+    async fn admit(&mut self, start: Start) -> bool {
+        let refused = match self.lines.carry_on(&start.name, start.proof.as_deref()).await {
+            Ok(Some(line)) => self.carry_on(line, &start.name).await,
+            Ok(None) => self.begin(start),
+            Err(why) => Err(why.to_owned()),
+        };
+        match refused {
+            Ok(()) => {
+                self.deps.metrics.streams.inc();
+                true
+            }
+            Err(why) => {
+                warn!(transport = "local", why, "a handset's call was refused");
+                print(&Message::Over(why), &mut self.pump.outbox);
+                false
+            }
+        }
+    }
+
+    fn begin(&mut self, start: Start) -> Result<(), String> {
         let announcement = Announcement {
             transport: "local",
             carrier_call: start.name.clone(),
             direction: Direction::Inbound,
             from: None,
             to: None,
-            agent: start.agent.clone(),
+            agent: start.agent,
             call: None,
             state: None,
             district: None,
         };
-        let exchange = self.deps.exchange.as_ref();
-        let offered = exchange.announce(announcement).and_then(|call| {
-            self.told = Some(self.deps.facts.of(call));
-            Link::offer(exchange, call, start.language)
-        });
-        match offered {
-            Ok(link) => {
-                info!(transport = "local", call = %link.call(), "a handset was lifted");
-                self.call = Some(link);
-                self.deps.metrics.streams.inc();
-                true
+        let call = self.deps.exchange.announce(announcement).map_err(|refusal| refusal.to_string())?;
+        self.connect(call, start.language)?;
+        info!(transport = "local", %call, "a handset was lifted");
+        match self.lines.begin(&start.name, call) {
+            Ok((line, proof)) => {
+                self.line = Some(line);
+                print(&Message::Fact(wire::proof(&proof)), &mut self.pump.outbox);
             }
-            Err(refusal) => {
-                warn!(transport = "local", %refusal, "a handset's call was refused");
-                print(&Message::Over(refusal.to_string()), &mut self.pump.outbox);
-                false
-            }
+            Err(error) => warn!(transport = "local", %call, %error, "a handset cannot come back if its line breaks"),
         }
+        Ok(())
+    }
+
+    async fn carry_on(&mut self, line: Line, name: &str) -> Result<(), String> {
+        let call = line.call;
+        self.line = Some(line);
+        if !self.deps.exchange.media_over(name).await {
+            return Err("this call is over".to_owned());
+        }
+        self.connect(call, None)?;
+        info!(transport = "local", %call, "a handset carries its call on");
+        Ok(())
+    }
+
+    fn connect(&mut self, call: CallId, language: Option<Lang>) -> Result<(), String> {
+        self.told = Some(self.deps.facts.of(call));
+        let link = Link::offer(self.deps.exchange.as_ref(), call, language).map_err(|refusal| refusal.to_string())?;
+        self.call = Some(link);
+        Ok(())
     }
 
     /// A handset that is behind misses facts.
@@ -216,6 +254,10 @@ impl Task {
     /// Tells the call, sends what is left and closes, all within bounds.
     async fn finish(mut self, mut stream: UnixStream, reason: &'static str) {
         self.deps.metrics.count_oddities(self.leg.oddities());
+        if let Some(line) = self.line.take() {
+            let waits = self.call.is_some() && self.end == Some(LegEnd::Lost);
+            self.lines.ended(line, waits, &self.deps.tasks);
+        }
         let Some(link) = self.call.take() else {
             self.deps.metrics.refused.inc();
             debug!(reason, "a handset closed before it carried a call");

@@ -3,9 +3,11 @@
 //! Promise: any bytes in any pieces are messages or the beginning of one; nothing is lost at the cuts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::base::Lang;
 use crate::base::audio::LINE_FRAME;
+use crate::base::secret::Secret;
 use crate::telephony::stream::packets::Packets;
 
 const OVER: u8 = 0x00;
@@ -27,6 +29,22 @@ pub struct Start {
     pub language: Option<Lang>,
     /// The speaker is a headset's, which the microphone does not hear.
     pub full_duplex: bool,
+    /// Carries the call of that name on: what the box told its handset when it began.
+    pub proof: Option<String>,
+}
+
+/// The fact that tells a handset what to show if it has to come back.
+pub fn proof(secret: &Secret) -> String {
+    json!({"t": "line", "proof": secret.expose()}).to_string()
+}
+
+/// The proof of such a fact; `None`: it is another.
+pub fn read_proof(fact: &str) -> Option<String> {
+    let mut fact: Value = serde_json::from_str(fact).ok()?;
+    match (fact["t"] == "line", fact["proof"].take()) {
+        (true, Value::String(proof)) => Some(proof),
+        _ => None,
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +82,8 @@ fn read(kind: u8, payload: &[u8]) -> Message {
 
 fn is_fit(start: &Start) -> bool {
     let plain = |text: &str| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    !start.name.is_empty() && plain(&start.name) && start.agent.as_deref().is_none_or(plain)
+    let fit = |text: &Option<String>| text.as_deref().is_none_or(plain);
+    !start.name.is_empty() && plain(&start.name) && fit(&start.agent) && fit(&start.proof)
 }
 
 /// Appends a message. Words that are longer than a message holds are left out whole.
@@ -126,6 +145,7 @@ mod tests {
             agent: Some("helpdesk".to_owned()),
             language: Some(Lang::Ta),
             full_duplex: true,
+            proof: Some("0f".repeat(32)),
         };
         let mut pcm = [0; LINE_FRAME];
         (pcm[0], pcm[1], pcm[159]) = (i16::MIN, -2, i16::MAX);
@@ -143,12 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_is_told_in_a_fact() {
+        let secret = Secret::new("0f0f");
+        assert_eq!(read_proof(&proof(&secret)).as_deref(), Some("0f0f"));
+        for other in [r#"{"t":"said","proof":"x"}"#, r#"{"t":"line"}"#, r#"{"t":"line","proof":7}"#, "nonsense"] {
+            assert_eq!(read_proof(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_odd_and_the_next_is_read() {
         for (kind, payload) in [
             (0x01, &b"{}"[..]),
             (0x01, b"nonsense"),
             (0x01, br#"{"name":"a b"}"#),
             (0x01, br#"{"name":"a","agent":"../x"}"#),
+            (0x01, br#"{"name":"a","proof":"not one"}"#),
             (0x03, b"A"),
             (0x03, b"12"),
             (0x10, b"half a frame"),

@@ -2,6 +2,7 @@
 //! Promise: a call never waits for a browser; each browser gets the facts of its own call and no other's.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -11,24 +12,32 @@ use crate::base::{CallId, limits};
 
 /// Cheap to clone; one for the daemon.
 #[derive(Clone, Debug, Default)]
-pub struct Facts(Arc<Mutex<HashMap<CallId, mpsc::Sender<Record>>>>);
+pub struct Facts(Arc<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    taken: Mutex<HashMap<CallId, (u64, mpsc::Sender<Record>)>>,
+    /// Numbers of places so far.
+    number: AtomicU64,
+}
 
 /// A browser's place; given up when dropped.
 #[derive(Debug)]
 pub struct Told {
     facts: Facts,
     call: CallId,
+    number: u64,
     records: mpsc::Receiver<Record>,
 }
 
 impl Facts {
-    fn open(&self) -> MutexGuard<'_, HashMap<CallId, mpsc::Sender<Record>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, HashMap<CallId, (u64, mpsc::Sender<Record>)>> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a fact; what a browser has no room for is left out.
     pub fn observe(&self, record: &Record) {
-        let sender = self.open().get(&record.call).cloned();
+        let sender = self.open().get(&record.call).map(|(_, sender)| sender.clone());
         if let Some(sender) = sender
             && sender.try_send(record.clone()).is_err()
         {
@@ -36,10 +45,12 @@ impl Facts {
         }
     }
 
+    /// From now on whoever had the place of this call before is told nothing more.
     pub fn of(&self, call: CallId) -> Told {
         let (sender, records) = mpsc::channel(limits::WEBRTC_FACTS_QUEUE);
-        self.open().insert(call, sender);
-        Told { facts: self.clone(), call, records }
+        let number = self.0.number.fetch_add(1, Ordering::Relaxed);
+        self.open().insert(call, (number, sender));
+        Told { facts: self.clone(), call, number, records }
     }
 
     /// Browsers that are told.
@@ -57,7 +68,11 @@ impl Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.facts.open().remove(&self.call);
+        let mut taken = self.facts.open();
+        // Not that of a connection which has carried the call on.
+        if taken.get(&self.call).is_some_and(|(number, _)| *number == self.number) {
+            taken.remove(&self.call);
+        }
     }
 }
 
@@ -81,7 +96,12 @@ mod tests {
         for turn in 0..2_000 {
             facts.observe(&record(one, turn));
         }
+        let mut next = facts.of(one);
         drop(told);
+        assert_eq!(facts.listening(), 1, "the place is the next one's");
+        facts.observe(&record(one, 5));
+        assert_eq!(next.next().await, Some(record(one, 5)));
+        drop(next);
         assert_eq!(facts.listening(), 0);
         facts.observe(&record(one, 4));
     }

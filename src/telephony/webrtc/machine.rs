@@ -3,7 +3,7 @@
 //!
 //! Promise: from the moment the line is open a packet leaves every 20 ms, the call's sound or silence; a
 //! mark is played once what was sent before it has left and the browser's own buffer has passed; after
-//! `Clear` nothing queued is heard; after [`LegEvent::Closed`] nothing more comes but the close itself;
+//! `Clear` nothing queued is heard, and the page is told to let pass in silence what it has got already; after [`LegEvent::Closed`] nothing more comes but the close itself;
 //! every wait has an end. Absent on purpose: sockets, encryption, what the call is about.
 
 use std::collections::VecDeque;
@@ -53,6 +53,8 @@ pub enum Output {
     Send(Outgoing),
     /// A message for the data channel.
     Tell(String),
+    /// The same, for now or never: a page that is told later would silence something else.
+    TellNow(String),
     /// The first of its kind on this leg, by name; worth a line in the log.
     Notice(&'static str),
     /// Last output.
@@ -143,6 +145,8 @@ pub struct Leg {
     queue: VecDeque<Queued>,
     frames: usize,
     next_frame: Moment,
+    /// Until then the page is silent, and sound would be lost on it.
+    hushed_to: Moment,
     /// When the browser will have played all that was sent of the call's sound.
     played_to: Moment,
     marks: VecDeque<(Moment, u64)>,
@@ -172,6 +176,7 @@ impl Leg {
             queue: VecDeque::new(),
             frames: 0,
             next_frame: now,
+            hushed_to: now,
             played_to: now,
             marks: VecDeque::new(),
             sequence: (seed >> 32) as u16,
@@ -393,6 +398,8 @@ impl Leg {
             }
             LegCommand::Clear => {
                 self.frames = 0;
+                self.hushed_to = now + limits::WEBRTC_HUSH;
+                self.out.push_back(Output::TellNow(wire::clear()));
                 let flushed: Vec<u64> = self
                     .queue
                     .drain(..)
@@ -465,11 +472,12 @@ impl Leg {
         }
         while self.next_frame <= now {
             self.release_marks(self.played_to.max(now));
-            let frame = match self.queue.pop_front() {
-                Some(Queued::Frame(frame)) => Some(frame),
+            let frame = match self.queue.front() {
+                Some(Queued::Frame(_)) if now >= self.hushed_to => self.queue.pop_front(),
                 // Marks at the front have just been released.
-                Some(Queued::Mark(_)) | None => None,
+                _ => None,
             };
+            let frame = if let Some(Queued::Frame(frame)) = frame { Some(frame) } else { None };
             self.send(now, frame);
             self.next_frame = self.next_frame + FRAME;
         }

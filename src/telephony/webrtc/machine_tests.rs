@@ -36,7 +36,7 @@ impl Line {
             match output {
                 Output::Event(event) => self.events.push((self.now.as_millis(), event)),
                 Output::Send(packet) => self.sent.push(packet),
-                Output::Tell(text) => self.told.push(text),
+                Output::Tell(text) | Output::TellNow(text) => self.told.push(text),
                 Output::Notice(_) => {}
                 Output::Close(reason) => self.closed = Some(reason),
             }
@@ -139,6 +139,24 @@ fn clear_throws_away_what_is_queued_and_its_marks() {
     assert!(line.sent[before..].iter().all(|packet| !packet.marker), "no sound after the clear");
     let marks: Vec<LegEvent> = line.marks().into_iter().map(|(_, event)| event).collect();
     assert_eq!(marks, [LegEvent::MarkFlushed(2), LegEvent::MarkPlayed(1)]);
+    assert_eq!(line.told, [wire::clear()], "the page has sound that was sent before");
+}
+
+#[test]
+fn what_is_said_after_a_clear_waits_until_the_page_plays_again() {
+    let mut line = Line::open(Codec::Opus);
+    line.say(5);
+    line.pass(ms(50));
+    line.put(Input::Command(LegCommand::Clear));
+    let (before, cleared) = (line.sent.len(), line.now);
+    line.say(3);
+    line.put(Input::Command(LegCommand::Mark(4)));
+    line.pass(limits::WEBRTC_HUSH - ms(20));
+    assert!(line.sent[before..].iter().all(|packet| !packet.marker), "it would be lost on a silent page");
+    line.pass(ms(300));
+    assert_eq!(line.sent[before..].iter().filter(|packet| packet.marker).count(), 1);
+    let played = line.marks().into_iter().find(|(_, event)| *event == LegEvent::MarkPlayed(4)).unwrap().0;
+    assert!(Moment::from_millis(played).since(cleared) >= limits::WEBRTC_HUSH + ms(60), "{played}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! but both ways), with a page that does it.
 //!
 //! Promise: a browser is answered only if whoever sits at it may call, its session is bounded in number,
-//! life and silence, and nothing of it is left when it is over. Absent on purpose: who may call
+//! life and silence, and nothing of it is left when it is over; a browser whose connection broke carries its
+//! call on with a new offer. Absent on purpose: who may call
 //! (`api/guard.rs` finds out, the routes are told), TURN and anything else outside the LAN.
 
 pub mod carrier;
@@ -13,6 +14,7 @@ pub mod order;
 mod page;
 mod peer;
 pub mod places;
+mod resume;
 pub mod sdp;
 pub mod server;
 mod session;

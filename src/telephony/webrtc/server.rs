@@ -16,13 +16,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::facts::Facts;
-use super::places::{self, Ports};
+use super::places::{self, Port, Ports};
+use super::resume::carry_on;
 use super::sdp::{Fragment, Offer, Unfit};
-use super::session::{self, Control, Failure, Order, Surroundings};
+use super::session::{self, Control, Failure, LastHeard, Order, Surroundings};
 use crate::base::event::Direction;
 use crate::base::ids::TenantId;
 use crate::base::network::Network;
@@ -95,6 +96,7 @@ pub struct WebrtcDeps {
 pub struct WebrtcMetrics {
     pub offers: Counter,
     pub refused_offers: Counter,
+    pub carried_on: Counter,
     pub streams: StreamMetrics,
 }
 
@@ -103,24 +105,51 @@ impl WebrtcMetrics {
         let registry = registry.sub_registry_with_prefix("webrtc");
         registry.register("offers", "Offers of browsers", self.offers.clone());
         registry.register("refused_offers", "Offers that were not answered", self.refused_offers.clone());
+        registry.register("carried_on", "Offers that carried on a call whose line was broken", self.carried_on.clone());
         self.streams.register(registry);
     }
 }
 
-struct Shared {
-    deps: WebrtcDeps,
+pub(super) struct Shared {
+    pub(super) deps: WebrtcDeps,
     ports: Ports,
     places: Arc<Semaphore>,
     sessions: Mutex<HashMap<String, Handle>>,
 }
 
-/// A session as HTTP sees it.
+/// A session as HTTP sees it. Its id is a secret that only whoever began the call was told.
 #[derive(Clone)]
-struct Handle {
+pub(super) struct Handle {
     owner: String,
-    etag: String,
+    /// Names the connection; each that carries the call on has another.
+    pub(super) etag: String,
     ufrag: String,
-    controls: mpsc::Sender<Control>,
+    pub(super) controls: mpsc::Sender<Control>,
+    pub(super) call: CallId,
+    pub(super) carrier_call: String,
+    pub(super) heard: LastHeard,
+    /// How often the call was carried on.
+    pub(super) resumes: u32,
+    /// Somebody is about to carry it on.
+    pub(super) claimed: bool,
+}
+
+/// What a connection is to carry.
+pub(super) struct NewLine {
+    pub(super) owner: String,
+    pub(super) call: CallId,
+    pub(super) carrier_call: String,
+    /// Chosen by the caller.
+    pub(super) language: Option<Lang>,
+    /// Of a call that is carried on: how often, with this time. `None`: it begins.
+    pub(super) resumes: Option<u32>,
+}
+
+/// An offer that has its place and its port.
+pub(super) struct Taken {
+    offer: Offer,
+    place: OwnedSemaphorePermit,
+    port: Port,
 }
 
 /// All routes of the transport; each request must carry a [`Caller`].
@@ -134,13 +163,13 @@ pub fn routes(deps: WebrtcDeps) -> Router {
     Router::new()
         .route("/webrtc", get(agents))
         .route("/webrtc/{agent}", post(create).options(preflight))
-        .route("/webrtc/session/{id}", axum::routing::patch(trickle).delete(end).options(preflight))
+        .route("/webrtc/session/{id}", post(carry_on).patch(trickle).delete(end).options(preflight))
         .with_state(Arc::new(shared))
 }
 
 /// Why a request is not done; small, so that it can be an error.
 #[derive(Debug)]
-struct Refused {
+pub(super) struct Refused {
     status: StatusCode,
     title: &'static str,
     detail: String,
@@ -149,12 +178,20 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, title, detail: detail.into(), retry_after: None }
     }
 
     fn busy(detail: impl Into<String>, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "no room", detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no room", detail).again_after(seconds)
+    }
+
+    pub(super) fn again_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status.as_u16()
     }
 }
 
@@ -200,17 +237,17 @@ async fn preflight() -> Response {
 }
 
 /// Somebody who may call.
-struct Admitted {
-    actor: String,
+pub(super) struct Admitted {
+    pub(super) actor: String,
     tenant: Option<TenantId>,
 }
 
 impl Shared {
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
+    pub(super) fn sessions(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Admitted, Refused> {
+    pub(super) fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Admitted, Refused> {
         match &caller.standing {
             Standing::Known { actor, may_call: true, tenant } => {
                 Ok(Admitted { actor: actor.clone(), tenant: tenant.clone() })
@@ -225,7 +262,8 @@ impl Shared {
                     let what = "guests call from the box's own page";
                     return Err(Refused::new(StatusCode::FORBIDDEN, "not allowed", what));
                 }
-                Ok(Admitted { actor: format!("guest:{}", caller.address), tenant: Some(TenantId::default_tenant()) })
+                // A guest who walks into another network is the same one; the session's secret tells.
+                Ok(Admitted { actor: "guest".to_owned(), tenant: Some(TenantId::default_tenant()) })
             }
             Standing::Nobody => {
                 let what = "log in, or send a token as Authorization: Bearer";
@@ -241,7 +279,7 @@ impl Shared {
     }
 
     /// The session of that id, if it is this caller's.
-    fn session(&self, id: &str, who: &Admitted) -> Result<Option<Handle>, Refused> {
+    pub(super) fn session(&self, id: &str, who: &Admitted) -> Result<Option<Handle>, Refused> {
         match self.sessions().get(id) {
             Some(handle) if handle.owner == who.actor => Ok(Some(handle.clone())),
             Some(_) => Err(Refused::new(StatusCode::FORBIDDEN, "not allowed", "this call is somebody else's")),
@@ -324,11 +362,21 @@ impl Shared {
         if !self.agents_of(&who).iter().any(|card| card.name == agent) {
             return Err(unknown_agent());
         }
-        if !is_type(&parts.headers, SDP) {
+        let language = language(parts.uri.query().unwrap_or_default())?;
+        let taken = self.take(&parts.headers, body).await?;
+        let carrier_call = format!("browser-{}", CallId::new());
+        let secret = Secret::random().map_err(|_| no_random())?;
+        let call = self.announce(agent, &carrier_call)?;
+        let line = NewLine { owner: who.actor, call, carrier_call, language, resumes: None };
+        self.open(secret.expose().to_owned(), line, taken).await
+    }
+
+    /// Reads an offer that there is room for.
+    pub(super) async fn take(&self, headers: &HeaderMap, body: Body) -> Result<Taken, Refused> {
+        if !is_type(headers, SDP) {
             let what = format!("send the offer as {SDP}");
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "another type is wanted", what));
         }
-        let language = language(parts.uri.query().unwrap_or_default())?;
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Refused::busy("as many browsers as the box takes are calling; try again soon", 10));
         };
@@ -339,21 +387,36 @@ impl Shared {
         let Some(port) = self.ports.take() else {
             return Err(Refused::busy("all UDP ports of webrtc.udp_ports are in use; try again soon", 10));
         };
+        Ok(Taken { offer, place, port })
+    }
+
+    /// Answers an offer for a call under the session's id.
+    pub(super) async fn open(self: &Arc<Self>, id: String, line: NewLine, taken: Taken) -> Result<Response, Refused> {
+        let NewLine { owner, call, carrier_call, language, resumes } = line;
+        let Taken { offer, place, port } = taken;
         let addresses = match self.deps.settings.addresses.as_slice() {
             [] => places::usable(),
             configured => configured.to_vec(),
         };
-        let secrets = Secret::random().and_then(|id| Ok((id, Secret::random()?)));
-        let (id, etag) = secrets.map_err(|_| Refused::busy("the system gave no random bytes; try again", 1))?;
-        let id = id.expose().to_owned();
-        let etag = format!("\"{}\"", &etag.expose()[..16]);
-        let carrier_call = format!("browser-{}", CallId::new());
-        let call = self.announce(agent, &carrier_call)?;
+        let etag = format!("\"{}\"", &Secret::random().map_err(|_| no_random())?.expose()[..16]);
         let (controls, controlled) = mpsc::channel(CONTROLS);
         let (answer, answered) = oneshot::channel();
-        let handle = Handle { owner: who.actor, etag: etag.clone(), ufrag: offer.ufrag.clone(), controls };
+        let heard = LastHeard::default();
+        let handle = Handle {
+            owner,
+            etag: etag.clone(),
+            ufrag: offer.ufrag.clone(),
+            controls,
+            call,
+            carrier_call: carrier_call.clone(),
+            heard: heard.clone(),
+            resumes: resumes.unwrap_or(0),
+            claimed: false,
+        };
         self.sessions().insert(id.clone(), handle);
-        let order = Order { call, carrier_call, language, offer, addresses, port, controls: controlled, place };
+        let controls = controlled;
+        let back = resumes.is_some();
+        let order = Order { call, carrier_call, language, offer, addresses, port, controls, heard, back, place };
         let deps = &self.deps;
         let around = Surroundings {
             exchange: Arc::clone(&deps.exchange),
@@ -362,10 +425,10 @@ impl Shared {
             metrics: deps.metrics.streams.clone(),
             facts: deps.facts.clone(),
         };
-        let (shared, forgotten) = (Arc::clone(self), id.clone());
+        let (shared, ended) = (Arc::clone(self), (id.clone(), etag.clone()));
         deps.tasks.spawn("browser call", async move {
-            session::run(around, order, answer).await;
-            shared.sessions().remove(&forgotten);
+            let how = session::run(around, order, answer).await;
+            shared.ended(&ended.0, &ended.1, how).await;
         });
         match answered.await {
             Ok(Ok(sdp)) => {
@@ -398,6 +461,10 @@ impl Shared {
             Refusal::Draining => Refused::busy("the box is stopping and takes no new calls", 60),
         })
     }
+}
+
+fn no_random() -> Refused {
+    Refused::busy("the system gave no random bytes; try again", 1)
 }
 
 fn unknown_agent() -> Refused {
@@ -441,7 +508,7 @@ impl Shared {
         }
         let matched = parts.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
         let restart = || {
-            let what = "ICE is not restarted here; end the call and offer anew";
+            let what = "ICE is not restarted here; POST a new offer to this address";
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "not supported", what)
         };
         match matched {
@@ -484,7 +551,10 @@ async fn end(
         Ok(handle) => {
             // One that is over already has ended, which is what was asked for. A full queue is read first.
             if let Some(handle) = handle {
-                let _ = tokio::time::timeout(limits::WEBRTC_WRITE_MAX, handle.controls.send(Control::HangUp)).await;
+                let told = tokio::time::timeout(limits::WEBRTC_WRITE_MAX, handle.controls.send(Control::HangUp)).await;
+                if matches!(told, Ok(Err(_))) {
+                    session::hang_up_waiting(shared.deps.exchange.as_ref(), &handle.carrier_call).await;
+                }
             }
             open(StatusCode::OK.into_response())
         }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
@@ -22,7 +23,7 @@ use super::sdp::Offer;
 use super::wire;
 use crate::base::event::{CallState, Event};
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, Lang, limits};
+use crate::base::{CallId, Clock, Lang, Moment, limits};
 use crate::telephony::leg::{Exchange, LegCommand, LegEnd, LegEvent};
 use crate::telephony::stream::StreamMetrics;
 use crate::telephony::stream::link::{Link, Wake, attend};
@@ -42,7 +43,32 @@ pub(super) struct Surroundings {
 pub(super) enum Control {
     /// `DELETE`.
     HangUp,
+    /// The browser says that the line is broken: it makes another.
+    Broken,
     Candidates(Vec<(String, String)>, Option<String>),
+}
+
+/// When a browser was heard last, for those who ask whether it is there. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastHeard(Arc<AtomicU64>);
+
+impl LastHeard {
+    fn at(&self, now: Moment) {
+        self.0.store(now.as_millis().max(1), Ordering::Relaxed);
+    }
+
+    /// `None`: never.
+    pub(super) fn get(&self) -> Option<Moment> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms > 0).map(Moment::from_millis)
+    }
+}
+
+/// What the end of a session means for its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Over,
+    /// The call may wait for the browser to come back.
+    Broken,
 }
 
 pub(super) struct Order {
@@ -54,6 +80,9 @@ pub(super) struct Order {
     pub addresses: Vec<IpAddr>,
     pub port: Port,
     pub controls: mpsc::Receiver<Control>,
+    pub heard: LastHeard,
+    /// The call is there already and waits for its line.
+    pub back: bool,
     /// Given back when the session is over.
     pub place: OwnedSemaphorePermit,
 }
@@ -71,18 +100,25 @@ pub(super) enum Failure {
 }
 
 /// Answers the offer, then carries the call to its end. Whoever waits for the answer may go away: then
-/// there is no call.
-pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sender<Result<String, Failure>>) {
-    let Order { call, carrier_call, language, offer, addresses, port, controls, place } = order;
+/// there is no call, or it goes on waiting for its line.
+pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sender<Result<String, Failure>>) -> Ended {
+    let Order { call, carrier_call, language, offer, addresses, port, controls, heard, back, place } = order;
+    // A call that waits is not over because one attempt came to nothing.
+    let give_up = |exchange: &dyn Exchange, state| {
+        if !back {
+            exchange.carrier_state(&carrier_call, state);
+        }
+        if back { Ended::Broken } else { Ended::Over }
+    };
     let told = around.facts.of(call);
     let seed = fastrand::u64(..);
     let ssrc = fastrand::u32(1..);
     let mut peer = match Peer::new(&offer, &addresses, port, ssrc).await {
         Ok(peer) => peer,
         Err(error) => {
-            around.exchange.carrier_state(&carrier_call, CallState::Failed);
+            let ended = give_up(around.exchange.as_ref(), CallState::Failed);
             drop(answer.send(Err(error.into())));
-            return;
+            return ended;
         }
     };
     // A library that parses what strangers send may break on it; that is this session's end only.
@@ -99,17 +135,17 @@ pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sen
     let (sdp, leg) = match ready {
         Ok(ready) => ready,
         Err(failure) => {
-            around.exchange.carrier_state(&carrier_call, CallState::Failed);
+            let ended = give_up(around.exchange.as_ref(), CallState::Failed);
             drop(answer.send(Err(failure)));
             peer.close().await;
-            return;
+            return ended;
         }
     };
     if answer.send(Ok(sdp)).is_err() {
         debug!(%call, "a browser went away before its answer");
-        around.exchange.carrier_state(&carrier_call, CallState::NotPicked);
+        let ended = give_up(around.exchange.as_ref(), CallState::NotPicked);
         peer.close().await;
-        return;
+        return ended;
     }
     let session = Session {
         around,
@@ -119,13 +155,17 @@ pub(super) async fn run(around: Surroundings, order: Order, answer: oneshot::Sen
         leg,
         told,
         controls,
+        heard,
+        back,
         link: None,
         track: None,
         channel: None,
+        leg_end: None,
         end: None,
     };
-    session.carry(&carrier_call).await;
+    let ended = session.carry(&carrier_call).await;
     drop(place);
+    ended
 }
 
 struct Session {
@@ -136,10 +176,13 @@ struct Session {
     leg: Leg,
     told: Told,
     controls: mpsc::Receiver<Control>,
+    heard: LastHeard,
+    back: bool,
     /// The call, once the line is open.
     link: Option<Link>,
     track: Option<Arc<dyn TrackRemote>>,
     channel: Option<Channel>,
+    leg_end: Option<LegEnd>,
     end: Option<&'static str>,
 }
 
@@ -150,7 +193,7 @@ struct Channel {
 }
 
 impl Session {
-    async fn carry(mut self, carrier_call: &str) {
+    async fn carry(mut self, carrier_call: &str) -> Ended {
         let call = self.call;
         let mut commands = Vec::new();
         // What is told before the channel is open.
@@ -173,12 +216,13 @@ impl Session {
             }
             self.settle(&mut early).await;
         }
-        if self.link.is_some() {
+        let ended = self.ended(carrier_call).await;
+        if self.link.is_some() && ended == Ended::Over {
             let _ = timeout(limits::LEG_CLOSE_WITHIN, self.last_facts(&mut early)).await;
         }
         self.tell(&mut early).await;
         let _ = timeout(limits::WEBRTC_LAST_WORDS_MAX, self.all_taken()).await;
-        let Self { around, peer, leg, link, end, .. } = self;
+        let Self { around, peer, leg, link, back, end, .. } = self;
         around.metrics.count_oddities(leg.oddities());
         let reason = end.unwrap_or_default();
         match link {
@@ -191,10 +235,34 @@ impl Session {
             None => {
                 around.metrics.refused.inc();
                 info!(transport = "webrtc", %call, reason, "a browser's line ended before it carried a call");
-                around.exchange.carrier_state(carrier_call, CallState::NotPicked);
+                if ended == Ended::Over && !back {
+                    around.exchange.carrier_state(carrier_call, CallState::NotPicked);
+                }
             }
         }
         peer.close().await;
+        ended
+    }
+
+    async fn ended(&mut self, carrier_call: &str) -> Ended {
+        let waits = match self.leg_end {
+            Some(LegEnd::Lost) => self.back || self.link.is_some(),
+            // Of a call that waits and has no leg yet that could say so.
+            Some(LegEnd::HungUp) if self.back && self.link.is_none() => {
+                hang_up_waiting(self.around.exchange.as_ref(), carrier_call).await;
+                false
+            }
+            _ => false,
+        };
+        // Who hung up while the line broke was not heard any more.
+        self.controls.close();
+        while let Ok(control) = self.controls.try_recv() {
+            if waits && matches!(control, Control::HangUp) {
+                hang_up_waiting(self.around.exchange.as_ref(), carrier_call).await;
+                return Ended::Over;
+            }
+        }
+        if waits { Ended::Broken } else { Ended::Over }
     }
 
     /// The end of the call may be on its way: it comes after that of its leg.
@@ -224,6 +292,8 @@ impl Session {
         match event {
             Some(PeerEvent::Connected) if self.link.is_none() => self.connected(),
             Some(PeerEvent::Connected | PeerEvent::Gathered) => {}
+            // An attempt that the browser gave up.
+            Some(PeerEvent::Closed) if self.back && self.link.is_none() => self.handle(Input::Broken),
             Some(PeerEvent::Closed) => self.handle(Input::HungUp),
             Some(PeerEvent::Track(track)) => self.track = Some(track),
             Some(PeerEvent::Channel(channel)) if self.channel.is_none() => {
@@ -254,6 +324,7 @@ impl Session {
         match event {
             Some(TrackRemoteEvent::OnRtpPacket(packet)) => {
                 let header = &packet.header;
+                self.heard.at(self.around.clock.now());
                 self.handle(Input::Packet(Packet {
                     payload_type: header.payload_type,
                     sequence: header.sequence_number,
@@ -299,6 +370,7 @@ impl Session {
     async fn control(&mut self, control: Option<Control>) {
         match control {
             Some(Control::HangUp) | None => self.handle(Input::HungUp),
+            Some(Control::Broken) => self.handle(Input::Broken),
             Some(Control::Candidates(candidates, ufrag)) => {
                 for (candidate, mid) in candidates {
                     if let Err(error) = self.peer.candidate(candidate, mid, ufrag.clone()).await {
@@ -314,8 +386,9 @@ impl Session {
         while let Some(output) = self.leg.poll() {
             match output {
                 Output::Event(event) => {
-                    if event == LegEvent::Closed(LegEnd::Lost) && self.link.is_some() {
-                        self.around.metrics.lost.inc();
+                    if let LegEvent::Closed(end) = event {
+                        self.leg_end = Some(end);
+                        self.around.metrics.lost.inc_by(u64::from(end == LegEnd::Lost && self.link.is_some()));
                     }
                     if let Some(link) = &mut self.link {
                         self.around.metrics.dropped_audio_frames.inc_by(link.deliver(event));
@@ -327,6 +400,11 @@ impl Session {
                     }
                 }
                 Output::Tell(text) => early.push(text),
+                Output::TellNow(text) => {
+                    if matches!(self.channel, Some(Channel { open: true, .. })) {
+                        early.push(text);
+                    }
+                }
                 Output::Notice(oddity) => {
                     info!(
                         transport = "webrtc",
@@ -350,6 +428,13 @@ impl Session {
                 debug!(call = %self.call, %error, "a message for a browser was left out");
             }
         }
+    }
+}
+
+/// Ends a call that waits for its line; one that has noticed nothing yet is made to.
+pub(super) async fn hang_up_waiting(exchange: &dyn Exchange, carrier_call: &str) {
+    if exchange.media_over(carrier_call).await {
+        exchange.carrier_state(carrier_call, CallState::Completed);
     }
 }
 

@@ -58,6 +58,11 @@ pub fn pong(n: u64) -> String {
     json!({"t": "pong", "n": n}).to_string()
 }
 
+/// What the browser has got and not played is to be heard by nobody.
+pub fn clear() -> String {
+    json!({"t": "clear", "ms": limits::WEBRTC_HUSH.as_millis() as u64}).to_string()
+}
+
 /// The line is closed; the last message there is.
 pub fn bye(reason: &str) -> String {
     json!({"t": "bye", "reason": reason}).to_string()
@@ -83,6 +88,7 @@ pub fn told(record: &Record) -> Option<String> {
         Event::BargeIn { turn, stopped_after_ms } => {
             json!({"t": "barge_in", "turn": turn, "stopped_after_ms": stopped_after_ms})
         }
+        Event::MediaBack { after_ms } => json!({"t": "back", "after_ms": after_ms}),
         Event::Dtmf { .. } => json!({"t": "key"}),
         Event::CallEnded { outcome, cause, duration_ms, .. } => {
             json!({"t": "ended", "outcome": outcome, "cause": cause, "duration_ms": duration_ms})

@@ -60,7 +60,7 @@ pub(super) fn ask(method: &str, route: &str, path: String, side: &Side, n: usize
     let customer = || side.id("customer").to_owned();
     let sent = match (method, route) {
         ("GET" | "OPTIONS", _) => Sent::Nothing,
-        ("POST", "/webrtc/{agent}") => Sent::Text("application/sdp", "v=0\r\n".to_owned()),
+        ("POST", "/webrtc/{agent}" | "/webrtc/session/{id}") => Sent::Text("application/sdp", "v=0\r\n".to_owned()),
         ("PATCH", "/webrtc/session/{id}") => Sent::Text("application/trickle-ice-sdpfrag", String::new()),
         ("POST", "/ai/process") => {
             Sent::Json(json!({ "user_input": "hello", "language": "en-IN", "agent": side.agent("desk") }))

@@ -23,6 +23,7 @@ use webrtc::peer_connection::{
     RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, register_default_interceptors,
 };
 
+use super::path::Path;
 use crate::telephony::webrtc::codec::Codec;
 use crate::telephony::webrtc::peer::voice;
 
@@ -41,6 +42,8 @@ pub enum BrowserError {
     NotAgreed(&'static str),
     #[error("the line did not open")]
     NotOpen,
+    #[error("no path could be laid")]
+    NoPath(#[source] std::io::Error),
 }
 
 /// News of the connection.
@@ -91,6 +94,8 @@ pub struct Browser {
     remote: Option<Arc<dyn TrackRemote>>,
     codec: Codec,
     payload_type: u8,
+    near: Option<IpAddr>,
+    path: Option<Path>,
 }
 
 impl std::fmt::Debug for Browser {
@@ -146,9 +151,27 @@ impl Browser {
         };
         timeout(OPEN_WITHIN, gathered).await.map_err(|_| BrowserError::NotOpen)?;
         let offer = connection.local_description().await.ok_or(BrowserError::NotOpen)?.sdp;
-        let browser =
-            Self { connection, track, channel, channel_over: false, told, remote: None, codec, payload_type: 0 };
+        let browser = Self {
+            connection,
+            track,
+            channel,
+            channel_over: false,
+            told,
+            remote: None,
+            codec,
+            payload_type: 0,
+            near: addresses.first().copied(),
+            path: None,
+        };
         Ok((browser, offer))
+    }
+
+    /// The same over a path that can be cut.
+    pub async fn connect_over_path(&mut self, answer: String) -> Result<(), BrowserError> {
+        let near = self.near.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+        let (path, answer) = Path::through(&answer, near).await.map_err(BrowserError::NoPath)?;
+        self.path = Some(path);
+        self.connect(answer).await
     }
 
     /// Takes the box's answer and waits for the line.
@@ -230,6 +253,13 @@ impl Browser {
                 },
             }
         }
+    }
+
+    /// The line dies, and the box is told nothing. Only over a path.
+    pub async fn vanish(mut self) {
+        drop(self.path.take());
+        // What it says of its end goes nowhere.
+        self.close().await;
     }
 
     /// Must be called: dropping a connection leaves its task and sockets.

@@ -20,7 +20,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 pub(super) struct Packets {
     incoming: mpsc::Receiver<Message>,
-    /// Dropped to close.
+    /// `None`: closed.
     outgoing: Option<mpsc::Sender<Message>>,
 }
 
@@ -71,11 +71,13 @@ async fn pump(mut browser: Browser, mut taken: mpsc::Receiver<Message>, tell: mp
                     browser.send_message(text.as_str()).await;
                 }
                 Some(Message::Text(text)) => waiting.push(text.as_str().to_owned()),
-                Some(_) => {}
-                None => {
+                Some(Message::Close(_)) => {
                     tokio::time::sleep(LAST_WORDS).await;
                     break;
                 }
+                Some(_) => {}
+                // A line that is dropped and not closed is one that was cut.
+                None => return browser.vanish().await,
             },
         }
     }
@@ -109,7 +111,9 @@ impl Sink<Message> for Packets {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.outgoing = None;
+        if let Some(outgoing) = self.outgoing.take() {
+            let _ = outgoing.try_send(Message::Close(None));
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -6,6 +6,7 @@
 
 mod browser;
 mod line;
+mod path;
 pub mod wire;
 
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ use crate::base::{Clock, Lang};
 use crate::telephony::far::{FarCall, Line, LineOptions, Network, Side};
 use crate::telephony::public_url::PublicUrl;
 
+/// Pauses between the attempts to carry a call on, as the page makes them.
+const BACK_OFF_MS: [u64; 6] = [500, 1_000, 1_000, 2_000, 4_000, 8_000];
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Whom to call, and as whom.
@@ -37,10 +40,21 @@ pub struct DialOptions {
     /// Addresses of this machine to send from.
     pub addresses: Vec<IpAddr>,
     pub network: Network,
+    /// Its packets take a path that can be cut without a word to the box.
+    pub over_path: bool,
     /// Sound behind the caller's voice, 8 kHz, repeated for as long as the call lasts.
     pub noise: Option<Arc<[i16]>>,
     /// Believes the box's authority; see [`client`].
     pub http: reqwest::Client,
+}
+
+/// A call that the box has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The box's id of it.
+    pub call: String,
+    /// Where its session is, which is to be kept secret.
+    pub location: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -81,22 +95,37 @@ impl DialOptions {
             language: None,
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             network: Network::default(),
+            over_path: false,
             noise: None,
             http,
         }
     }
 
-    /// The connection without the line, for those who speak on it themselves, and the box's id of the call.
-    pub async fn open(&self) -> Result<(Browser, String), DialError> {
+    /// The connection without the line, for those who speak on it themselves.
+    pub async fn open(&self) -> Result<(Browser, Answered), DialError> {
+        let mut path = format!("/webrtc/{}", self.agent);
+        if let Some(language) = self.language {
+            path = format!("{path}?lang={}", language.tag());
+        }
+        self.open_at(&path).await
+    }
+
+    /// A new connection for the call whose session is at `location`.
+    pub async fn carry_on(&self, location: &str) -> Result<Browser, DialError> {
+        Ok(self.open_at(location).await?.0)
+    }
+
+    async fn open_at(&self, path: &str) -> Result<(Browser, Answered), DialError> {
         let (mut browser, offer) = Browser::offer(&[Codec::Opus], &self.addresses).await?;
-        match self.answer(offer).await {
-            Ok((answer, call)) => match browser.connect(answer).await {
-                Ok(()) => Ok((browser, call)),
-                Err(error) => {
-                    browser.close().await;
-                    Err(error.into())
-                }
-            },
+        let opened = match self.answer(path, offer).await {
+            Ok((sdp, answered)) if self.over_path => {
+                browser.connect_over_path(sdp).await.map(|()| answered).map_err(Into::into)
+            }
+            Ok((sdp, answered)) => browser.connect(sdp).await.map(|()| answered).map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(answered) => Ok((browser, answered)),
             Err(error) => {
                 browser.close().await;
                 Err(error)
@@ -106,28 +135,66 @@ impl DialOptions {
 
     pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
         let phone = Phone::new(Codec::Opus)?;
-        let (browser, call) = self.open().await?;
-        let options = LineOptions { network: self.network, noise: self.noise };
+        let (browser, Answered { call, location }) = self.open().await?;
+        let options = LineOptions { network: self.network.clone(), noise: self.noise.clone() };
         let (mut line, far) = Line::new(phone, &call, options);
         let packets = Packets::new(browser, tasks);
+        let scope = tasks.clone();
         tasks.spawn("browser's line", async move {
-            let by = line.carry(packets, clock).await;
-            line.over(by != Side::Network).await;
+            let mut by = line.carry_stream(packets, clock).await;
+            let clean = loop {
+                match line.gone_with(by) {
+                    _ if by == Side::Box => break true,
+                    Some(tells) => {
+                        if tells && by == Side::Network {
+                            self.end(&location).await;
+                        }
+                        break tells;
+                    }
+                    None => {}
+                }
+                let Some((phone, browser)) = self.come_back(&mut line, &location).await else { break false };
+                line.go_on(phone);
+                by = line.carry_stream(Packets::new(browser, &scope), clock).await;
+            };
+            line.over(clean).await;
         });
         Ok(far)
     }
 
-    async fn answer(&self, offer: String) -> Result<(String, String), DialError> {
-        let mut path = format!("/webrtc/{}", self.agent);
-        if let Some(language) = self.language {
-            path = format!("{path}?lang={}", language.tag());
+    /// Tries to carry the call on, as the page does; `None`: in vain, or the caller has had enough.
+    async fn come_back(&self, line: &mut Line<Phone>, location: &str) -> Option<(Phone, Browser)> {
+        for pause in BACK_OFF_MS {
+            if line.hold(Duration::from_millis(pause)).await {
+                self.end(location).await;
+                return None;
+            }
+            match self.carry_on(location).await {
+                Ok(browser) => return Some((Phone::new(Codec::Opus).ok()?, browser)),
+                Err(DialError::Refused { status: 409 | 503, .. } | DialError::Unreachable(_)) => {}
+                Err(DialError::Browser(BrowserError::NotOpen)) => {}
+                Err(_) => return None,
+            }
         }
-        let request = self.http.post(self.base_url.webhook(&path)).bearer_auth(self.token.expose());
+        None
+    }
+
+    /// Ends the call whose session is there; nobody is told if the box is not reached.
+    pub async fn end(&self, location: &str) {
+        let request = self.http.delete(self.base_url.webhook(location)).bearer_auth(self.token.expose());
+        let _ = request.send().await;
+    }
+
+    async fn answer(&self, path: &str, offer: String) -> Result<(String, Answered), DialError> {
+        let request = self.http.post(self.base_url.webhook(path)).bearer_auth(self.token.expose());
         let request = request.header("content-type", "application/sdp").body(offer);
         let answer = request.send().await.map_err(DialError::Unreachable)?;
         let status = answer.status().as_u16();
-        let call = answer.headers().get(CALL_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let answered = Answered { call: header(CALL_HEADER), location: header("location") };
         let text = answer.text().await.map_err(DialError::Unreachable)?;
-        if status == 201 { Ok((text, call)) } else { Err(DialError::Refused { status, text }) }
+        if status == 201 { Ok((text, answered)) } else { Err(DialError::Refused { status, text }) }
     }
 }

@@ -1,6 +1,8 @@
 //! A browser's voice and ear on the line: packets with their number and time in front, as the connection
 //! sends and gets them.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::base::audio::LINE_FRAME;
@@ -65,6 +67,12 @@ pub fn split(bytes: &[u8]) -> Option<(u16, u32, &[u8])> {
     Some((u16::from_be_bytes([*a, *b]), u32::from_be_bytes([*c, *d, *e, *f]), payload))
 }
 
+/// How long the page is to be silent, if the box asks it to.
+fn hush(text: &str) -> Option<Duration> {
+    let message: serde_json::Value = serde_json::from_str(text).ok()?;
+    (message["t"] == "clear").then(|| message["ms"].as_u64().map(Duration::from_millis))?
+}
+
 impl FarWire for Phone {
     fn opening(&mut self) -> Vec<Frame> {
         Vec::new()
@@ -92,8 +100,11 @@ impl FarWire for Phone {
     }
 
     fn read(&mut self, frame: &Frame) -> Result<FromBox, String> {
-        // What the box tells of the call is for the page.
-        let Frame::Binary(bytes) = frame else { return Ok(FromBox::Nothing) };
+        let bytes = match frame {
+            Frame::Binary(bytes) => bytes,
+            // The rest of what the box tells of the call is for people.
+            Frame::Text(text) => return Ok(hush(text).map_or(FromBox::Nothing, FromBox::Hush)),
+        };
         let (sequence, _, payload) = split(bytes).ok_or("half a packet")?;
         let Some(pcm) = self.hear(sequence, payload) else { return Ok(FromBox::Nothing) };
         let Some(held) = &mut self.held else { return Ok(FromBox::Sound(pcm)) };
@@ -155,6 +166,8 @@ mod tests {
         assert!((2..=4).contains(&kinds.iter().filter(|sound| !**sound).count()), "{kinds:?}");
         assert!(phone.read(&Frame::Binary(vec![1, 2, 3])).is_err());
         assert_eq!(phone.read(&Frame::Text("{}".to_owned())), Ok(FromBox::Nothing));
+        let clear = crate::telephony::webrtc::wire::clear();
+        assert_eq!(phone.read(&Frame::Text(clear)), Ok(FromBox::Hush(limits::WEBRTC_HUSH)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // The softphone. One call at a time: the microphone and the agent's voice go over WebRTC, what was heard
-// and said comes over the data channel "events". A token may come in the address, after #token=.
+// and said comes over the data channel "events". A connection that breaks is made anew by itself. A token may come in the address, after #token=.
 
 const $ = (id) => document.getElementById(id);
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
@@ -14,6 +14,11 @@ const CAUSES = {
   internal_error: "A fault inside the box ended the call.", operator: "An operator ended the call.",
 };
 
+// A connection that was disconnected for so long (ms) is given up for another, which is tried again after these.
+const DOUBT = 2000;
+const PAUSES = [0, 1000, 1000, 2000, 3000, 4000, 5000, 5000];
+const OPEN_WITHIN = 7000;
+
 let token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
 let csrf = "";
 let line = null; // the call there is
@@ -26,11 +31,12 @@ function problem(text) {
   $("problem").hidden = !text;
 }
 
-async function ask(method, path, headers = {}, body = undefined) {
+async function ask(method, path, headers = {}, body = undefined, within = undefined) {
   const all = { ...headers };
   if (token) all.authorization = `Bearer ${token}`;
   else if (csrf) all["x-csrf-token"] = csrf;
-  return fetch(path, { method, headers: all, body, cache: "no-store" });
+  const signal = within && AbortSignal.timeout(within);
+  return fetch(path, { method, headers: all, body, signal, cache: "no-store" });
 }
 
 async function reason(response) {
@@ -101,7 +107,7 @@ async function call() {
   $("times").hidden = true;
   $("call").disabled = true;
   state("Asking for the microphone");
-  const mine = { sounds: new AudioContext(), pings: 0 };
+  const mine = { sounds: new AudioContext(), pings: 0, peers: [] };
   line = mine;
   try {
     mine.mic = await navigator.mediaDevices.getUserMedia({
@@ -112,37 +118,88 @@ async function call() {
   }
   if (line !== mine) return over(mine);
   meter(mine);
-  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  mine.peer = peer;
-  mine.events = peer.createDataChannel("events", { ordered: true });
-  mine.events.onmessage = ({ data }) => told(mine, JSON.parse(data));
-  mine.events.onclose = () => over(mine);
-  for (const track of mine.mic.getAudioTracks()) peer.addTrack(track, mine.mic);
-  peer.ontrack = ({ streams, track }) => {
-    $("voice").srcObject = streams[0] || new MediaStream([track]);
-    $("voice").play().catch(() => problem("The browser does not play the agent's voice. Press Call again."));
-  };
-  peer.onconnectionstatechange = () => {
-    if (peer.connectionState === "connected") connected(mine);
-    if (peer.connectionState === "failed") over(mine, "The box cannot be reached from here. Is this device in the same network, and is UDP let through?");
-  };
   state("Calling");
   $("hangup").disabled = false;
   try {
-    await peer.setLocalDescription(await peer.createOffer());
-    const answer = await ask("POST", `/webrtc/${encodeURIComponent($("agent").value)}`, { "content-type": "application/sdp" }, peer.localDescription.sdp);
-    if (!answer.ok) return over(mine, (await reason(answer)).text);
-    mine.at = answer.headers.get("location");
-    const sdp = await answer.text();
-    if (line !== mine) return over(mine);
-    await peer.setRemoteDescription({ type: "answer", sdp });
+    const refused = await connect(mine, `/webrtc/${encodeURIComponent($("agent").value)}`);
+    if (refused) over(mine, refused.text);
   } catch (error) {
     over(mine, `The call could not be set up: ${error.message}`);
   }
 }
 
+// A connection of its own for the call: the first begins it, a later one carries it on. Gives what the box said
+// if it was refused.
+async function connect(mine, path, within) {
+  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  mine.peers.push(peer);
+  const current = () => !mine.done && mine.peers.at(-1) === peer;
+  peer.events = peer.createDataChannel("events", { ordered: true });
+  peer.events.onmessage = ({ data }) => current() && told(mine, JSON.parse(data));
+  peer.events.onclose = () => current() && broken(mine);
+  for (const track of mine.mic.getAudioTracks()) peer.addTrack(track, mine.mic);
+  peer.ontrack = ({ streams, track }) => {
+    if (!current()) return;
+    $("voice").srcObject = streams[0] || new MediaStream([track]);
+    $("voice").play().catch(() => problem("The browser does not play the agent's voice. Press Call again."));
+  };
+  peer.onconnectionstatechange = () => {
+    if (!current()) return;
+    clearTimeout(mine.doubt);
+    if (peer.connectionState === "connected") connected(mine);
+    if (peer.connectionState === "disconnected") mine.doubt = setTimeout(() => current() && broken(mine), DOUBT);
+    if (peer.connectionState === "failed") broken(mine);
+  };
+  await peer.setLocalDescription(await peer.createOffer());
+  const answer = await ask("POST", path, { "content-type": "application/sdp" }, peer.localDescription.sdp, within);
+  if (!answer.ok) return { ...await reason(answer), status: answer.status };
+  mine.at = answer.headers.get("location");
+  const sdp = await answer.text();
+  // Who hung up meanwhile did not know yet where.
+  if (mine.done) return void ask("DELETE", mine.at).catch(() => {});
+  await peer.setRemoteDescription({ type: "answer", sdp });
+}
+
+// The connection is gone. The call waits for a while on the box, and is carried on over another.
+async function broken(mine) {
+  if (mine.done || mine.mending) return;
+  if (!mine.open) return over(mine, "The box cannot be reached from here. Is this device in the same network, and is UDP let through?");
+  mine.mending = true;
+  mine.open = false;
+  // What still gets through would tell the box that somebody is there.
+  for (const sender of mine.peers.at(-1).getSenders()) sender.replaceTrack(null).catch(() => {});
+  state("The connection is gone; connecting again");
+  for (const pause of PAUSES) {
+    await new Promise((wake) => { setTimeout(wake, pause); });
+    if (mine.done) return;
+    try {
+      const refused = await connect(mine, mine.at, OPEN_WITHIN);
+      if (refused && [401, 403, 404].includes(refused.status)) return over(mine, `The connection was lost. ${refused.text}`);
+      if (!refused && await opened(mine)) {
+        mine.mending = false;
+        for (const old of mine.peers.splice(0, mine.peers.length - 1)) old.close();
+        return;
+      }
+    } catch (error) {
+      console.info("an attempt to connect again came to nothing:", error.message);
+    }
+    if (mine.done) return;
+  }
+  over(mine, "The connection was lost.");
+}
+
+// Whether the newest connection opens in time.
+async function opened(mine) {
+  for (const until = performance.now() + OPEN_WITHIN; performance.now() < until && !mine.done && !mine.open;) {
+    await new Promise((wake) => { setTimeout(wake, 100); });
+  }
+  return mine.open;
+}
+
 function connected(mine) {
+  mine.open = true;
   state("On the line");
+  clearInterval(mine.timer);
   $("mute").disabled = false;
   setKeys(false);
   $("talk").hidden = false;
@@ -150,7 +207,8 @@ function connected(mine) {
 }
 
 function send(mine, message) {
-  if (mine.events && mine.events.readyState === "open") mine.events.send(JSON.stringify(message));
+  const events = mine.peers.at(-1)?.events;
+  if (events && events.readyState === "open") events.send(JSON.stringify(message));
 }
 
 function meter(mine) {
@@ -171,8 +229,11 @@ function over(mine, why) {
   if (mine.done) return;
   mine.done = true;
   clearInterval(mine.timer);
+  clearTimeout(mine.hushed);
+  $("voice").muted = false;
   if (mine.at) ask("DELETE", mine.at).catch(() => {});
-  if (mine.peer) mine.peer.close();
+  clearTimeout(mine.doubt);
+  for (const peer of mine.peers) peer.close();
   if (mine.mic) mine.mic.getTracks().forEach((track) => track.stop());
   mine.sounds.close();
   if (line !== mine) return;
@@ -195,9 +256,17 @@ function told(mine, message) {
     const rest = message.cut ? message.text.slice(heard.length) : "";
     say("agent", "Agent", heard, rest, message.lang);
   }
+  if (message.t === "clear") hush(mine, message.ms);
   if (message.t === "waterfall") waterfall(message);
   if (message.t === "ended") mine.ended = CAUSES[message.cause] || "The call is over.";
   if (message.t === "bye") over(mine, message.reason === "nothing is heard of the browser" ? "The box heard nothing of this browser." : "");
+}
+
+// The caller has begun to speak: what the browser has got of the agent's voice and not played is not to be heard.
+function hush(mine, ms) {
+  clearTimeout(mine.hushed);
+  $("voice").muted = true;
+  mine.hushed = setTimeout(() => { $("voice").muted = false; }, ms);
 }
 
 function say(kind, name, text, cut, lang) {
