@@ -695,6 +695,12 @@ pub const ORIGINATE_SOON: Duration = Duration::from_secs(5);
 pub const ESL_PENDING_MAX: usize = 256;
 /// Keys pressed on one FreeSWITCH call that its leg has not taken; further ones are lost.
 pub const FREESWITCH_KEYS_QUEUE: usize = 32;
+/// A FreeSWITCH stream that is said to be over, and of which nothing comes for so long, is over.
+pub const FREESWITCH_DOUBT: Duration = Duration::from_secs(1);
+/// Streams that are asked for again in one FreeSWITCH call after one broke; then the call is over.
+pub const FREESWITCH_AGAIN_MAX: u32 = 40;
+/// Pause before the next of them, if the last one did not come.
+pub const FREESWITCH_AGAIN_PAUSE: Duration = Duration::from_millis(500);
 /// How often one call may seek a person; then the caller is told that nobody is free, and the call ends.
 pub const TRANSFER_TRIES_MAX: u32 = 2;
 /// Persons that an agent's file may name, tried one after another.

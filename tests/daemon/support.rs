@@ -132,6 +132,11 @@ impl Daemon {
         daemon
     }
 
+    /// Where it listens, `host:port`.
+    pub(crate) fn address(&self) -> String {
+        self.options.base_url.webhook("").split_once("://").unwrap().1.trim_end_matches('/').to_owned()
+    }
+
     /// A new call of its own.
     pub(crate) fn call(&self) -> DialOptions {
         let DialOptions { base_url, auth_token, .. } = self.options.clone();

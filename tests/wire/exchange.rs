@@ -25,6 +25,8 @@ pub(crate) struct Notes {
     calls: Mutex<HashMap<String, CallId>>,
     pub(crate) announced: Mutex<Vec<Announcement>>,
     connected: Mutex<Vec<CallId>>,
+    /// Calls whose media broke and that wait for it, by the carrier's id.
+    pub(crate) waits: Mutex<Vec<String>>,
     pub(crate) states: Mutex<Vec<(String, CallState)>>,
     pub(crate) answered: Mutex<Vec<(String, AnsweredBy)>>,
     pub(crate) named: Mutex<Vec<(CallId, String)>>,
@@ -44,6 +46,7 @@ impl Notes {
             calls: Mutex::default(),
             announced: Mutex::default(),
             connected: Mutex::default(),
+            waits: Mutex::default(),
             states: Mutex::default(),
             answered: Mutex::default(),
             named: Mutex::default(),
@@ -70,7 +73,10 @@ impl Exchange for Notes {
     fn connect(&self, offer: LegOffer) -> Result<(), Refusal> {
         let mut connected = self.connected.lock().unwrap();
         if connected.contains(&offer.call) {
-            return Err(Refusal::UnknownCall);
+            let calls = self.calls.lock().unwrap();
+            let mut waits = self.waits.lock().unwrap();
+            let waiting = waits.iter().position(|name| calls.get(name) == Some(&offer.call));
+            waits.remove(waiting.ok_or(Refusal::UnknownCall)?);
         }
         connected.push(offer.call);
         self.offers.send(offer).map_err(|_| Refusal::Draining)
@@ -107,6 +113,10 @@ impl Exchange for Notes {
             self.connected.lock().unwrap().retain(|connected| connected != call);
         }
         self.person_news.lock().unwrap().push((carrier_call.to_owned(), news));
+    }
+
+    fn media_over(&self, carrier_call: &str) -> BoxFuture<'static, bool> {
+        Box::pin(std::future::ready(self.waits.lock().unwrap().iter().any(|name| name == carrier_call)))
     }
 
     fn menu(&self, _: Option<&str>) -> Vec<Lang> {

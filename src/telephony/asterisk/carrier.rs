@@ -1,5 +1,5 @@
-//! The other side of the line: an Asterisk that dials us over `chan_websocket`. Rehearsals and fault
-//! tests use it.
+//! The other side of the line: an Asterisk that dials us over `chan_websocket`, by our dial plan: again if
+//! the socket breaks and the box waits for the call. Rehearsals and fault tests use it.
 //! Promise: it speaks plain text or JSON as releases do, and drops what the real one would drop.
 
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang};
-use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, OpenError, Side, open};
+use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, OpenError, Side, Socket, open};
+use crate::telephony::pbx::carrier::{DialPlan, Next};
 use crate::telephony::pbx::{Codec, Format};
 use crate::telephony::public_url::PublicUrl;
 use crate::telephony::stream::Frame;
@@ -23,6 +24,8 @@ const MESSAGE_MAX: usize = 65_500;
 pub struct DialOptions {
     /// Where the box listens.
     pub base_url: PublicUrl,
+    /// `uri` of `websocket_client.conf`, if it is another address.
+    pub media_url: Option<PublicUrl>,
     pub token: Option<Secret>,
     pub from: String,
     pub to: String,
@@ -55,6 +58,7 @@ impl DialOptions {
     pub fn new(base_url: PublicUrl, token: Option<Secret>) -> Self {
         Self {
             base_url,
+            media_url: None,
             token,
             from: "9876543210".to_owned(),
             to: "04440001234".to_owned(),
@@ -82,27 +86,58 @@ impl DialOptions {
         if let Some(language) = self.language {
             query.append_pair("lang", language.tag());
         }
-        format!("{}?{}", self.base_url.socket("/ast/media"), query.finish())
+        format!("{}?{}", self.media_url.as_ref().unwrap_or(&self.base_url).socket("/ast/media"), query.finish())
     }
 
-    pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, OpenError> {
-        let mut request = self.url().as_str().into_client_request()?;
+    /// `Dial(WebSocket/…)`: the socket, opened.
+    async fn open(&self) -> Result<Socket, OpenError> {
+        let mut request = self.url().as_str().into_client_request().map_err(OpenError::from)?;
         // The answer must name it, or the socket is not opened.
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("media"));
         let token = self.token.as_ref().map(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())));
         if let Some(Ok(value)) = token {
             request.headers_mut().insert("authorization", value);
         }
-        let socket = open(request).await?;
+        open(request).await
+    }
+
+    pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
+        let mut socket = self.open().await?;
+        let mut plan = DialPlan::new(self.base_url.clone(), self.token.clone(), ("call", self.call.clone()), clock)
+            .map_err(DialError::Client)?;
         let options = LineOptions { network: self.network.clone(), noise: self.noise.clone() };
-        let call = self.call.clone();
-        let (mut line, far) = Line::new(Channel::new(self), &call, options);
+        let (mut line, far) = Line::new(Channel::new(self.clone()), &self.call, options);
         tasks.spawn("asterisk's line", async move {
-            let by = line.carry(socket, clock).await;
-            line.over(by != Side::Network).await;
+            let clean = 'call: loop {
+                let by = line.carry_stream(socket, clock).await;
+                if by == Side::Caller {
+                    break true;
+                }
+                socket = loop {
+                    match plan.next(&mut line).await {
+                        Next::Over => break 'call by == Side::Box,
+                        Next::HungUp => break 'call true,
+                        Next::Again => {}
+                    }
+                    if let Ok(opened) = self.open().await {
+                        break opened;
+                    }
+                };
+                line.go_on(Channel::new(self.clone()));
+            };
+            plan.gone().await;
+            line.over(clean).await;
         });
         Ok(far)
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("no client for the dial plan's requests could be made")]
+    Client(#[source] reqwest::Error),
 }
 
 /// One channel's messages.

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::machine::Leg;
-use crate::base::event::Direction;
+use crate::base::event::{CallState, Direction};
 use crate::base::tasks::Scope;
 use crate::base::{Clock, limits};
 use crate::telephony::audiosocket::Expected;
@@ -69,7 +69,12 @@ struct Shared {
 /// All routes of the transport; merge them at the root.
 pub fn routes(deps: AsteriskDeps) -> Router {
     let shared = Shared { deps, pending: Arc::new(Semaphore::new(limits::STREAMS_PENDING_MAX)) };
-    Router::new().route("/ast/media", get(media)).route("/ast/pre", get(in_advance)).with_state(Arc::new(shared))
+    Router::new()
+        .route("/ast/media", get(media))
+        .route("/ast/pre", get(in_advance))
+        .route("/ast/next", get(what_next))
+        .route("/ast/over", get(over))
+        .with_state(Arc::new(shared))
 }
 
 /// The query of a request that passes the door; the error is the answer.
@@ -151,4 +156,63 @@ async fn in_advance(State(shared): State<Arc<Shared>>, request: Request) -> Resp
             (StatusCode::SERVICE_UNAVAILABLE, "busy").into_response()
         }
     }
+}
+
+/// A call as the dial plan names it: `uuid` of an AudioSocket, `call` of a WebSocket channel.
+struct Named {
+    name: String,
+    audiosocket: bool,
+}
+
+impl Named {
+    fn of(query: &str) -> Option<Self> {
+        let pairs = facts::pairs(query);
+        let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        match value("uuid") {
+            Some(uuid) => {
+                let name = uuid.parse::<uuid::Uuid>().ok()?.as_hyphenated().to_string();
+                Some(Self { name, audiosocket: true })
+            }
+            None => {
+                let name = value("call").filter(|name| facts::is_id(name))?.to_owned();
+                Some(Self { name, audiosocket: false })
+            }
+        }
+    }
+}
+
+const NAMELESS: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "say which call, as `call` or as `uuid`");
+
+/// The media of a call is over and its caller is still in the dial plan. `again`: connect it once more under
+/// the same name; `over`: the call is over, or was never here.
+async fn what_next(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let AsteriskDeps { door, exchange, clock, expected, .. } = &shared.deps;
+    let query = match pass(door, &parts) {
+        Ok(query) => query,
+        Err(answer) => return answer.into_response(),
+    };
+    let Some(Named { name, audiosocket }) = Named::of(&query) else { return NAMELESS.into_response() };
+    let mut waits = exchange.media_over(&name).await;
+    if waits && audiosocket {
+        // A call that lives is known by its name; nothing else is asked of it.
+        match exchange.announce(Facts::default().announcement("audiosocket", &name, Direction::Inbound)) {
+            Ok(call) => drop(expected.put(clock.now(), &name, Admitted { call, language: None })),
+            Err(_) => waits = false,
+        }
+    }
+    (StatusCode::OK, if waits { "again" } else { "over" }).into_response()
+}
+
+/// The caller's channel is gone; a call that waits for its media does not wait any longer.
+async fn over(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let query = match pass(&shared.deps.door, &parts) {
+        Ok(query) => query,
+        Err(answer) => return answer.into_response(),
+    };
+    let Some(Named { name, .. }) = Named::of(&query) else { return NAMELESS.into_response() };
+    // One that ended with its media is not known any more.
+    shared.deps.exchange.carrier_state(&name, CallState::Completed);
+    (StatusCode::OK, "ok").into_response()
 }

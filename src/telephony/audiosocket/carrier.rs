@@ -1,5 +1,5 @@
-//! The other side of the line: an Asterisk that announces a call and opens an AudioSocket for it.
-//! Rehearsals and fault tests use it.
+//! The other side of the line: an Asterisk that announces a call and opens an AudioSocket for it, by our
+//! dial plan: again if it breaks and the box waits for the call. Rehearsals and fault tests use it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang};
 use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, Side, client};
+use crate::telephony::pbx::carrier::{DialPlan, Next};
 use crate::telephony::pbx::{Codec, Format};
 use crate::telephony::public_url::PublicUrl;
 use crate::telephony::stream::Frame;
@@ -83,20 +84,53 @@ impl DialOptions {
         }
     }
 
+    /// `AudioSocket(…)`: the connection, opened.
+    async fn open(&self) -> std::io::Result<TcpStream> {
+        let tcp = TcpStream::connect(&self.socket).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
+    }
+
+    fn wire(&self) -> Socket {
+        let format = Format::Slin { rate: self.rate };
+        Socket { uuid: self.uuid, format, codec: Codec::new(format).ok() }
+    }
+
     pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
         if let Some(base_url) = self.base_url.clone() {
             self.announce(&base_url).await?;
         }
-        let tcp = TcpStream::connect(&self.socket).await.map_err(DialError::Connect)?;
-        tcp.set_nodelay(true).map_err(DialError::Connect)?;
-        let options = LineOptions { network: self.network.clone(), noise: self.noise.clone() };
+        let mut tcp = self.open().await.map_err(DialError::Connect)?;
         let id = self.uuid.to_string();
-        let format = Format::Slin { rate: self.rate };
-        let wire = Socket { uuid: self.uuid, format, codec: Codec::new(format).ok() };
-        let (mut line, far) = Line::new(wire, &id, options);
+        let plan =
+            self.base_url.clone().map(|base| DialPlan::new(base, self.token.clone(), ("uuid", id.clone()), clock));
+        let mut plan = plan.transpose().map_err(DialError::Announce)?;
+        let options = LineOptions { network: self.network.clone(), noise: self.noise.clone() };
+        let (mut line, far) = Line::new(self.wire(), &id, options);
         tasks.spawn("asterisk's audiosocket", async move {
-            let by = line.carry(Packets::new(tcp), clock).await;
-            line.over(by != Side::Network).await;
+            let clean = 'call: loop {
+                let by = line.carry_stream(Packets::new(tcp), clock).await;
+                if by == Side::Caller {
+                    break true;
+                }
+                tcp = loop {
+                    // Who announced nothing has no dial plan that could ask.
+                    let Some(plan) = &mut plan else { break 'call by == Side::Box };
+                    match plan.next(&mut line).await {
+                        Next::Over => break 'call by == Side::Box,
+                        Next::HungUp => break 'call true,
+                        Next::Again => {}
+                    }
+                    if let Ok(opened) = self.open().await {
+                        break opened;
+                    }
+                };
+                line.go_on(self.wire());
+            };
+            if let Some(plan) = plan {
+                plan.gone().await;
+            }
+            line.over(clean).await;
         });
         Ok(far)
     }

@@ -1,5 +1,6 @@
 //! The other side of the line: a FreeSWITCH with `mod_audio_fork` that opens an event socket for a call,
-//! does what it is told on it, and streams the call's sound. Rehearsals and fault tests use it.
+//! does what it is told on it, and streams the call's sound. A stream that breaks ends no channel: the box is
+//! told so, and may ask for another one. Rehearsals and fault tests use it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +17,16 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
 use crate::base::{CallId, Clock, Lang};
-use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, OpenError, Side, open};
+use crate::telephony::far::{FarCall, FarWire, FromBox, Line, LineOptions, Network, OpenError, Side, Socket, open};
 use crate::telephony::pbx::{Codec, Format};
 use crate::telephony::stream::Frame;
 
 /// The box asks for the media stream within this time.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
-/// And ends the channel so soon after the stream.
+/// And ends the channel so soon after it has closed the stream.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
+/// A caller who hears nothing at all hangs up after so long.
+const CALLER_WAITS: Duration = Duration::from_secs(60);
 
 /// Whom to call, and as whom.
 #[derive(Clone, Debug)]
@@ -80,35 +83,71 @@ impl DialOptions {
             Ok(asked) => asked?,
             Err(_) => return Err(DialError::NoStream),
         };
-        let mut request = url.as_str().into_client_request().map_err(OpenError::from)?;
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("audio.drachtio.org"));
-        let opened = open(request).await;
+        let opened = open_fork(&url).await;
         let reply = if opened.is_ok() { "+OK Success" } else { "-ERR Operation Failed" };
         channel.respond(reply).await.map_err(DialError::Connect)?;
-        let socket = opened?;
+        let mut socket = opened?;
         let (keys, pressed) = mpsc::unbounded_channel();
-        let format = Format::Slin { rate };
-        let wire = Fork { codec: Codec::new(format).ok(), keys, clearing: false };
+        let wire =
+            move |rate| Fork { codec: Codec::new(Format::Slin { rate }).ok(), keys: keys.clone(), clearing: false };
         let options = LineOptions { network: channel.options.network.clone(), noise: channel.options.noise.clone() };
         let id = channel.options.channel.clone();
-        let (mut line, far) = Line::new(wire, &id, options);
+        let (mut line, far) = Line::new(wire(rate), &id, options);
         let scope = tasks.clone();
         tasks.spawn("freeswitch's line", async move {
-            let (ended, end) = mpsc::channel(1);
+            let (news, happened) = mpsc::unbounded_channel();
+            let (ask, mut asked) = mpsc::unbounded_channel();
             let (over, mut killed) = mpsc::channel(1);
             scope.spawn("freeswitch's event socket", async move {
-                let _ = over.send(channel.until_end(pressed, end).await).await; // the line may be gone
+                let _ = over.send(channel.until_end(pressed, happened, ask).await).await; // the line may be gone
             });
-            let by = line.carry(socket, clock).await;
-            if by == Side::Caller {
-                let _ = ended.send(()).await;
-            }
-            // A stream that is closed ends no channel: the box must do it.
-            let killed = timeout(ENDED_WITHIN, killed.recv()).await.ok().flatten().unwrap_or(false);
-            line.over(by == Side::Caller || (by == Side::Box && killed)).await;
+            let clean = loop {
+                let by = line.carry_stream(socket, clock).await;
+                if by == Side::Caller {
+                    break true;
+                }
+                let _ = news.send(Happened::Dropped);
+                // A stream that is closed ends no channel: the box must do it, or ask for another stream.
+                let patience = if by == Side::Box { ENDED_WITHIN } else { CALLER_WAITS };
+                let next = loop {
+                    tokio::select! {
+                        ended = killed.recv() => break Err(ended.unwrap_or(false)),
+                        hung_up = line.hold(patience) => break Err(hung_up),
+                        Some((url, rate)) = asked.recv() => match open_fork(&url).await {
+                            Ok(opened) => break Ok((opened, rate)),
+                            Err(_) => drop(news.send(Happened::Failed)),
+                        },
+                    }
+                };
+                match next {
+                    Ok((opened, rate)) => {
+                        line.go_on(wire(rate));
+                        socket = opened;
+                    }
+                    Err(clean) => break clean,
+                }
+            };
+            let _ = news.send(Happened::HungUp); // one that was killed hears nothing of it
+            line.over(clean).await;
         });
         Ok(far)
     }
+}
+
+/// Opens a media stream as the module does.
+async fn open_fork(url: &str) -> Result<Socket, OpenError> {
+    let mut request = url.into_client_request().map_err(OpenError::from)?;
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("audio.drachtio.org"));
+    open(request).await
+}
+
+/// On the line, for the event socket.
+enum Happened {
+    /// The stream is over, and the channel is not.
+    Dropped,
+    /// A stream that was asked for could not be opened.
+    Failed,
+    HungUp,
 }
 
 /// The event socket's end of a call.
@@ -194,22 +233,8 @@ impl Channel {
                     }
                     self.event(json!({"Event-Name": "CHANNEL_ANSWER", "Answer-State": "answered"})).await
                 }
-                [
-                    "api",
-                    "uuid_audio_fork",
-                    channel,
-                    "start",
-                    url,
-                    "mono",
-                    rate,
-                    "vaani",
-                    "{}",
-                    "true",
-                    "true",
-                    down,
-                ] if channel == self.options.channel && rate == down => {
-                    let rate = rate.parse().map_err(|_| DialError::Unknown(command[0].clone()))?;
-                    return Ok((url.to_owned(), rate));
+                [..] if self.stream_of(&command[0]).is_some() => {
+                    return self.stream_of(&command[0]).ok_or_else(|| DialError::Unknown(command[0].clone()));
                 }
                 _ => return Err(DialError::Unknown(command.join(" | "))),
             };
@@ -218,8 +243,28 @@ impl Channel {
         Err(DialError::NoStream)
     }
 
+    /// Address and rate of the stream that is asked for.
+    fn stream_of(&self, command: &str) -> Option<(String, u32)> {
+        let words: Vec<&str> = command.split(' ').collect();
+        let ["api", "uuid_audio_fork", channel, "start", url, "mono", rate, "vaani", "{}", "true", "true", down] =
+            words[..]
+        else {
+            return None;
+        };
+        (channel == self.options.channel && rate == down).then_some(())?;
+        Some((url.to_owned(), rate.parse().ok()?))
+    }
+
     /// Until the channel has ended; true if the box has ended it.
-    async fn until_end(mut self, mut pressed: mpsc::UnboundedReceiver<char>, mut end: mpsc::Receiver<()>) -> bool {
+    async fn until_end(
+        mut self,
+        mut pressed: mpsc::UnboundedReceiver<char>,
+        mut happened: mpsc::UnboundedReceiver<Happened>,
+        ask: mpsc::UnboundedSender<(String, u32)>,
+    ) -> bool {
+        let id = self.options.channel.clone();
+        // The module keeps what is left of a stream until it is stopped.
+        let mut attached = true;
         loop {
             tokio::select! {
                 Some(digit) = pressed.recv() => {
@@ -230,20 +275,37 @@ impl Channel {
                 }
                 command = self.command() => {
                     let Some(command) = command else { return false };
-                    let kill = format!("api uuid_kill {} ", self.options.channel);
+                    let kill = format!("api uuid_kill {id} ");
                     let killed = command[0].starts_with(&kill) || command.iter().any(|line| line == "call-command: hangup");
                     if killed {
                         drop(self.respond("+OK").await);
                         self.bye("NORMAL_CLEARING").await;
                         return true;
                     }
-                    if self.respond("+OK").await.is_err() {
+                    let done = if command[0] == format!("api uuid_audio_fork {id} stop vaani") {
+                        std::mem::take(&mut attached)
+                    } else if let Some(stream) = self.stream_of(&command[0]) {
+                        !std::mem::replace(&mut attached, true) && ask.send(stream).is_ok()
+                    } else {
+                        true
+                    };
+                    let reply = if done { "+OK Success" } else { "-ERR Operation Failed" };
+                    if self.respond(reply).await.is_err() {
                         return false;
                     }
                 }
-                _ = end.recv() => {
-                    self.bye("NORMAL_CLEARING").await;
-                    return false;
+                happened = happened.recv() => {
+                    let subclass = match happened {
+                        Some(Happened::Dropped) => "mod_audio_fork::disconnect",
+                        Some(Happened::Failed) => "mod_audio_fork::connect_failed",
+                        Some(Happened::HungUp) | None => {
+                            self.bye("NORMAL_CLEARING").await;
+                            return false;
+                        }
+                    };
+                    if self.event(json!({"Event-Name": "CUSTOM", "Event-Subclass": subclass})).await.is_err() {
+                        return false;
+                    }
                 }
             }
         }

@@ -1,9 +1,14 @@
 //! What is known of FreeSWITCH's channels that carry calls of ours: who gives them orders, which leg hears
 //! their keys, whether they may be ended with it.
-//! Promise: a channel is ended with its leg (its media socket alone would leave the caller in silence),
-//! unless it was handed on; a channel that ended while nobody looked is found out after the next look.
+//! Promise: a channel is ended with its call (its media socket alone would leave the caller in silence),
+//! unless it was handed on; a channel that ended while nobody looked is found out after the next look; a
+//! stream that broke is asked for again as long as its call waits for it.
+
+mod again;
+mod ears;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
@@ -13,7 +18,6 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
 use super::causes;
-use super::esl::client::{Listener, News};
 use super::esl::command::Module;
 use super::esl::wire::Event;
 use super::esl::{Command, Esl, Reply};
@@ -26,6 +30,8 @@ use crate::telephony::pbx::waiting::Waiting;
 use crate::telephony::public_url::PublicUrl;
 use crate::telephony::stream::StreamMetrics;
 use crate::telephony::stream::socket::Admitted;
+
+pub use ears::Ears;
 
 /// What can be counted without knowing anything of a call. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +71,24 @@ pub struct Streams {
 pub enum Told {
     Key(char),
     HungUp,
+    /// The module says that a stream of this channel is over; which one, it does not say.
+    Dropped,
+}
+
+/// How a channel's sound streams, and for which call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub admitted: Admitted,
+    pub module: Module,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// A leg that carries a channel: its number among all legs, and what it is told.
+#[derive(Debug)]
+pub struct Carried {
+    pub number: u64,
+    pub told: mpsc::Receiver<Told>,
 }
 
 /// What a one-time token stands for.
@@ -80,8 +104,18 @@ struct Channel {
     /// Its own connection; `None`: the one we keep.
     own: Option<Esl>,
     leg: Option<mpsc::Sender<Told>>,
+    /// Of the leg that it has, or had last.
+    number: u64,
     /// Somebody else has it; it is not ended with its leg.
     handed_on: bool,
+    /// As it was when a leg joined.
+    stream: Option<Stream>,
+    /// Streams that were asked for after one broke.
+    asked: u32,
+    /// Somebody is asking for one.
+    asking: bool,
+    /// The one that was asked for last does not come.
+    failed: bool,
 }
 
 pub struct Hub {
@@ -91,6 +125,7 @@ pub struct Hub {
     metrics: FreeswitchMetrics,
     streams: Streams,
     channels: Mutex<HashMap<String, Channel>>,
+    legs: AtomicU64,
     tickets: Waiting<Ticket>,
     kept: OnceLock<Esl>,
     /// Why the connection that we keep is not there; `None`: it is.
@@ -112,6 +147,7 @@ impl Hub {
             metrics,
             streams,
             channels: Mutex::default(),
+            legs: AtomicU64::new(0),
             tickets: Waiting::default(),
             kept: OnceLock::new(),
             away: Mutex::new(Some("it was not opened yet".to_owned())),
@@ -164,12 +200,20 @@ impl Hub {
         }
     }
 
-    /// Its own connection is gone. Without a leg there is nobody to take the channel out later.
+    /// Its own connection is gone. Without a leg there is nobody to take the channel out later; a call that
+    /// waits for its stream has nobody left who could ask for it.
     pub fn unfollow(&self, channel: &str) {
-        let mut channels = self.channels();
-        match channels.get_mut(channel) {
-            Some(known) if known.leg.is_some() => known.own = None,
-            _ => drop(channels.remove(channel)),
+        let waited = {
+            let mut channels = self.channels();
+            let Some(known) = channels.get_mut(channel) else { return };
+            known.own = None;
+            if known.leg.is_some() || (known.stream.is_some() && self.kept.get().is_some()) {
+                return;
+            }
+            channels.remove(channel).is_some_and(|known| known.stream.is_some())
+        };
+        if waited {
+            self.exchange.carrier_state(channel, CallState::Failed);
         }
     }
 
@@ -178,14 +222,15 @@ impl Hub {
         self.channels().remove(channel);
     }
 
-    /// A leg carries the channel; what it hears from it comes here.
-    pub fn join(&self, channel: &str) -> mpsc::Receiver<Told> {
+    /// A leg carries the channel from now on.
+    pub fn join(&self, channel: &str, stream: Stream) -> Carried {
         self.follow(channel, None);
         let (tell, told) = mpsc::channel(limits::FREESWITCH_KEYS_QUEUE);
+        let number = self.legs.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(known) = self.channels().get_mut(channel) {
-            known.leg = Some(tell);
+            (known.leg, known.number, known.stream) = (Some(tell), number, Some(stream));
         }
-        told
+        Carried { number, told }
     }
 
     /// Is this channel still the box's to end?
@@ -193,7 +238,27 @@ impl Hub {
         self.channels().get(channel).is_some_and(|known| !known.handed_on)
     }
 
-    /// The leg is over, and the channel with it, unless it was handed on.
+    /// This leg is over, and the channel with it, unless another leg carries it by now.
+    pub fn left(&self, channel: &str, number: u64, cause: &'static str) {
+        let others = self.channels().get(channel).is_some_and(|known| known.number != number);
+        if !others {
+            self.leave(channel, cause);
+        }
+    }
+
+    /// Who came with a stream for this channel is not let in.
+    pub fn turned_away(&self, channel: &str) {
+        if let Some(known) = self.channels().get_mut(channel)
+            && known.stream.is_some()
+        {
+            // A call has this channel; its end is the call's.
+            known.failed = true;
+            return;
+        }
+        self.leave(channel, "USER_BUSY");
+    }
+
+    /// The channel is over for the box: it is ended, unless it was handed on.
     pub fn leave(&self, channel: &str, cause: &'static str) {
         let known = self.channels().remove(channel).unwrap_or_default();
         if known.handed_on {
@@ -279,26 +344,32 @@ impl Hub {
 
     /// Asks for the media stream, which then shows a one-time token.
     pub async fn open_stream(self: &Arc<Self>, esl: &Esl, channel: &str, admitted: Admitted) -> Reply {
+        let Streams { module, rate, .. } = self.streams;
+        let (reply, token) = self.ask_stream(esl, channel, Stream { admitted, module, rate }).await;
+        if let (Reply::Ok(_), Some(token)) = (&reply, token) {
+            self.tasks.spawn("a stream that was promised", Arc::clone(self).await_stream(token, channel.to_owned()));
+        }
+        reply
+    }
+
+    /// The answer, and the token that the stream will show.
+    async fn ask_stream(&self, esl: &Esl, channel: &str, stream: Stream) -> (Reply, Option<Secret>) {
         let token = match Secret::random() {
             Ok(token) => token,
             Err(error) => {
                 error!(%error, "the system gives no random numbers; no call can be taken");
-                return Reply::Unsent;
+                return (Reply::Unsent, None);
             }
         };
-        let Streams { module, url, rate } = &self.streams;
-        let ticket = Ticket { channel: channel.to_owned(), admitted, rate: *rate };
+        let Stream { admitted, module, rate } = stream;
+        let ticket = Ticket { channel: channel.to_owned(), admitted, rate };
         self.tickets.put(self.clock.now(), token.expose(), ticket);
         let path = match module {
             Module::Fork => "/fs/fork",
             Module::Stream => "/fs/media",
         };
-        let url = format!("{}?ticket={}", url.socket(path), token.expose());
-        let reply = esl.ask(&Command::Stream { channel: channel.to_owned(), module: *module, url, rate: *rate }).await;
-        if matches!(reply, Reply::Ok(_)) {
-            self.tasks.spawn("a stream that was promised", Arc::clone(self).await_stream(token, channel.to_owned()));
-        }
-        reply
+        let url = format!("{}?ticket={}", self.streams.url.socket(path), token.expose());
+        (esl.ask(&Command::Stream { channel: channel.to_owned(), module, url, rate }).await, Some(token))
     }
 
     /// A module may say that it streams and then not reach us; the caller must not sit in silence.
@@ -359,7 +430,11 @@ impl Hub {
                     self.tell(channel, &Command::Play { channel: channel.to_owned(), file: file.to_owned() });
                 }
             }
-            Some("mod_audio_stream::error") => warn!(transport = "freeswitch", "the media module reports an error"),
+            Some("mod_audio_stream::disconnect" | "mod_audio_fork::disconnect") => self.dropped(channel, false),
+            Some("mod_audio_stream::error" | "mod_audio_fork::connect_failed") => {
+                warn!(transport = "freeswitch", "the media module reports an error");
+                self.dropped(channel, true);
+            }
             _ => {}
         }
     }
@@ -379,61 +454,6 @@ impl Hub {
         let gone: Vec<String> = self.channels().keys().filter(|channel| !alive.contains(*channel)).cloned().collect();
         for channel in gone {
             self.ended(&channel, CallState::Failed);
-        }
-    }
-}
-
-/// The hub as the listener of the connection that we keep.
-pub struct Ears(pub Arc<Hub>);
-
-impl Listener for Ears {
-    fn news(&self, news: News) {
-        match news {
-            News::Event(event) => self.0.event(&event),
-            News::Ready(_) => {
-                *self.0.away.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                let hub = Arc::clone(&self.0);
-                self.0.tasks.spawn("look for channels", async move {
-                    let Some(esl) = hub.kept.get() else { return };
-                    // Calls that come while we look must not be missed in the list.
-                    let before: HashSet<String> = hub.channels().keys().cloned().collect();
-                    if let Reply::Ok(list) = esl.ask(&Command::Channels).await
-                        && let Some(mut alive) = channels_in(&list)
-                    {
-                        alive.extend(hub.channels().keys().filter(|channel| !before.contains(*channel)).cloned());
-                        hub.look_through(&alive);
-                    }
-                });
-            }
-        }
-    }
-
-    fn away(&self, why: &str) {
-        self.0.metrics.lost_connections.inc();
-        *self.0.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
-    }
-}
-
-/// Ids in the answer to `show channels as json`; `None`: it is no such answer.
-fn channels_in(list: &str) -> Option<HashSet<String>> {
-    let list: Value = serde_json::from_str(list).ok()?;
-    let count = list["row_count"].as_u64()?;
-    let rows = list["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let ids: HashSet<String> = rows.iter().filter_map(|row| Some(row["uuid"].as_str()?.to_owned())).collect();
-    (ids.len() as u64 == count).then_some(ids)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_whole_list_is_believed() {
-        let whole = r#"{"row_count":2,"rows":[{"uuid":"a"},{"uuid":"b","direction":"inbound"}]}"#;
-        assert_eq!(channels_in(whole).map(|ids| ids.len()), Some(2));
-        assert_eq!(channels_in(r#"{"row_count":0}"#).map(|ids| ids.len()), Some(0));
-        for odd in ["", "+OK", "{}", r#"{"row_count":3,"rows":[{"uuid":"a"}]}"#] {
-            assert_eq!(channels_in(odd), None, "{odd}");
         }
     }
 }

@@ -47,6 +47,8 @@ enum State {
 struct Live {
     clock: MediaClock,
     last_media: Moment,
+    /// The module says that a stream is over: this one, if nothing more comes.
+    doubted: Option<Moment>,
     marks: Marks,
     /// Of files: sound that is not yet one, when it must become one, until when all files are played.
     unsent: Vec<i16>,
@@ -54,6 +56,17 @@ struct Live {
     played_until: Moment,
     /// Marks that are played at their moment.
     due: VecDeque<(Moment, u64)>,
+}
+
+impl Live {
+    /// A stream that brings nothing is dead then.
+    fn silent_at(&self) -> Moment {
+        match self.doubted {
+            // What was on its way when the module said so proves nothing.
+            Some(since) => since.max(self.last_media) + limits::FREESWITCH_DOUBT,
+            None => self.last_media + limits::PBX_SILENT_MAX,
+        }
+    }
 }
 
 impl Leg {
@@ -90,9 +103,8 @@ impl Leg {
         match &self.state {
             State::Waiting { until, .. } => Some(*until),
             State::Live(live) => {
-                let silent = live.last_media + limits::PBX_SILENT_MAX;
                 let mark = live.due.front().map(|(at, _)| *at);
-                [Some(silent), live.send_by, mark].into_iter().flatten().min()
+                [Some(live.silent_at()), live.send_by, mark].into_iter().flatten().min()
             }
             State::Asked | State::Over => None,
         }
@@ -108,6 +120,7 @@ impl Leg {
                     self.state = State::Live(Box::new(Live {
                         clock: MediaClock::default(),
                         last_media: now,
+                        doubted: None,
                         marks: Marks::default(),
                         unsent: Vec::new(),
                         send_by: None,
@@ -129,11 +142,12 @@ impl Leg {
     }
 
     /// The channel says something over the event socket.
-    pub fn told(&mut self, told: Told) {
-        match (told, &self.state) {
+    pub fn told(&mut self, now: Moment, told: Told) {
+        match (told, &mut self.state) {
             (Told::Key(digit), State::Live(_)) => self.event(LegEvent::Dtmf(digit)),
             (Told::HungUp, _) => self.close(LegEnd::HungUp, 1000, "hung up"),
-            (Told::Key(_), _) => {}
+            (Told::Dropped, State::Live(live)) => live.doubted = Some(now),
+            (Told::Key(_) | Told::Dropped, _) => {}
         }
     }
 
@@ -176,6 +190,7 @@ impl Leg {
         match &mut self.state {
             State::Live(live) => {
                 live.last_media = now;
+                live.doubted = live.doubted.filter(|since| now.since(*since) < limits::FREESWITCH_DOUBT);
                 let mut pcm = Vec::with_capacity(bytes.len() / 2);
                 let whole = self.codec.decode(bytes, &mut pcm);
                 if !pcm.is_empty() {
@@ -283,7 +298,7 @@ impl Leg {
     fn tick(&mut self, now: Moment) {
         match &self.state {
             State::Waiting { until, .. } if now >= *until => return self.close(LegEnd::Lost, 1008, "no start"),
-            State::Live(live) if now.since(live.last_media) >= limits::PBX_SILENT_MAX => {
+            State::Live(live) if now >= live.silent_at() => {
                 return self.close(LegEnd::Lost, 1011, "no media");
             }
             State::Live(live) if live.send_by.is_some_and(|at| now >= at) => self.send_file(now),

@@ -91,9 +91,9 @@ fn a_fork_streams_both_ways() {
     assert_eq!(tell(&mut leg, 0, LegCommand::Clear), [r#"{"type":"killAudio"}"#, "MarkFlushed(2)"]);
     assert!(feed(&mut leg, r#"{"type":"mark","data":{"name":"g0.m2","event":"cleared"}}"#).is_empty());
     assert!(feed(&mut leg, r#"{"type":"mark","data":{"name":"g0.m2","event":"playout"}}"#).is_empty());
-    leg.told(Told::Key('5'));
+    leg.told(at(40), Told::Key('5'));
     assert_eq!(journal(&mut leg), ["Dtmf('5')"]);
-    leg.told(Told::HungUp);
+    leg.told(at(40), Told::HungUp);
     assert_eq!(journal(&mut leg), ["Closed(HungUp)", "close 1000 hung up"]);
 
     let mut wide = live(Module::Fork, 16_000);
@@ -174,12 +174,38 @@ fn every_end_is_told_once_and_in_its_own_words() {
             };
             leg.handle(at(60_000), again);
             assert_eq!(journal(&mut leg), expected);
-            leg.told(Told::HungUp);
+            leg.told(at(60_000), Told::HungUp);
             for late in [Input::Broken, Input::Tick, Input::Text(METADATA), Input::Admitted] {
                 leg.handle(at(99_999), late);
             }
             assert_eq!((journal(&mut leg), leg.deadline()), (vec![], None));
         }
+    }
+}
+
+#[test]
+fn a_stream_that_is_said_to_be_over_is_over_if_nothing_more_comes() {
+    for module in [Module::Fork, Module::Stream] {
+        let mut leg = live(module, 8_000);
+        leg.handle(at(100), Input::Binary(&[0; 320]));
+        leg.told(at(110), Told::Dropped);
+        // What was on its way.
+        leg.handle(at(120), Input::Binary(&[0; 320]));
+        journal(&mut leg);
+        assert_eq!(leg.deadline(), Some(at(1_120)));
+        leg.handle(at(1_119), Input::Tick);
+        assert!(journal(&mut leg).is_empty());
+        leg.handle(at(1_120), Input::Tick);
+        assert_eq!(journal(&mut leg), ["Closed(Lost)", "close 1011 no media"]);
+
+        // It was the one before.
+        let mut next = live(module, 8_000);
+        next.told(at(110), Told::Dropped);
+        for ms in (0..=1_200).step_by(20) {
+            next.handle(at(ms), Input::Binary(&[0; 320]));
+        }
+        journal(&mut next);
+        assert_eq!(next.deadline(), Some(at(61_200)));
     }
 }
 
@@ -209,6 +235,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Command(LegCommand::Hangup)),
         1 => Just(Step::Told(Told::Key('1'))),
         1 => Just(Step::Told(Told::HungUp)),
+        1 => Just(Step::Told(Told::Dropped)),
         1 => (0..5_u8).prop_map(Step::Ended),
         3 => (0..8_000_u64).prop_map(Step::Later),
     ]
@@ -235,7 +262,7 @@ proptest! {
                     marks += usize::from(matches!(command, LegCommand::Mark(_)));
                     leg.handle(at(now), Input::Command(command.clone()));
                 }
-                Step::Told(told) => leg.told(*told),
+                Step::Told(told) => leg.told(at(now), *told),
                 Step::Ended(how) => leg.handle(at(now), match how {
                     0 => Input::Broken,
                     1 => Input::TooBig,

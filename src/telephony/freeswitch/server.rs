@@ -1,24 +1,26 @@
 //! The media routes: `/fs/fork` for `mod_audio_fork`, `/fs/media` for `mod_audio_stream`.
 //! Promise: a socket shows a one-time token of ours, or passes the door; a call that is refused is hung
-//! up over the event socket, since closing a media socket ends no channel.
+//! up over the event socket, since closing a media socket ends no channel. A second stream for a channel
+//! whose first lives is refused, and changes nothing for the first.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts as _, OriginalUri, Request, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::esl::Command;
 use super::esl::command::Module;
-use super::hub::{Hub, Ticket, Told};
+use super::hub::{Carried, Hub, Stream, Ticket};
 use super::machine::{Leg, Output as LegOutput, Shown};
 use crate::base::event::Direction;
 use crate::base::{Moment, limits};
+use crate::telephony::leg::{LegEnd, LegEvent};
 use crate::telephony::pbx::{Door, Facts, facts};
 use crate::telephony::stream::socket::{self, Admitted, Surroundings};
 use crate::telephony::stream::{Input, Machine, Output};
@@ -93,8 +95,19 @@ async fn open(shared: &Arc<Shared>, module: Module, request: Request) -> Respons
     };
     let known = ticket.is_some() || told.call.is_some();
     let leg = Leg::new(hub.clock().now(), module, codec, known);
-    let leg = Joined { leg, hub: Arc::clone(&hub), facts: told, ticket, channel: None, admitted: false };
-    socket::serve(upgrade, around, leg, pending, move |admission| match admission {
+    let let_in = Arc::new(OnceLock::new());
+    let leg = Joined {
+        leg,
+        hub: Arc::clone(&hub),
+        facts: told,
+        ticket,
+        channel: None,
+        let_in: Arc::clone(&let_in),
+        streams: (module, rate.unwrap_or(8_000)),
+        carried: None,
+        end: None,
+    };
+    let admit = move |admission| match admission {
         Admission::Known(admitted) => Some(admitted),
         Admission::Asked(channel, facts) => {
             match hub.exchange().announce(facts.announcement("freeswitch", &channel, Direction::Inbound)) {
@@ -110,6 +123,10 @@ async fn open(shared: &Arc<Shared>, module: Module, request: Request) -> Respons
             warn!(transport = "freeswitch", "a media stream names no channel; give `uuid` in its metadata");
             None
         }
+    };
+    socket::serve(upgrade, around, leg, pending, move |admission| {
+        let admitted = admit(admission)?;
+        Some(*let_in.get_or_init(|| admitted))
     })
 }
 
@@ -127,29 +144,45 @@ struct Joined {
     /// Of the address.
     facts: Facts,
     ticket: Option<Ticket>,
-    /// Once it is known; what it tells.
-    channel: Option<(String, mpsc::Receiver<Told>)>,
-    admitted: bool,
+    /// Once it is known.
+    channel: Option<String>,
+    /// The call, once the socket was told which one it may carry.
+    let_in: Arc<OnceLock<Admitted>>,
+    /// Module and samples a second.
+    streams: (Module, u32),
+    /// Once the call has taken it.
+    carried: Option<Carried>,
+    /// Once it is over.
+    end: Option<LegEnd>,
 }
 
 impl Joined {
     fn admission(&mut self, shown: Shown) -> Admission {
         if let Some(Ticket { channel, admitted, .. }) = self.ticket.take() {
-            let told = self.hub.join(&channel);
-            self.channel = Some((channel, told));
+            self.channel = Some(channel);
             return Admission::Known(admitted);
         }
         let said = Facts::of(shown.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let facts = said.or(std::mem::take(&mut self.facts));
         let Some(channel) = facts.call.clone() else { return Admission::Nobody };
-        let told = self.hub.join(&channel);
-        self.channel = Some((channel.clone(), told));
+        self.channel = Some(channel.clone());
         Admission::Asked(channel, Box::new(facts))
     }
 
+    /// The call has taken the stream.
+    fn join(&mut self) {
+        if let (Some(channel), Some(admitted)) = (&self.channel, self.let_in.get()) {
+            let (module, rate) = self.streams;
+            self.carried = Some(self.hub.join(channel, Stream { admitted: *admitted, module, rate }));
+        }
+    }
+
     fn leave(&mut self) {
-        if let Some((channel, _)) = self.channel.take() {
-            self.hub.leave(&channel, if self.admitted { "NORMAL_CLEARING" } else { "USER_BUSY" });
+        let Some(channel) = self.channel.take() else { return };
+        match self.carried.take() {
+            Some(Carried { number, .. }) if self.end == Some(LegEnd::Lost) => self.hub.lost(&channel, number),
+            Some(Carried { number, .. }) => self.hub.left(&channel, number, "NORMAL_CLEARING"),
+            None => self.hub.turned_away(&channel),
         }
     }
 }
@@ -164,7 +197,9 @@ impl Machine for Joined {
     type Shown = Admission;
 
     fn handle(&mut self, now: Moment, input: Input<'_>) {
-        self.admitted |= matches!(input, Input::Admitted);
+        if matches!(input, Input::Admitted) {
+            self.join();
+        }
         self.leg.handle(now, input);
     }
 
@@ -172,14 +207,19 @@ impl Machine for Joined {
         loop {
             match self.leg.poll() {
                 Some(LegOutput::Silence) => {
-                    if let Some((channel, _)) = &self.channel {
+                    if let Some(channel) = &self.channel {
                         self.hub.tell(channel, &Command::Silence { channel: channel.clone() });
                     }
                 }
                 Some(LegOutput::Stream(output)) => {
                     return Some(match output {
                         Output::Admit(shown) => Output::Admit(self.admission(shown)),
-                        Output::Event(event) => Output::Event(event),
+                        Output::Event(event) => {
+                            if let LegEvent::Closed(end) = event {
+                                self.end = Some(end);
+                            }
+                            Output::Event(event)
+                        }
                         Output::Send(frame) => Output::Send(frame),
                         Output::Notice(oddity) => Output::Notice(oddity),
                         Output::Close { code, reason } => {
@@ -189,8 +229,8 @@ impl Machine for Joined {
                     });
                 }
                 // Sound comes fifty times a second, so that keys are looked for as often.
-                None => match self.channel.as_mut()?.1.try_recv() {
-                    Ok(told) => self.leg.told(told),
+                None => match self.carried.as_mut()?.told.try_recv() {
+                    Ok(told) => self.leg.told(self.hub.clock().now(), told),
                     Err(_) => return None,
                 },
             }

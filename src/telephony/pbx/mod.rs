@@ -3,6 +3,7 @@
 //! to say; their sound comes in several formats.
 //! Absent on purpose: any exchange's own messages.
 
+pub mod carrier;
 pub mod clock;
 pub mod codec;
 pub mod counts;

@@ -1,6 +1,11 @@
 //! Calls whose media connection breaks in the middle, carrier by carrier: the carrier does what it would do, and
 //! the caller hears the rest.
 
+mod asterisk;
+mod audiosocket;
 mod ear;
+mod freeswitch;
+mod heard;
 mod local;
 mod webrtc;
+mod wire;

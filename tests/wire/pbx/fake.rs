@@ -115,7 +115,8 @@ impl Fake {
                         }
                         reply("+OK accepted")
                     } else if first.starts_with("event json ") {
-                        assert!(first.ends_with("CUSTOM mod_audio_stream::play mod_audio_stream::error"), "{first}");
+                        let custom = "CUSTOM mod_audio_stream::play mod_audio_stream::error mod_audio_stream::disconnect mod_audio_fork::connect_failed mod_audio_fork::disconnect";
+                        assert!(first.ends_with(custom), "{first}");
                         *self.logins.lock().unwrap() += 1;
                         reply("+OK event listener enabled json")
                     } else if let Some(line) = first.strip_prefix("bgapi ") {

@@ -24,10 +24,10 @@ fn options(running: &TestBox) -> DialOptions {
     DialOptions::new(running.event_socket.clone(), Some(Secret::new(TOKEN)))
 }
 
-type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// A stream as the dial plan starts it; the status if it is refused.
-async fn stream(running: &TestBox, path: &str, bearer: Option<&str>) -> Result<Socket, u16> {
+pub(super) async fn stream(running: &TestBox, path: &str, bearer: Option<&str>) -> Result<Socket, u16> {
     let mut request = running.url.socket(path).into_client_request().unwrap();
     if let Some(token) = bearer {
         request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -141,7 +141,7 @@ async fn a_stream_of_the_dial_plan_shows_the_token() {
 }
 
 /// A box that keeps a connection to a fake of ours.
-async fn kept(module: Module) -> (TestBox, Fake) {
+pub(super) async fn kept(module: Module) -> (TestBox, Fake) {
     let fake = Fake::start(&Scope::new()).await;
     let kept = Some((fake.address.clone(), PASSWORD));
     let running = Setup { module, kept, ..Setup::default() }.start().await;
@@ -151,7 +151,7 @@ async fn kept(module: Module) -> (TestBox, Fake) {
 }
 
 /// A stream of the dial plan for this channel, and its leg.
-async fn streamed(running: &mut TestBox, path: &str, channel: &str) -> (Socket, LegOffer) {
+pub(super) async fn streamed(running: &mut TestBox, path: &str, channel: &str) -> (Socket, LegOffer) {
     let mut socket = stream(running, path, Some(TOKEN)).await.unwrap();
     socket.send(Message::text(json!({ "uuid": channel }).to_string())).await.unwrap();
     socket.send(Message::binary(vec![0; 320])).await.unwrap();

@@ -7,6 +7,7 @@ mod fake;
 mod freeswitch;
 mod golden;
 mod peers;
+mod resumed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::base::{Moment, limits};
 
 /// Events that a connection which sees all channels asks for. `CUSTOM` must come last.
-pub const EVENTS: &str = "event json CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_HANGUP CHANNEL_BRIDGE DTMF BACKGROUND_JOB CUSTOM mod_audio_stream::play mod_audio_stream::error";
+pub const EVENTS: &str = "event json CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_HANGUP CHANNEL_BRIDGE DTMF BACKGROUND_JOB CUSTOM mod_audio_stream::play mod_audio_stream::error mod_audio_stream::disconnect mod_audio_fork::connect_failed mod_audio_fork::disconnect";
 
 #[derive(Debug)]
 pub enum Input<'a> {
