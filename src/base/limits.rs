@@ -705,6 +705,8 @@ pub const RESUME_WITHIN: Duration = Duration::from_secs(20);
 /// A carrier that says that a call's media is over is believed after this time, if the box has not
 /// noticed it by itself.
 pub const RESUME_ASK_WITHIN: Duration = Duration::from_secs(2);
+/// Connections that a carrier is asked to make anew for one call; a stream that keeps breaking ends it.
+pub const RESUMES_MAX: u32 = 5;
 /// The carrier joins two lines within this time, or they stay with the box.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Who has talked for less than this was cut off, and the caller comes back to the agent.

@@ -182,6 +182,8 @@ pub struct Machine {
     pub(super) consent: Consent,
     /// The caller's line broke and may come back.
     pub(super) cut: Option<Cut>,
+    /// The carrier has said that the caller's line is over.
+    pub(super) line_over: bool,
     /// Since when there has been a line without a break.
     pub(super) line_since: Moment,
     /// Marks on their way: line finished locally, not yet confirmed by the carrier.
@@ -289,6 +291,7 @@ impl Machine {
             promised: None,
             consent: Consent::Off,
             cut: None,
+            line_over: false,
             line_since: now,
             marks: VecDeque::new(),
             next_ask: 0,

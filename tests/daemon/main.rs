@@ -17,6 +17,7 @@ mod machines;
 mod outbound;
 mod recording;
 mod refused;
+mod resumed;
 mod support;
 mod tenants;
 mod transfer;

@@ -29,7 +29,7 @@ pub struct Played {
 pub enum Side {
     Caller,
     Box,
-    /// Cut on purpose ([`super::Network::cut_after`]) or broken.
+    /// Cut on purpose ([`super::Network::cut_after`], [`Caller::cut`]) or broken.
     Network,
 }
 
@@ -72,6 +72,7 @@ pub(super) enum Order {
     Say(Vec<i16>, oneshot::Sender<Moment>),
     Press(char),
     Raw(String),
+    Cut,
     HangUp,
 }
 
@@ -148,6 +149,11 @@ impl Caller {
     /// Sends a text frame as it stands, however wrong; for fault tests.
     pub async fn send_raw(&self, text: String) -> Result<(), CallOver> {
         self.order(Order::Raw(text)).await
+    }
+
+    /// The media connection is dropped now, without a word.
+    pub async fn cut(&self) -> Result<(), CallOver> {
+        self.order(Order::Cut).await
     }
 
     /// Says goodbye in the carrier's way, then the socket closes.

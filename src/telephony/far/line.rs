@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::call::{CallEnd, Ends, FarCall, Heard, Order, Played, Side};
-use super::network::{Network, Uplink};
+use super::network::{AfterCut, Network, Uplink};
 use super::player::Player;
 use super::wire::{FarWire, FromBox};
 use crate::base::audio::{FRAME, LINE_FRAME};
@@ -37,6 +37,7 @@ pub struct Line<W> {
     uplink: Uplink<Frame>,
     player: Player,
     cut_after: Option<Duration>,
+    after_cut: AfterCut,
     /// What the caller still has to say, with whom to tell when it is said.
     speech: VecDeque<(VecDeque<i16>, oneshot::Sender<Moment>)>,
     noise: Option<Arc<[i16]>>,
@@ -63,6 +64,7 @@ impl<W: FarWire> Line<W> {
         let line = Self {
             wire,
             cut_after: options.network.cut_after,
+            after_cut: options.network.after_cut,
             uplink: Uplink::new(options.network),
             player: Player::default(),
             speech: VecDeque::new(),
@@ -107,12 +109,22 @@ impl<W: FarWire> Line<W> {
             loop {
                 match self.orders.recv().await {
                     // Nobody of ours hears it.
-                    Some(Order::Say(..) | Order::Press(_) | Order::Raw(_)) => {}
+                    Some(Order::Say(..) | Order::Press(_) | Order::Raw(_) | Order::Cut) => {}
                     Some(Order::HangUp) | None => return,
                 }
             }
         };
         timeout(at_most, hung_up).await.is_ok()
+    }
+
+    /// What becomes of the call now that its stream was ended by this side; `None`: the carrier goes on with it.
+    /// Else whether the carrier tells that it is over.
+    pub fn gone_with(&self, by: Side) -> Option<bool> {
+        match (by, self.after_cut) {
+            (Side::Box, _) | (Side::Network, AfterCut::GoesOn) => None,
+            (Side::Caller, _) | (Side::Network, AfterCut::HangsUp) => Some(true),
+            (Side::Network, AfterCut::Vanishes) => Some(false),
+        }
     }
 
     /// The next stream of the same call.
@@ -182,6 +194,7 @@ impl<W: FarWire> Line<W> {
                     Some(Order::Say(pcm, said)) => self.speech.push_back((pcm.into(), said)),
                     Some(Order::Press(digit)) => answers.extend(self.wire.key(digit)),
                     Some(Order::Raw(text)) => answers.push(Frame::Text(text)),
+                    Some(Order::Cut) => return Ok(Side::Network),
                     Some(Order::HangUp) | None => {
                         if let Some(frame) = self.wire.hang_up() {
                             socket.send(message(frame)).await?;

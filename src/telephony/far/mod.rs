@@ -15,5 +15,5 @@ mod wire;
 pub use call::{CallEnd, CallOver, Caller, FarCall, Heard, Played, Side};
 pub use dial::{OpenError, Socket, client, open};
 pub use line::{Line, LineOptions};
-pub use network::Network;
+pub use network::{AfterCut, Network};
 pub use wire::{FarWire, FromBox};

@@ -5,6 +5,18 @@ use std::time::Duration;
 
 use crate::base::Moment;
 
+/// What becomes of a call whose connection was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterCut {
+    /// The carrier goes on with it, as with every call whose stream is over.
+    #[default]
+    GoesOn,
+    /// The caller is gone as well, and the carrier says so.
+    HangsUp,
+    /// Nothing more is heard of it.
+    Vanishes,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// Share of the caller's frames that never arrive, 0 to 1.
@@ -13,14 +25,22 @@ pub struct Network {
     pub jitter: Duration,
     /// Share of the frames that come after their successor, 0 to 1.
     pub reorder: f32,
-    /// The connection is dropped without a word after this long.
+    /// The connection is dropped without a word after this long, each of a call that has several.
     pub cut_after: Option<Duration>,
+    pub after_cut: AfterCut,
     pub seed: u64,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { loss: 0.0, jitter: Duration::ZERO, reorder: 0.0, cut_after: None, seed: 1 }
+        Self {
+            loss: 0.0,
+            jitter: Duration::ZERO,
+            reorder: 0.0,
+            cut_after: None,
+            after_cut: AfterCut::default(),
+            seed: 1,
+        }
     }
 }
 
