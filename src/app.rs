@@ -292,7 +292,7 @@ impl App {
         twilio.spoken_busy = settings.calls.busy_line;
         twilio.require_upgrade_signature = settings.twilio.require_stream_signature;
         let prompts = Arc::new(Prompts { scripts: Arc::clone(&scripts), tts });
-        let flows = Arc::new(Flows::new(settings.exotel.flow_connects));
+        let flows = Arc::new(Flows::new(settings.exotel.flow_connects).returning(settings.exotel.flow_returns));
         let exotel = ExotelDeps {
             settings: exotel::settings(&settings, &public)?,
             flows: Arc::clone(&flows),

@@ -728,6 +728,8 @@ pub const RESUME_ASK_WITHIN: Duration = Duration::from_secs(2);
 pub const MINUTES_WAITING_MAX: usize = 4;
 /// When that talk is over, its last utterances are waited for so long.
 pub const MINUTES_END_MAX: Duration = Duration::from_secs(4);
+/// Connections that a carrier is asked to make anew for one call; a stream that keeps breaking ends it.
+pub const RESUMES_MAX: u32 = 5;
 /// The carrier joins two lines within this time, or they stay with the box.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Who has talked for less than this was cut off, and the caller comes back to the agent.

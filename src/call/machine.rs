@@ -189,6 +189,8 @@ pub struct Machine {
     pub(super) minutes: Option<Minutes>,
     /// The caller's line broke and may come back.
     pub(super) cut: Option<Cut>,
+    /// The carrier has said that the caller's line is over.
+    pub(super) line_over: bool,
     /// Since when there has been a line without a break.
     pub(super) line_since: Moment,
     /// When sound of the caller's line came last, silence included.
@@ -306,6 +308,7 @@ impl Machine {
             writes: false,
             minutes: None,
             cut: None,
+            line_over: false,
             line_since: now,
             last_sound: now,
             marks: VecDeque::new(),

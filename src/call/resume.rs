@@ -30,10 +30,14 @@ impl Cut {
 }
 
 impl Machine {
-    /// The caller's leg broke. False: there is nothing to wait for, the last line was being said.
+    /// The caller's leg broke. False: there is nothing to wait for, the last line was being said or the carrier has
+    /// said that the line is over.
     pub(super) fn wait_for_line(&mut self) -> bool {
         if self.cut.is_some() {
             return true;
+        }
+        if self.line_over {
+            return false;
         }
         let mid_turn = self.phase == Phase::Talking && (self.hearing.in_turn() || self.draft.is_some());
         match self.phase {
@@ -61,6 +65,7 @@ impl Machine {
         match news {
             // The carrier connects again what is not known to be broken here.
             Elsewhere::Back { lead } if self.cut.is_some() || self.away.is_none() => {
+                self.line_over = false;
                 if self.cut.is_some() || self.wait_for_line() {
                     self.line_back(*lead);
                 }
@@ -68,6 +73,11 @@ impl Machine {
             }
             Elsewhere::Ended(_) if self.cut.is_some() => {
                 self.over(EndCause::MediaLost);
+                true
+            }
+            // It may be quicker than the news of a broken socket. A line that is over as it should be tells so itself.
+            Elsewhere::Ended(_) if self.away.is_none() => {
+                self.line_over = true;
                 true
             }
             Elsewhere::Lost => {

@@ -151,6 +151,11 @@ fn the_carriers_word_that_the_call_is_over_ends_the_waiting() {
     let mut bench = Bench::cut_while_speaking();
     bench.give(Input::Elsewhere(Elsewhere::Ended(CallState::Completed)));
     assert_eq!(bench.over, Some(EndCause::MediaLost));
+    let mut bench = Bench::new();
+    bench.give(Input::Elsewhere(Elsewhere::Ended(CallState::Completed)));
+    assert_eq!(bench.over, None, "its leg is there");
+    bench.give(Input::Leg(LOST));
+    assert_eq!(bench.over, Some(EndCause::MediaLost), "nobody connects it again");
     let mut bench = Bench::cut_while_speaking();
     bench.give(Input::Finish(EndCause::Drained));
     assert_eq!(bench.over, Some(EndCause::Drained), "there is nobody to say goodbye to");

@@ -33,6 +33,8 @@ pub struct Exotel {
     pub flow_id: Option<String>,
     /// The flow connects callers with whom the box names.
     pub flow_connects: bool,
+    /// The flow goes back to the Voicebot applet where Passthru is answered 302.
+    pub flow_returns: bool,
 }
 
 /// How far somebody has come with it.
@@ -115,6 +117,7 @@ impl Exotel {
         });
         let flow_id = word(&mut fields, "flow_id", plain, "the number in the flow's address");
         let flow_connects = fields.or("flow_connects", false);
+        let flow_returns = fields.or("flow_returns", false);
         fields.finish();
         Self {
             user,
@@ -130,6 +133,7 @@ impl Exotel {
             exophone,
             flow_id,
             flow_connects,
+            flow_returns,
         }
     }
 

@@ -91,6 +91,10 @@ impl Exchange for Apologies {
         self.exchange.person(carrier_call, news);
     }
 
+    fn media_over(&self, carrier_call: &str) -> BoxFuture<'static, bool> {
+        self.exchange.media_over(carrier_call)
+    }
+
     fn carrier_state(&self, carrier_call: &str, state: CallState) {
         self.exchange.carrier_state(carrier_call, state);
     }

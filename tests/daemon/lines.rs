@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use vaani::base::Lang;
 use vaani::base::event::{EndCause, Event, RepairKind};
 use vaani::media::noise::{Colour, Noise};
-use vaani::telephony::far::{Heard, Network, Side};
+use vaani::telephony::far::{AfterCut, Heard, Network, Side};
 use vaani::telephony::twilio::carrier::DialError;
 
 use crate::support::{Daemon, impatient_config, question, root};
@@ -57,7 +57,9 @@ async fn wishes(daemon: &Daemon) -> Vec<Value> {
 
 async fn cut_in_mid_word(daemon: &Daemon) {
     let mut options = daemon.call();
-    options.network = Network { cut_after: Some(Duration::from_millis(1_500)), ..Network::default() };
+    // The caller is gone with the line, and the carrier says so: nobody is waited for.
+    let cut_after = Some(Duration::from_millis(1_500));
+    options.network = Network { cut_after, after_cut: AfterCut::HangsUp, ..Network::default() };
     let call = daemon.dial(options).await.unwrap();
     let sid = call.carrier_call().to_owned();
     call.say(question()).await.expect_err("the sentence is longer than the line lives");

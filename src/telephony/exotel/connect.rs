@@ -30,6 +30,8 @@ use crate::telephony::transfer::{PersonNews, Seeking, Transferer, Way};
 pub struct Flows {
     /// The flow goes on to a Connect applet that asks the box.
     connect: bool,
+    /// The flow goes straight back to the Voicebot applet.
+    returns: bool,
     direct: Mutex<Direct>,
 }
 
@@ -42,7 +44,22 @@ struct Direct {
 
 impl Flows {
     pub fn new(connect: bool) -> Self {
-        Self { connect, direct: Mutex::default() }
+        Self { connect, ..Self::default() }
+    }
+
+    /// Passthru's 302 leads back to the Voicebot applet, where it does not lead to Connect.
+    pub fn returning(self, returns: bool) -> Self {
+        Self { returns, ..self }
+    }
+
+    /// Can a call whose stream broke come back? A Connect applet that is told of nobody to ring leads there
+    /// too. A call without a flow ends with its stream, unless its other side connects again by itself.
+    pub(super) fn leads_back(&self, carrier_call: &str) -> bool {
+        (self.connect || self.returns) && !self.is_direct(carrier_call)
+    }
+
+    fn is_direct(&self, carrier_call: &str) -> bool {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(carrier_call)
     }
 
     /// A call of this id was ordered with our stream as its other side.
@@ -65,8 +82,7 @@ impl Transferer for Flows {
     }
 
     fn way(&self, carrier_call: &str) -> Way {
-        let direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.connect && !direct.calls.contains(carrier_call) { Way::LetGo } else { Way::InBox }
+        if self.connect && !self.is_direct(carrier_call) { Way::LetGo } else { Way::InBox }
     }
 
     fn join<'a>(&'a self, _: CallId, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
@@ -191,6 +207,10 @@ pub(super) async fn after(State(shared): State<Arc<Shared>>, path: SecretPath, r
 
 impl Shared {
     fn back_or_over(&self, call: &str, asked: &Asked) -> StatusCode {
+        // Nobody was to be rung: the flow is on its way back to a call whose stream broke.
+        if self.answers.leads_back(call) && self.exchange.goes_to_person(call).is_none() {
+            return StatusCode::FOUND;
+        }
         let news = asked.person();
         match news {
             Some(news @ (PersonNews::Done | PersonNews::NotReached(_))) => self.exchange.person(call, news),

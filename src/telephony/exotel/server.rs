@@ -101,7 +101,7 @@ impl ExotelMetrics {
 /// What every request and every leg of this transport shares.
 pub(super) struct Shared {
     pub(super) settings: ExotelSettings,
-    flows: Arc<Flows>,
+    pub(super) flows: Arc<Flows>,
     clock: Clock,
     tasks: Scope,
     metrics: ExotelMetrics,

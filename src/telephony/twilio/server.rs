@@ -202,6 +202,11 @@ impl Webhook {
         self.param("CallSid").filter(plausible).ok_or_else(|| plain(StatusCode::BAD_REQUEST, "CallSid is missing"))
     }
 
+    /// The box's own id of the call, where we have written it into the address.
+    fn own_call(&self) -> Option<CallId> {
+        self.query("call").and_then(|call| call.parse().ok())
+    }
+
     pub(super) fn agent(&self) -> Option<&str> {
         find(&self.query, "agent").filter(|agent| !agent.is_empty())
     }
@@ -222,7 +227,7 @@ impl Webhook {
             from: phone("From"),
             to: phone("To"),
             agent: self.agent().map(str::to_owned),
-            call: find(&self.query, "call").and_then(|call| call.parse().ok()),
+            call: self.own_call(),
             state: self.place("state"),
             district: self.place("district"),
         })
@@ -283,10 +288,10 @@ async fn language_selected(State(shared): State<Arc<Shared>>, request: Request) 
     }
 }
 
-/// Comes when our socket has closed: the conversation is over.
+/// Comes when our socket has closed, or broke.
 async fn after_stream(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     match Webhook::receive(&shared, request).await {
-        Ok(_) => document(&[Verb::Hangup]),
+        Ok(webhook) => shared.go_on(&webhook).await.unwrap_or_else(|answer| answer),
         Err(answer) => answer,
     }
 }
@@ -387,7 +392,7 @@ impl Shared {
         let call = self.announce(webhook)?;
         let menu = self.menu(webhook);
         if menu.len() < 2 {
-            return self.connect(webhook, call, None);
+            return self.connect(webhook, call, None, 0);
         }
         Ok(self.ask(webhook, &menu, 1))
     }
@@ -403,7 +408,7 @@ impl Shared {
         let first_time = find(&webhook.query, "attempt").is_none_or(|attempt| attempt == "1");
         match chosen {
             None if first_time && menu.len() > 1 => Ok(self.ask(webhook, &menu, 2)),
-            language => self.connect(webhook, call, language),
+            language => self.connect(webhook, call, language, 0),
         }
     }
 
@@ -450,8 +455,28 @@ impl Shared {
         document(&[Verb::Gather(gather), Verb::Redirect(next)])
     }
 
-    /// Hands the call over to our socket.
-    fn connect(&self, webhook: &Webhook, call: CallId, language: Option<Lang>) -> Result<Answer, Answer> {
+    /// The stream of a call is over. One that waits to be connected again gets another stream, for any other
+    /// the conversation is over. What is needed for that stands in the address that came with the stream, so
+    /// that the box keeps nothing of it.
+    async fn go_on(&self, webhook: &Webhook) -> Result<Answer, Answer> {
+        let exchange = &self.deps.exchange;
+        let (Ok(carrier_call), Some(call)) = (webhook.carrier_call(), webhook.own_call()) else {
+            return Ok(document(&[Verb::Hangup]));
+        };
+        if !exchange.media_over(carrier_call).await {
+            return Ok(document(&[Verb::Hangup]));
+        }
+        let resumed = webhook.query("resumed").and_then(|times| times.parse::<u32>().ok()).unwrap_or(0);
+        if resumed >= limits::RESUMES_MAX {
+            warn!(%call, resumed, "the media stream of a call keeps breaking; the call is ended");
+            exchange.carrier_state(carrier_call, CallState::Completed);
+            return Ok(document(&[Verb::Hangup]));
+        }
+        self.connect(webhook, call, None, resumed + 1)
+    }
+
+    /// Hands the call over to our socket, after so many that broke.
+    fn connect(&self, webhook: &Webhook, call: CallId, language: Option<Lang>, resumed: u32) -> Result<Answer, Answer> {
         let base = &self.deps.settings.public_base_url;
         let ticket = Ticket {
             call,
@@ -470,13 +495,15 @@ impl Shared {
             status_callback: base.webhook(&format!("/api/calls/webhook/{call}")),
             parameters,
         };
-        info!(%call, language = language.map(Lang::tag), "offering the media stream");
+        info!(%call, language = language.map(Lang::tag), resumed, "offering the media stream");
         let confirmation = language.and_then(|lang| {
             Prompt { key: prompts::CONFIRMED, lang, digit: None }.verb(base, self.deps.prompts.as_ref())
         });
         let mut verbs = Vec::from_iter(confirmation);
+        // A network that is gone for some seconds must not use up all tries in the first of them.
+        verbs.extend((resumed > 1).then(|| Verb::Pause { seconds: resumed - 1 }));
         verbs.push(Verb::Connect(stream));
-        verbs.push(Verb::Redirect(base.webhook("/voice/after-stream")));
+        verbs.push(Verb::Redirect(base.webhook(&format!("/voice/after-stream?call={call}&resumed={resumed}"))));
         Ok(document(&verbs))
     }
 

@@ -132,6 +132,8 @@ pub(super) async fn never_back(daemon: &Daemon, call: FarCall) -> Duration {
     let began = std::time::Instant::now();
     ear.caller.cut().await.unwrap();
     let (facts, cause) = daemon.ended(&ear.sid).await;
-    assert_eq!((cause, counts(&facts)), (EndCause::MediaLost, (1, 0, 1)), "{facts:#?}");
+    // The carrier's word may be quicker than the broken socket.
+    let (_, back, ended) = counts(&facts);
+    assert_eq!((cause, back, ended), (EndCause::MediaLost, 0, 1), "{facts:#?}");
     began.elapsed()
 }

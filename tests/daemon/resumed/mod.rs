@@ -4,8 +4,10 @@
 mod asterisk;
 mod audiosocket;
 mod ear;
+mod exotel;
 mod freeswitch;
 mod heard;
 mod local;
+mod twilio;
 mod webrtc;
 mod wire;

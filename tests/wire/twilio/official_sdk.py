@@ -73,7 +73,8 @@ for parameter in stream:
 connect = Connect()
 connect.append(offered)
 official.append(connect)
-official.redirect(base + "/voice/after-stream", method="POST")
+call = stream.get("statusCallback").rsplit("/", 1)[1]
+official.redirect(f"{base}/voice/after-stream?call={call}&resumed=0", method="POST")
 same(twiml, official)
 assert [p.get("name") for p in stream] == ["token", "lang"]
 

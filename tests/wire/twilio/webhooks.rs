@@ -2,6 +2,7 @@
 
 use vaani::base::Lang;
 use vaani::base::event::{CallState, Direction};
+use vaani::base::limits;
 use vaani::base::secret::Secret;
 use vaani::telephony::leg::Refusal;
 use vaani::telephony::signature::{self, Algorithm};
@@ -176,10 +177,45 @@ async fn the_stream_is_offered_with_all_that_belongs_to_it() {
     for part in [
         "<Connect><Stream url=\"wss://voice.example.in/media-stream\" statusCallback=\"https://voice.example.in/api/calls/webhook/",
         "statusCallbackMethod=\"POST\"><Parameter name=\"token\" value=\"",
-        "<Redirect method=\"POST\">https://voice.example.in/voice/after-stream</Redirect>",
+        "<Redirect method=\"POST\">https://voice.example.in/voice/after-stream?call=",
+        "&amp;resumed=0</Redirect>",
     ] {
         assert!(twiml.contains(part), "{part} in {twiml}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_is_offered_again_as_often_as_is_bearable() {
+    let running = Setup::default().start().await;
+    let (_, twiml) = running.post("/voice/incoming", &running.form()).await;
+    let after = |twiml: &str| {
+        let (_, rest) = twiml.split_once("<Redirect method=\"POST\">").expect("something follows the stream");
+        let url = rest.split('<').next().unwrap().replace("&amp;", "&");
+        url.strip_prefix(&running.public.webhook("")).unwrap().to_owned()
+    };
+    let mut next = after(&twiml);
+    let hang_up = |twiml: &str| twiml.ends_with("<Response><Hangup/></Response>");
+    assert!(hang_up(&running.post(&next, &running.form()).await.1), "a call that is over is not connected again");
+    running.exchange.broken.lock().unwrap().push("CA1".to_owned());
+    let other = vec![("CallSid".to_owned(), "CA2".to_owned())];
+    assert!(hang_up(&running.post(&next, &other).await.1), "nor one that nobody knows");
+    assert!(hang_up(&running.post("/voice/after-stream", &running.form()).await.1), "nor one without its name");
+    let mut tokens = Vec::new();
+    for resumed in 1..=limits::RESUMES_MAX {
+        let (_, twiml) = running.post(&next, &running.form()).await;
+        let pause = if resumed == 1 { String::new() } else { format!("<Pause length=\"{}\"/>", resumed - 1) };
+        assert!(twiml.contains(&format!("<Response>{pause}<Connect><Stream url=\"ws://")), "{twiml}");
+        assert!(twiml.contains(&format!("&amp;resumed={resumed}</Redirect>")), "{twiml}");
+        let (_, rest) = twiml.split_once("name=\"token\" value=\"").expect("a token");
+        tokens.push(rest.split('"').next().unwrap().to_owned());
+        next = after(&twiml);
+    }
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), limits::RESUMES_MAX as usize, "each is good once");
+    assert!(hang_up(&running.post(&next, &running.form()).await.1));
+    assert_eq!(*running.exchange.states.lock().unwrap(), [("CA1".to_owned(), CallState::Completed)]);
+    assert_eq!(running.exchange.announced.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

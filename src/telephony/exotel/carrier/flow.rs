@@ -28,6 +28,16 @@ pub enum Person {
     DoesNotAnswer,
 }
 
+/// Where the administrator has led Passthru's 302.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// To Connect, and from there on to another Passthru.
+    #[default]
+    Connects,
+    /// Back to the Voicebot applet.
+    Returns,
+}
+
 /// Where the flow goes on.
 enum Next {
     /// The call is over; true if the box wanted that.
@@ -51,7 +61,12 @@ pub(super) async fn run(
 ) {
     let mut socket = socket;
     let clean = loop {
-        let by = line.carry_stream(socket, clock).await;
+        let mut by = line.carry_stream(socket, clock).await;
+        match line.gone_with(by) {
+            Some(false) => break false,
+            Some(true) => by = Side::Caller,
+            None => {}
+        }
         match options.after_stream(&http, &mut line, by).await {
             Ok(Next::Voicebot) if options.streams < STREAMS_MAX => {}
             Ok(Next::Over(clean)) => break clean,
@@ -80,6 +95,7 @@ impl DialOptions {
             (StatusCode::OK, _) => return Ok(Next::Over(true)),
             // Whoever has hung up is connected with nobody.
             (StatusCode::FOUND, Side::Caller) => return Ok(Next::Over(false)),
+            (StatusCode::FOUND, _) if self.flow == Flow::Returns => return Ok(Next::Voicebot),
             (StatusCode::FOUND, _) => {}
             _ => return Ok(Next::Over(false)),
         }

@@ -16,7 +16,7 @@ use reqwest::StatusCode;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 
-pub use self::flow::Person;
+pub use self::flow::{Flow, Person};
 use self::wire::{Peculiarities, Printer};
 use crate::base::Clock;
 use crate::base::tasks::Scope;
@@ -47,6 +47,8 @@ pub struct DialOptions {
     pub network: Network,
     /// Whom the Connect applet rings, if the flow comes to it.
     pub person: Person,
+    /// Where Passthru's 302 leads.
+    pub flow: Flow,
     /// Streams that the call had before.
     streams: u32,
     /// Sound behind the caller's voice, 8 kHz, repeated for as long as the call lasts.
@@ -95,6 +97,7 @@ impl DialOptions {
             peculiarities: Peculiarities::default(),
             network: Network::default(),
             person: Person::DoesNotAnswer,
+            flow: Flow::default(),
             streams: 0,
             noise: None,
             http: None,

@@ -28,7 +28,7 @@ pub(super) struct StreamOffer {
 }
 
 #[derive(Debug)]
-enum Next {
+pub(super) enum Next {
     Stream(Box<StreamOffer>),
     HungUp,
     Rejected(String),
@@ -53,10 +53,10 @@ impl Follower {
         }
     }
 
-    /// The stream is over; true if what follows ends in a hang-up.
-    pub(super) async fn after(&mut self, offer: StreamOffer) -> bool {
+    /// The stream is over, and the box is asked what follows. What news of its end are sent to is kept.
+    pub(super) async fn after(&mut self, offer: &mut StreamOffer) -> Result<Next, DialError> {
         let url = self.options.public_base_url.webhook(&self.options.path);
-        matches!(self.follow(offer.rest, url).await, Ok(Next::HungUp))
+        self.follow(std::mem::take(&mut offer.rest), url).await
     }
 
     /// The status callbacks a carrier sends when a call is over, as far as somebody wants them.

@@ -1,10 +1,13 @@
 //! Media Streams on a dialled line, and what the carrier does when the stream is over.
 
-use super::follow::{Follower, StreamOffer};
+use super::follow::{Follower, Next, StreamOffer};
 use super::wire::{self, Printer};
 use crate::base::{Clock, g711};
 use crate::telephony::far::{FarWire, FromBox, Line, Side, Socket};
 use crate::telephony::stream::Frame;
+
+/// Streams that one call may have after its first.
+const STREAMS_MAX: u32 = 8;
 
 pub(super) struct MediaStream {
     printer: Printer,
@@ -61,11 +64,27 @@ pub(super) async fn run(
     mut follower: Follower,
     clock: Clock,
 ) {
-    let by = line.carry(socket, clock).await;
-    let callback = offer.status_callback().map(str::to_owned);
-    // A caller who hung up follows no more TwiML.
-    let clean = by == Side::Caller || follower.after(offer).await;
-    let stream = super::stream_sid(&follower.options.call_sid);
-    follower.report_end(callback.as_deref(), &stream).await;
+    let (mut socket, mut offer, mut streams) = (socket, offer, 0);
+    let clean = loop {
+        let by = line.carry_stream(socket, clock).await;
+        // A caller who hung up follows no more TwiML.
+        if let Some(told) = line.gone_with(by) {
+            if !told {
+                return line.over(false).await;
+            }
+            break by == Side::Caller;
+        }
+        offer = match follower.after(&mut offer).await {
+            Ok(Next::Stream(next)) if streams < STREAMS_MAX => *next,
+            Ok(Next::HungUp) => break true,
+            Ok(Next::Stream(_) | Next::Rejected(_)) | Err(_) => break false,
+        };
+        streams += 1;
+        let Ok(opened) = follower.open(&offer).await else { break false };
+        socket = opened;
+        line.go_on(MediaStream::new(follower.options.printer(streams), offer.parameters.clone()));
+    };
+    let stream = super::stream_sid(&follower.options.call_sid, streams);
+    follower.report_end(offer.status_callback(), &stream).await;
     line.over(clean).await;
 }

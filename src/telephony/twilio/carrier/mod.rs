@@ -1,7 +1,7 @@
 //! The other side of the line: a carrier that dials us the way Twilio does. Rehearsals, benches and
 //! fault tests use it.
-//! Promise: it signs like the carrier, follows the TwiML it is given and speaks Media Streams on the
-//! line (`telephony::far`).
+//! Promise: it signs like the carrier, follows the TwiML it is given, also after a stream that broke, and
+//! speaks Media Streams on the line (`telephony::far`).
 //! Absent on purpose: TLS (it dials the box it runs on), and what is said.
 
 mod follow;
@@ -67,14 +67,18 @@ impl DialOptions {
         self
     }
 
+    /// Of the call's stream with this number.
+    fn printer(&self, stream: u32) -> wire::Printer {
+        wire::Printer::new(&self.account_sid, &self.call_sid, &stream_sid(&self.call_sid, stream))
+    }
+
     /// Dials, goes through the menu and connects the media stream.
     pub async fn dial(self, tasks: &Scope, clock: Clock) -> Result<FarCall, DialError> {
         let mut follower = follow::Follower::new(self)?;
         let offer = follower.dial().await?;
         let socket = follower.open(&offer).await?;
-        let Self { account_sid, call_sid, network, noise, .. } = &follower.options;
-        let printer = wire::Printer::new(account_sid, call_sid, &stream_sid(call_sid));
-        let wire = line::MediaStream::new(printer, offer.parameters.clone());
+        let Self { call_sid, network, noise, .. } = &follower.options;
+        let wire = line::MediaStream::new(follower.options.printer(0), offer.parameters.clone());
         let options = LineOptions { network: network.clone(), noise: noise.clone() };
         let (line, call) = Line::new(wire, call_sid, options);
         tasks.spawn("carrier's line", line::run(line, socket, offer, follower, clock));
@@ -115,12 +119,12 @@ impl OpenStream {
         let mut follower = follow::Follower::new(options)?;
         let offer = follower.dial().await?;
         let socket = follower.open(&offer).await?;
-        let DialOptions { account_sid, call_sid, .. } = &follower.options;
-        let printer = wire::Printer::new(account_sid, call_sid, &stream_sid(call_sid));
-        Ok(Self { socket, parameters: offer.parameters, printer })
+        Ok(Self { socket, parameters: offer.parameters, printer: follower.options.printer(0) })
     }
 }
 
-fn stream_sid(call_sid: &str) -> String {
-    call_sid.replacen("CA", "MZ", 1)
+/// Streams of a call are counted from 0.
+fn stream_sid(call_sid: &str, stream: u32) -> String {
+    let first = call_sid.replacen("CA", "MZ", 1);
+    if stream == 0 { first } else { format!("{first}-{stream}") }
 }
