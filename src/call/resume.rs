@@ -1,8 +1,9 @@
 //! A caller's media connection that breaks while the call goes on, and is back.
 //!
 //! The call waits a bounded time. What the agent was saying is said on from a little before the caller's last
-//! sound, since a line is often gone for a while before anybody notices; a pending answer is prepared meanwhile; what the caller was saying is lost, and they are asked to say it
-//! again. Who is being rung for the caller is let go.
+//! sound, since a line is often gone for a while before anybody notices; a pending answer is prepared meanwhile;
+//! what the caller was saying is lost, and they are asked to say it again. Who is being rung for the caller is let
+//! go.
 //!
 //! Promise: no sound leaves while there is no line; a line that never comes back ends the call as
 //! `media_lost`. Absent on purpose: how a carrier connects again.
