@@ -143,10 +143,13 @@ pub const WEBRTC_ANSWER_MAX: Duration = Duration::from_secs(8);
 /// From the answer to a line that is open, and from there to the first sound.
 pub const WEBRTC_CONNECT_MAX: Duration = Duration::from_secs(20);
 pub const WEBRTC_FIRST_MEDIA_MAX: Duration = Duration::from_secs(20);
-/// A browser of which nothing is heard for this long is gone (consent to send, RFC 7675).
-pub const WEBRTC_CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A browser of which nothing is heard for this long is gone, long before its consent ends (30 s, RFC 7675): one
+/// that is there sends sound all the time, and one that comes back carries its call on.
+pub const WEBRTC_SILENT_MAX: Duration = Duration::from_secs(10);
 /// A browser that was heard so lately is there; nobody carries its call on in its place.
 pub const WEBRTC_THERE: Duration = Duration::from_secs(1);
+/// An attempt to carry a call on has so long to open its line before another may take its place.
+pub const WEBRTC_ATTEMPT: Duration = Duration::from_secs(3);
 /// Times that a browser carries one call on; a line that breaks more often is not worth having.
 pub const WEBRTC_RESUMES_MAX: u32 = 20;
 /// A session ends at this age whatever its call does.

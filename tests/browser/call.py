@@ -22,6 +22,7 @@ import urllib.request
 import wave
 
 from devtools import Browser, Page
+from path import DETOUR, Path
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD = """(() => {
@@ -180,11 +181,14 @@ def try_call(args, scratch):
 
 
 def in_browser(args, scratch, box, browser, url):
-    page = Page(browser, url)
+    paths = [Path() for _ in range(4)] if args.carry_on else []
+    page = Page(browser, url, DETOUR % [path.port() for path in paths])
     page.until("agents are listed", "document.getElementById('agent')?.options.length > 0", 30)
     page.run(f"document.getElementById('agent').value = {json.dumps(args.agent)}")
     began = time.monotonic()
     page.run("document.getElementById('call').click()")
+    if paths:
+        lead(page, paths, 0)
     page.until("the line is open", "document.getElementById('state').textContent === 'On the line'", 30)
     opened = time.monotonic() - began
     page.run(RECORD)
@@ -202,7 +206,7 @@ def in_browser(args, scratch, box, browser, url):
     time.sleep(0.5)
     talk = page.run(lines)
     sound = base64.b64decode(page.run(HEARD))
-    carried = carried_on(page, len(talk)) if args.carry_on else None
+    carried = carried_on(page, paths, len(talk)) if args.carry_on else None
     page.run("document.getElementById('hangup').click()")
     page.until("the call is over", "!document.getElementById('call').disabled", 20)
     faults = page.faults()
@@ -237,19 +241,21 @@ def in_browser(args, scratch, box, browser, url):
     assert not live, f"calls are left: {live}"
 
 
-def carried_on(page, lines):
-    """All packets of WebRTC are lost until the page has noticed; then the network is well again, and one more
-    turn is held."""
+def lead(page, paths, number):
+    """Tells the page's connection of that number where its path leads."""
+    page.until("the page connects", f"window.targets.length > {number}", 60)
+    paths[number].target = tuple(page.run(f"window.targets[{number}]"))
+
+
+def carried_on(page, paths, lines):
+    """The path of the page's packets is cut without a word; the page finds out, makes another connection, and
+    one more turn is held."""
     state = "document.getElementById('state').textContent"
-    network = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    page.browser.ask("Network.enable", session=page.session)
-    page.browser.ask("Network.emulateNetworkConditions", {**network, "packetLoss": 100}, page.session)
+    paths[0].cut = True
     began = time.monotonic()
-    try:
-        page.until("the page sees that the connection is gone", f"{state} !== 'On the line'", 40)
-        noticed = time.monotonic() - began
-    finally:
-        page.browser.ask("Network.emulateNetworkConditions", {**network, "packetLoss": 0}, page.session)
+    page.until("the page sees that the connection is gone", f"{state} !== 'On the line'", 40)
+    noticed = time.monotonic() - began
+    lead(page, paths, 1)
     page.until("the call goes on", f"{state} === 'On the line'", 40)
     back = time.monotonic() - began
     later = f"Array.from(document.querySelectorAll('#lines li'), (li) => li.className).slice({lines})"

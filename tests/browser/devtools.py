@@ -65,12 +65,15 @@ class Browser:
 
 
 class Page:
-    def __init__(self, browser, url):
+    def __init__(self, browser, url, first=None):
+        """`first`: a script that runs before any of the page's own."""
         self.browser = browser
         target = browser.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
         self.session = browser.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         for domain in ("Runtime", "Log", "Page"):
             browser.ask(f"{domain}.enable", session=self.session)
+        if first:
+            browser.ask("Page.addScriptToEvaluateOnNewDocument", {"source": first}, self.session)
         browser.ask("Page.navigate", {"url": url}, session=self.session)
 
     def run(self, script, within=60):

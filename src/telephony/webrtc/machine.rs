@@ -452,7 +452,7 @@ impl Leg {
         let silence = now.since(self.last_heard);
         if now.since(self.began) >= limits::WEBRTC_SESSION_MAX {
             self.over(LegEnd::Lost, "too long");
-        } else if silence >= limits::WEBRTC_CONSENT_MAX
+        } else if silence >= limits::WEBRTC_SILENT_MAX
             || !self.heard_any && now.since(self.began) >= limits::WEBRTC_FIRST_MEDIA_MAX
         {
             self.over(LegEnd::Lost, "nothing is heard of the browser");

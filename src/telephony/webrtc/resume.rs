@@ -93,11 +93,14 @@ impl Shared {
         if handle.claimed {
             return busy("somebody carries this call on just now");
         }
+        let lives = !handle.controls.is_closed();
         match handle.heard.get() {
-            Some(at) if now.since(at) < limits::WEBRTC_THERE && !handle.controls.is_closed() => {
+            Some(at) if lives && now.since(at) < limits::WEBRTC_THERE => {
                 return busy("somebody is heard on this call; its line is not broken");
             }
-            None if handle.resumes == 0 => return busy("the line of this call is about to open"),
+            None if lives && (handle.resumes == 0 || now.since(handle.since) < limits::WEBRTC_ATTEMPT) => {
+                return busy("the line of this call is about to open");
+            }
             _ => {}
         }
         if handle.resumes >= limits::WEBRTC_RESUMES_MAX {

@@ -29,7 +29,7 @@ use crate::base::ids::TenantId;
 use crate::base::network::Network;
 use crate::base::secret::Secret;
 use crate::base::tasks::Scope;
-use crate::base::{CallId, Clock, Lang, limits};
+use crate::base::{CallId, Clock, Lang, Moment, limits};
 use crate::telephony::leg::{Announcement, Exchange, Refusal};
 use crate::telephony::stream::StreamMetrics;
 
@@ -128,6 +128,7 @@ pub(super) struct Handle {
     pub(super) call: CallId,
     pub(super) carrier_call: String,
     pub(super) heard: LastHeard,
+    pub(super) since: Moment,
     /// How often the call was carried on.
     pub(super) resumes: u32,
     /// Somebody is about to carry it on.
@@ -410,6 +411,7 @@ impl Shared {
             call,
             carrier_call: carrier_call.clone(),
             heard: heard.clone(),
+            since: self.deps.clock.now(),
             resumes: resumes.unwrap_or(0),
             claimed: false,
         };

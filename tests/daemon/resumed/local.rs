@@ -14,7 +14,7 @@ use vaani::telephony::local::carrier::DialOptions;
 use vaani::telephony::local::wire::{Decoder, Message, Start, printed, read_proof};
 
 use super::ear::{counts, goes_on, never_back, whole_greeting};
-use crate::support::{Daemon, impatient_config, until};
+use crate::support::{Daemon, impatient_config, root, until};
 
 const FOR_HANDSETS: [(&str, &str); 2] = [("VAANI_PRIVACY__TRANSCRIPTS", "true"), ("VAANI_LOCAL__ENABLED", "true")];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -89,9 +89,9 @@ impl Handset {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_carried_on_by_its_own_handset_alone() {
     let state = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(state.path(), impatient_config().path(), false, &FOR_HANDSETS).await;
+    let daemon = Daemon::start(state.path(), &root().join("config"), true, &FOR_HANDSETS).await;
     let name = format!("handset-{}", CallId::new());
-    let (at, agent) = (daemon.handsets(), Some("reminder".to_owned()));
+    let (at, agent) = (daemon.handsets(), Some("helpdesk".to_owned()));
     let start = |proof: Option<&str>| Start {
         name: name.clone(),
         agent: agent.clone(),
