@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use vaani::base::event::{EndCause, Event};
+use vaani::base::tasks::Scope;
 use vaani::telephony::far::{CallEnd, Caller, FarCall, Heard};
 
 use crate::support::{Daemon, question, until};
@@ -31,7 +32,7 @@ impl Ear {
             end: Arc::default(),
         };
         let (loud, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.end));
-        tokio::spawn(async move {
+        Scope::new().spawn("ear", async move {
             while let Some(heard) = call.hear().await {
                 match heard {
                     Heard::Frame(played) => {
@@ -129,7 +130,7 @@ pub(super) async fn goes_on(daemon: &Daemon, call: FarCall, whole: usize, times:
 pub(super) async fn never_back(daemon: &Daemon, call: FarCall) -> Duration {
     let ear = Ear::of(call);
     ear.hears(20).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     ear.caller.cut().await.unwrap();
     let (facts, cause) = daemon.ended(&ear.sid).await;
     // The carrier's word may be quicker than the broken socket.

@@ -65,7 +65,7 @@ async fn a_flow_that_does_not_lead_back_ends_the_call() {
     let daemon = Daemon::start(state.path(), config.path(), true, &KNOWN).await;
     let network = Network { cut_after: Some(Duration::from_millis(1_500)), ..Network::default() };
     let call = daemon.dial_exotel(options(&daemon, network)).await.unwrap();
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let sid = call.carrier_call().to_owned();
     let end = call.end().await.unwrap();
     assert_eq!((end.by, end.clean), (Side::Network, true), "Passthru is answered 200");
