@@ -391,6 +391,7 @@ impl Leg {
                     }
                 }
             }
+            LegCommand::Hush => {}
             LegCommand::Clear => {
                 self.frames = 0;
                 let flushed: Vec<u64> = self
