@@ -110,6 +110,10 @@ pub const EXOTEL_CHUNK: u32 = 3_200;
 pub const EXOTEL_CHUNK_MAX: u32 = 32_000;
 /// A piece that is not full waits for more sound as long as this, and until Exotel has only as much left.
 pub const EXOTEL_CHUNK_PATIENCE: Duration = Duration::from_millis(40);
+/// Exotel begins no piece of ours for so long after somebody may have begun to speak: as long as it takes to find
+/// out, with messages of 100 ms. Who makes noises again within the next time is not waited for again.
+pub const EXOTEL_HUSH: Duration = Duration::from_millis(160);
+pub const EXOTEL_HUSH_AGAIN: Duration = Duration::from_secs(1);
 /// Messages of Exotel whose bytes are compared with their times.
 pub const EXOTEL_GAUGE_MESSAGES: u32 = 20;
 /// Streams whose end Exotel has asked about and got an answer; the oldest is forgotten.

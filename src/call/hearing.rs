@@ -27,6 +27,8 @@ const fn samples(of: Duration) -> usize {
 /// What the ear noticed. Times are milliseconds on the line's media clock.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
+    /// Something like a voice, too short to be one yet. Told once, until it is quiet again.
+    Stirring,
     /// A voice, whose first sound was this long ago.
     SpeechStarted {
         ago_ms: u32,
@@ -74,6 +76,9 @@ pub struct Hearing {
     in_turn: bool,
     /// Line time at the end of the last processed frame.
     line_ms: u64,
+    /// Which of the last frames sounded like a voice, the newest lowest.
+    voiced: u8,
+    stirring: bool,
 }
 
 impl Hearing {
@@ -90,6 +95,8 @@ impl Hearing {
             turn: Vec::new(),
             in_turn: false,
             line_ms: 0,
+            voiced: 0,
+            stirring: false,
         })
     }
 
@@ -142,6 +149,7 @@ impl Hearing {
             let surplus = self.recent.len().saturating_sub(samples(PRE_ROLL));
             self.recent.drain(..surplus);
         }
+        self.stir(speech, noticed);
         match self.endpointer.push(self.line_ms, speech) {
             Some(Endpoint::SpeechStarted { at_ms }) => {
                 self.in_turn = true;
@@ -169,6 +177,17 @@ impl Hearing {
             // The endpointer's own limit comes first; this guards the memory whatever it does.
             let surplus = self.turn.len() - samples(limits::TURN_AUDIO_MAX);
             self.turn.drain(..surplus);
+        }
+    }
+
+    /// Two frames of the last four: no click, and long before there is enough of it to be a turn.
+    fn stir(&mut self, speech: bool, noticed: &mut Vec<Heard>) {
+        self.voiced = (self.voiced << 1) | u8::from(speech);
+        if (self.voiced & 0b1111).count_ones() < 2 {
+            self.stirring &= self.voiced != 0;
+        } else if !self.stirring && !self.in_turn {
+            self.stirring = true;
+            noticed.push(Heard::Stirring);
         }
     }
 
@@ -207,3 +226,7 @@ impl Hearing {
         self.in_turn
     }
 }
+
+#[cfg(test)]
+#[path = "hearing_tests.rs"]
+mod tests;

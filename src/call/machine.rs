@@ -388,6 +388,8 @@ impl Machine {
                 Heard::Gap { missing_ms } => self.fact(Event::AudioGap { missing_ms }),
                 Heard::Key(key) => self.key(key, true),
                 _ if self.phase != Phase::Talking => {}
+                Heard::Stirring if self.mouth.is_audible() => self.put(Output::Leg(LegCommand::Hush)),
+                Heard::Stirring => {}
                 Heard::SpeechStarted { ago_ms } => self.speech_started(ago_ms),
                 Heard::SoftPause { speech_end_ms } => self.look(speech_end_ms, true),
                 Heard::Resumed => {

@@ -540,7 +540,7 @@ impl World<'_> {
                 let at = self.now + self.unplayed + Duration::from_millis(self.rng.u64(5..120));
                 self.at(at, Happening::Input(Input::Leg(LegEvent::MarkPlayed(mark))));
             }
-            LegCommand::Mark(_) => {}
+            LegCommand::Mark(_) | LegCommand::Hush => {}
             LegCommand::Clear => self.unplayed = Duration::ZERO,
             LegCommand::Hangup => {
                 let at = self.now + Duration::from_millis(50);

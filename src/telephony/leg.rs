@@ -54,6 +54,10 @@ pub enum LegCommand {
     Audio(Vec<i16>),
     /// Ask to be told when everything sent so far has been played.
     Mark(u64),
+    /// Somebody may be about to speak. Where the carrier plays out what it has begun, it is to begin nothing more
+    /// for now: `Clear` follows within a moment, or it was nothing and the leg goes on by itself. For all others
+    /// `Clear` is soon enough.
+    Hush,
     /// Throw away what the carrier has not played yet.
     Clear,
     /// Send what is queued in the leg, then end the line.

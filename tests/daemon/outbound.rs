@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use vaani::base::event::Event;
 use vaani::base::tasks::Scope;
 use vaani::base::{CallId, Clock};
 use vaani::telephony::far::FarCall;
@@ -232,6 +233,9 @@ async fn a_customer_is_called_and_everything_of_it_is_known() {
     assert!(!live.to_string().contains("9876500001"), "numbers are masked: {live}");
     let named = live["carrier_call"].as_str().unwrap().to_owned();
     let talking = it.carrier.calls.lock().unwrap().remove(&named).unwrap();
+    // A connection that breaks is made anew, as for callers.
+    talking.caller().cut().await.unwrap();
+    it.daemon.fact(&named, "the line is back", 0, |e| matches!(e, Event::MediaBack { .. })).await;
     talking.hang_up().await.unwrap();
     it.becomes(&customer, "completed").await;
     let kept = it.get(&format!("/api/calls/status/{call}")).await;

@@ -203,7 +203,7 @@ impl Call {
                     self.answers.push(echo.into_stream().boxed());
                 }
                 Output::Leg(LegCommand::Clear) => self.playing_until = now,
-                Output::Leg(LegCommand::Hangup) => {}
+                Output::Leg(LegCommand::Hangup | LegCommand::Hush) => {}
                 // Members here get their utterances whole.
                 Output::Listen { .. } | Output::Sound { .. } | Output::Record(_) => {}
                 Output::Stt { ask, request } => {

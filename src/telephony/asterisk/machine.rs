@@ -236,6 +236,7 @@ impl Leg {
                 self.send_units();
                 self.mark(mark);
             }
+            LegCommand::Hush => {}
             LegCommand::Clear => {
                 let mut rest = Vec::new();
                 live.codec.finish(&mut rest);

@@ -206,6 +206,7 @@ impl Leg {
                 }
             }
             LegCommand::Mark(mark) => live.queue.push_back(Queued::Mark(mark)),
+            LegCommand::Hush => {}
             LegCommand::Clear => {
                 let flushed = live.queue.drain(..).filter_map(|queued| match queued {
                     Queued::Mark(mark) => Some(Output::Event(LegEvent::MarkFlushed(mark))),

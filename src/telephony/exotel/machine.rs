@@ -1,7 +1,8 @@
 //! An AgentStream leg as a machine (`telephony::stream::machine`). Inside of the call sound is 8 kHz; the
 //! stream has the rate that `start` names.
 //! Promise: sound leaves in pieces the carrier takes without a gap; what the call has said last leaves
-//! when it pauses, before the carrier runs dry.
+//! when it pauses, before the carrier runs dry; while it is undecided whether somebody speaks the carrier
+//! begins no further piece.
 //! Absent on purpose: sockets, who may connect, logging, what the call is about.
 
 use std::collections::VecDeque;
@@ -169,7 +170,7 @@ impl Machine for Leg {
     fn deadline(&self) -> Option<Moment> {
         match &self.state {
             State::Waiting { until, .. } => Some(*until),
-            State::Live(live) => Some(live.outlet.flush_at().map_or(live.dead_at(), |flush| flush.min(live.dead_at()))),
+            State::Live(live) => Some(live.outlet.due_at().map_or(live.dead_at(), |due| due.min(live.dead_at()))),
             State::Asked(_) | State::Over => None,
         }
     }
@@ -312,22 +313,34 @@ impl Leg {
         let mut pieces = Vec::new();
         match command {
             LegCommand::Audio(pcm) => live.outlet.take(now, &pcm, &mut pieces),
-            LegCommand::Mark(mark) => live.outlet.mark(mark, &mut pieces),
+            LegCommand::Mark(mark) => live.outlet.mark(now, mark, &mut pieces),
+            LegCommand::Hush => {
+                if let Some(again) = live.outlet.hush(now) {
+                    live.marks.taken_back(again.into_iter());
+                    self.send_clear();
+                }
+            }
             LegCommand::Clear => {
                 let unsent = live.outlet.clear(now);
-                let mut text = String::with_capacity(80);
-                wire::print_clear(&live.stream, &mut text);
-                self.out.push_back(Output::Send(Frame::Text(text)));
-                let flushed = live.marks.clear().chain(unsent).map(|mark| Output::Event(LegEvent::MarkFlushed(mark)));
-                self.out.extend(flushed);
+                let flushed: Vec<u64> = live.marks.clear().chain(unsent).collect();
+                self.send_clear();
+                self.out.extend(flushed.into_iter().map(|mark| Output::Event(LegEvent::MarkFlushed(mark))));
             }
             LegCommand::Hangup => {
+                live.outlet.go_on(now, &mut pieces);
                 live.outlet.flush(now, &mut pieces);
                 self.send(pieces);
                 return self.close(LegEnd::ClosedByUs, 1000, "goodbye");
             }
         }
         self.send(pieces);
+    }
+
+    fn send_clear(&mut self) {
+        let State::Live(live) = &mut self.state else { return };
+        let mut text = String::with_capacity(80);
+        wire::print_clear(&live.stream, &mut text);
+        self.out.push_back(Output::Send(Frame::Text(text)));
     }
 
     fn send(&mut self, pieces: Vec<Piece>) {
@@ -350,12 +363,12 @@ impl Leg {
         match &mut self.state {
             State::Waiting { until, .. } if now >= *until => self.close(LegEnd::Lost, 1008, "no start"),
             State::Live(live) if now >= live.dead_at() => self.close(LegEnd::Lost, 1011, "no media"),
-            State::Live(live) if live.outlet.flush_at().is_some_and(|at| now >= at) => {
+            State::Live(live) => {
                 let mut pieces = Vec::new();
-                live.outlet.flush(now, &mut pieces);
+                live.outlet.tick(now, &mut pieces);
                 self.send(pieces);
             }
-            State::Waiting { .. } | State::Live(_) | State::Asked(_) | State::Over => {}
+            State::Waiting { .. } | State::Asked(_) | State::Over => {}
         }
     }
 
@@ -402,6 +415,7 @@ impl Live {
     fn becomes_mulaw(&mut self, now: Moment, chunk_bytes: usize, pieces: &mut Vec<Piece>) -> bool {
         let speech = Speech { coding: Coding::Mulaw, rate: LINE_RATE, guessed: false };
         let (Ok(inlet), Ok(outlet)) = (Inlet::new(speech), Outlet::new(speech, chunk_bytes)) else { return false };
+        self.outlet.go_on(now, pieces);
         self.outlet.flush(now, pieces);
         (self.inlet, self.outlet, self.speech) = (inlet, outlet, speech);
         true

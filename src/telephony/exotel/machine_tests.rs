@@ -192,6 +192,29 @@ fn marks_tell_what_was_played_and_what_was_not() {
 }
 
 #[test]
+fn who_may_be_about_to_speak_is_waited_for_and_loses_nothing() {
+    let mut leg = live();
+    assert!(command(&mut leg, 0, LegCommand::Hush).is_empty(), "there is nothing to be taken back");
+    let mut sent: Vec<String> = (0..21).flat_map(|_| command(&mut leg, 0, frame())).collect();
+    sent.extend(command(&mut leg, 0, LegCommand::Mark(1)));
+    assert_eq!(sent, ["sound 3200", "sound 3200"], "400 ms, and a mark behind a little more");
+    assert_eq!(command(&mut leg, 20, LegCommand::Hush), ["clear"]);
+    let meanwhile: Vec<String> = (0..10).flat_map(|_| command(&mut leg, 100, frame())).collect();
+    assert!(meanwhile.is_empty(), "{meanwhile:?}");
+    assert_eq!(leg.deadline(), Some(at(180)));
+    leg.handle(at(180), Input::Tick);
+    assert_eq!(journal(&mut leg), ["sound 3200", "sound 3200", "mark g1.m1"]);
+
+    assert_eq!(command(&mut leg, 1_300, frame()), [""; 0]);
+    leg.handle(at(1_400), Input::Tick);
+    assert_eq!(journal(&mut leg), ["sound 3200"]);
+    assert_eq!(command(&mut leg, 1_410, LegCommand::Hush), ["clear"]);
+    assert_eq!(command(&mut leg, 1_450, LegCommand::Clear), ["clear", "MarkFlushed(1)"]);
+    leg.handle(at(1_900), Input::Tick);
+    assert!(journal(&mut leg).is_empty(), "what was kept is gone");
+}
+
+#[test]
 fn mu_law_is_spoken_when_the_stream_says_so_or_shows_it() {
     let told = start().replace("audio/x-raw", "audio/x-mulaw;rate=8000");
     let mut leg = live_with(&told, TERMS);

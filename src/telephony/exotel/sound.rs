@@ -2,7 +2,7 @@
 //! pieces as the carrier wants them).
 //! Promise: nothing clicks where two pieces meet; every piece sent is a whole number of
 //! [`limits::EXOTEL_CHUNK_STEP`] bytes and none is smaller than the stream's chunk; a mark goes after the
-//! sound it stands behind.
+//! sound it stands behind; what a hush has taken back leaves again, whole and in order.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -119,7 +119,19 @@ pub struct Outlet {
     last_taken: Moment,
     /// When the carrier will have played all that has left.
     played_out: Moment,
+    /// What has left and is not begun yet, each with the moment when it will be.
+    ahead: VecDeque<(Moment, Piece)>,
+    hush: Option<Hush>,
+    /// Before this there is no other hush.
+    hush_again: Moment,
     samples: Vec<i16>,
+}
+
+/// Somebody may be about to speak: nothing leaves for now.
+struct Hush {
+    until: Moment,
+    /// What was taken back, and what came since.
+    kept: VecDeque<Piece>,
 }
 
 /// Something to be sent, in this order.
@@ -142,6 +154,9 @@ impl Outlet {
             marks: VecDeque::new(),
             last_taken: Moment::ZERO,
             played_out: Moment::ZERO,
+            ahead: VecDeque::new(),
+            hush: None,
+            hush_again: Moment::ZERO,
             samples: Vec::new(),
         })
     }
@@ -169,9 +184,9 @@ impl Outlet {
     }
 
     /// Asks to be told when everything taken so far has been played.
-    pub fn mark(&mut self, mark: u64, out: &mut Vec<Piece>) {
+    pub fn mark(&mut self, now: Moment, mark: u64, out: &mut Vec<Piece>) {
         if self.is_empty() {
-            out.push(Piece::Mark(mark));
+            self.pass(now, Piece::Mark(mark), out);
         } else {
             self.marks.push_back((self.taken, mark));
         }
@@ -189,9 +204,46 @@ impl Outlet {
             piece.resize(self.chunk, silence);
             self.leave(now, piece, out);
         }
-        out.extend(self.marks.drain(..).map(|(_, mark)| Piece::Mark(mark)));
+        self.pass_marks(now, self.marks.len(), out);
         self.taken = 0;
         self.left = 0;
+    }
+
+    /// Nothing leaves for [`limits::EXOTEL_HUSH`]. What the carrier has not begun is kept to be sent again, for
+    /// the carrier is to be told to clear it; gives the marks in it. `None`: there is nothing to hush, or it was
+    /// hushed a moment ago.
+    pub fn hush(&mut self, now: Moment) -> Option<Vec<u64>> {
+        let silent = self.played_out <= now && self.pending.is_empty();
+        if silent || self.hush.is_some() || now < self.hush_again {
+            return None;
+        }
+        self.forget_begun(now);
+        if let Some((begins, _)) = self.ahead.front() {
+            self.played_out = *begins;
+        }
+        let kept: VecDeque<Piece> = self.ahead.drain(..).map(|(_, piece)| piece).collect();
+        let marks = marks(&kept);
+        self.hush = Some(Hush { until: now + limits::EXOTEL_HUSH, kept });
+        Some(marks)
+    }
+
+    /// It was nothing: what was kept leaves.
+    pub fn go_on(&mut self, now: Moment, out: &mut Vec<Piece>) {
+        let Some(Hush { kept, .. }) = self.hush.take() else { return };
+        self.hush_again = now + limits::EXOTEL_HUSH_AGAIN;
+        kept.into_iter().for_each(|piece| self.pass(now, piece, out));
+    }
+
+    /// Does what is due by now ([`Outlet::due_at`]).
+    pub fn tick(&mut self, now: Moment, out: &mut Vec<Piece>) {
+        if self.due_at().is_some_and(|at| now >= at) {
+            if self.hush.is_some() { self.go_on(now, out) } else { self.flush(now, out) }
+        }
+    }
+
+    /// When [`Outlet::tick`] is wanted: the end of a hush, or when what is left over has to leave.
+    pub fn due_at(&self) -> Option<Moment> {
+        self.hush.as_ref().map_or_else(|| self.flush_at(), |hush| Some(hush.until))
     }
 
     /// Forgets what has not left; gives the marks that waited for it.
@@ -203,12 +255,14 @@ impl Outlet {
         self.taken = 0;
         self.left = 0;
         self.played_out = self.played_out.min(now);
-        self.marks.drain(..).map(|(_, mark)| mark).collect()
+        self.ahead.clear();
+        let kept = self.hush.take().map(|hush| marks(&hush.kept)).unwrap_or_default();
+        kept.into_iter().chain(self.marks.drain(..).map(|(_, mark)| mark)).collect()
     }
 
-    /// When [`Outlet::flush`] is wanted if nothing more comes: the call pauses, and the carrier is about
+    /// When a flush is wanted if nothing more comes: the call pauses, and the carrier is about
     /// to run dry.
-    pub fn flush_at(&self) -> Option<Moment> {
+    fn flush_at(&self) -> Option<Moment> {
         let paused = self.last_taken + limits::EXOTEL_CHUNK_PATIENCE;
         (!self.is_empty()).then(|| paused.max(self.played_out - limits::EXOTEL_CHUNK_PATIENCE))
     }
@@ -219,15 +273,42 @@ impl Outlet {
 
     fn leave(&mut self, now: Moment, piece: Vec<u8>, out: &mut Vec<Piece>) {
         self.left += piece.len() as u64;
-        self.played_out = self.played_out.max(now) + self.lasts(piece.len());
-        out.push(Piece::Sound(piece));
+        self.pass(now, Piece::Sound(piece), out);
         let samples = self.left / self.speech.bytes_per_sample() as u64;
         let played = samples * u64::from(LINE_RATE) / u64::from(self.speech.rate);
         let done = self.marks.iter().take_while(|(after, _)| *after <= played).count();
-        out.extend(self.marks.drain(..done).map(|(_, mark)| Piece::Mark(mark)));
+        self.pass_marks(now, done, out);
         if self.pending.is_empty() && self.marks.is_empty() && self.taken <= played {
             self.taken = 0;
             self.left = 0;
+        }
+    }
+
+    fn pass_marks(&mut self, now: Moment, count: usize, out: &mut Vec<Piece>) {
+        for _ in 0..count {
+            if let Some((_, mark)) = self.marks.pop_front() {
+                self.pass(now, Piece::Mark(mark), out);
+            }
+        }
+    }
+
+    /// To the carrier, unless it is hushed.
+    fn pass(&mut self, now: Moment, piece: Piece, out: &mut Vec<Piece>) {
+        if let Some(hush) = &mut self.hush {
+            return hush.kept.push_back(piece);
+        }
+        let begins = self.played_out.max(now);
+        if let Piece::Sound(bytes) = &piece {
+            self.played_out = begins + self.lasts(bytes.len());
+        }
+        self.forget_begun(now);
+        self.ahead.push_back((begins, piece.clone()));
+        out.push(piece);
+    }
+
+    fn forget_begun(&mut self, now: Moment) {
+        while self.ahead.front().is_some_and(|(begins, _)| *begins <= now) {
+            self.ahead.pop_front();
         }
     }
 
@@ -237,6 +318,10 @@ impl Outlet {
             Coding::Pcm => self.pending.extend(self.samples.iter().flat_map(|sample| sample.to_le_bytes())),
         }
     }
+}
+
+fn marks(pieces: &VecDeque<Piece>) -> Vec<u64> {
+    pieces.iter().filter_map(|piece| if let Piece::Mark(mark) = piece { Some(*mark) } else { None }).collect()
 }
 
 /// Looks whether the messages hold as many bytes as their times say.

@@ -246,6 +246,7 @@ impl Leg {
                 }
                 self.play_marks(now);
             }
+            (LegCommand::Hush, _) => {}
             (LegCommand::Clear, module) => {
                 let mut rest = Vec::new();
                 self.codec.finish(&mut rest);

@@ -10,7 +10,8 @@ use crate::base::limits;
 pub struct Marks {
     /// Raised by every clear; part of each mark's name on the wire.
     generation: u32,
-    waiting: VecDeque<u64>,
+    /// Each with the generation in its name.
+    waiting: VecDeque<(u64, u32)>,
 }
 
 /// What a mark that came back means.
@@ -30,27 +31,35 @@ impl Marks {
 
     /// It was sent. A carrier that gives nothing back has one given up for it: the oldest.
     pub fn sent(&mut self, mark: u64) -> Option<u64> {
-        self.waiting.push_back(mark);
-        if self.waiting.len() > limits::LEG_MARKS_MAX { self.waiting.pop_front() } else { None }
+        self.waiting.push_back((mark, self.generation));
+        let full = self.waiting.len() > limits::LEG_MARKS_MAX;
+        if full { self.waiting.pop_front().map(|(oldest, _)| oldest) } else { None }
+    }
+
+    /// A clear was sent, and what it threw away will be sent again, these marks among it. Those before it are
+    /// still to come.
+    pub fn taken_back(&mut self, again: impl Iterator<Item = u64>) {
+        self.generation += 1;
+        for mark in again {
+            self.waiting.retain(|(waiting, _)| *waiting != mark);
+        }
     }
 
     /// A clear was sent; the marks it threw away. Whether one was played in the instant before the clear
     /// arrived cannot be known; it counts as not heard.
     pub fn clear(&mut self) -> impl Iterator<Item = u64> {
         self.generation += 1;
-        self.waiting.drain(..)
+        self.waiting.drain(..).map(|(mark, _)| mark)
     }
 
     pub fn returned(&mut self, name: &str) -> Returned {
         let Some((generation, mark)) = read(name) else { return Returned::Unknown };
-        if generation < self.generation {
-            return Returned::Stale;
-        }
-        match self.waiting.iter().position(|m| *m == mark).filter(|_| generation == self.generation) {
+        match self.waiting.iter().position(|waiting| *waiting == (mark, generation)) {
             Some(at) => {
                 self.waiting.remove(at);
                 Returned::Played(mark)
             }
+            None if generation < self.generation => Returned::Stale,
             None => Returned::Unknown,
         }
     }
@@ -79,6 +88,19 @@ mod tests {
             assert_eq!(marks.returned(odd), Returned::Unknown, "{odd}");
         }
         assert_eq!(marks.returned("g1.m8"), Returned::Played(8));
+    }
+
+    #[test]
+    fn a_mark_that_is_sent_again_is_played_when_it_comes_under_its_new_name() {
+        let mut marks = Marks::default();
+        marks.sent(1);
+        marks.sent(2);
+        marks.taken_back([2].into_iter());
+        assert_eq!((marks.name(2), marks.sent(2)), ("g1.m2".to_owned(), None));
+        assert_eq!(marks.returned("g0.m2"), Returned::Stale, "given back by the clear");
+        assert_eq!(marks.returned("g0.m1"), Returned::Played(1), "it was not cleared");
+        assert_eq!(marks.returned("g1.m2"), Returned::Played(2));
+        assert_eq!(marks.clear().count(), 0);
     }
 
     #[test]

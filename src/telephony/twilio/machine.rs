@@ -282,6 +282,7 @@ impl Leg {
                 let lost = live.marks.sent(mark);
                 self.out.extend(lost.map(|mark| Output::Event(LegEvent::MarkFlushed(mark))));
             }
+            LegCommand::Hush => {}
             LegCommand::Clear => {
                 let mut text = String::with_capacity(80);
                 wire::print_clear(&live.stream, &mut text);

@@ -396,6 +396,7 @@ impl Leg {
                     }
                 }
             }
+            LegCommand::Hush => {}
             LegCommand::Clear => {
                 self.frames = 0;
                 self.hushed_to = now + limits::WEBRTC_HUSH;

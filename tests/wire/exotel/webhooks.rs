@@ -1,7 +1,7 @@
 //! The HTTP side: the applet's address, Passthru, status callbacks.
 
-use vaani::base::CallId;
 use vaani::base::event::{AnsweredBy, CallState};
+use vaani::base::{CallId, limits};
 
 use super::*;
 
@@ -66,6 +66,44 @@ async fn the_branch_after_a_stream_is_the_same_however_often_it_is_asked() {
     let states = running.exchange.states.lock().unwrap().clone();
     let states: Vec<_> = states.iter().map(|(call, state)| (call.as_str(), *state)).collect();
     assert_eq!(states, [("c1", CallState::Completed), ("c3", CallState::Failed)], "c2 goes on");
+}
+
+#[tokio::test]
+async fn a_call_whose_stream_broke_is_led_back_as_often_as_is_bearable() {
+    let running = Setup::default().start().await;
+    let ask = async |path: &str| answer(http().get(running.at(path))).await;
+    let broke = |stream: &str, status: &str| {
+        format!("/passthru-handler?CallSid=c1&Stream%5BStreamSID%5D={stream}&Stream%5BStatus%5D={status}")
+    };
+    running.exchange.broken.lock().unwrap().push("c1".to_owned());
+    assert_eq!(ask("/passthru-handler?CallSid=c1").await.0, 200, "nothing is said of a stream");
+    for resumed in 1..=limits::RESUMES_MAX {
+        // It is not documented which status a stream has that broke.
+        let status = if resumed % 2 == 0 { "completed" } else { "failed" };
+        let path = broke(&format!("s{resumed}"), status);
+        assert_eq!((ask(&path).await.0, ask(&path).await.0), (302, 302), "asked twice, counted once: {path}");
+        let (_, text) = ask("/connect-handler?CallSid=c1").await;
+        assert!(text.contains(r#""numbers":[]"#), "nobody is rung: {text}");
+        for result in ["null", "completed", "no-answer", ""] {
+            let path = format!("/passthru-after-connect?CallSid=c1&DialCallStatus={result}");
+            assert_eq!(ask(&path).await.0, 302, "the flow goes on to the Voicebot applet: {path}");
+        }
+    }
+    assert!(running.exchange.person_news.lock().unwrap().is_empty());
+    assert!(running.exchange.states.lock().unwrap().is_empty(), "the call goes on");
+    assert_eq!(ask(&broke("s9", "failed")).await.0, 200);
+    let told = std::mem::take(&mut *running.exchange.states.lock().unwrap());
+    assert_eq!(told, [("c1".to_owned(), CallState::Failed)]);
+
+    running.exchange.broken.lock().unwrap().push("c2".to_owned());
+    let gone = broke("t1", "cancelled").replace("c1", "c2");
+    assert_eq!(ask(&gone).await.0, 200, "who has hung up is not waited for");
+    running.exchange.person.lock().unwrap().push("c3".to_owned());
+    running.exchange.broken.lock().unwrap().push("c3".to_owned());
+    let (_, person) =
+        (ask(&broke("u1", "completed").replace("c1", "c3")).await, ask("/connect-handler?CallSid=c3").await);
+    assert!(person.1.contains("+912266554433"), "who goes to a person goes there first: {}", person.1);
+    assert_eq!(ask("/passthru-after-connect?CallSid=c3&DialCallStatus=completed").await.0, 200);
 }
 
 #[tokio::test]
