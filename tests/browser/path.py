@@ -15,6 +15,7 @@ DETOUR = """(() => {
     const words = first.split(" ");
     const port = ports[window.targets.length];
     window.targets.push([words[4], Number(words[5])]);
+    words[4] = "127.0.0.1";
     words[5] = port;
     const sdp = lines.filter((line) => !line.startsWith("a=candidate:") || line === first)
       .map((line) => line === first ? words.join(" ") : line).join("\\r\\n");
@@ -26,10 +27,10 @@ DETOUR = """(() => {
 class Path:
     def __init__(self):
         self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.near.bind(("0.0.0.0", 0))
-        # A socket for each of the browser's addresses, as a router has it.
-        self.far = {}
-        self.target = None
+        self.near.bind(("127.0.0.1", 0))
+        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # The first of the browser's addresses that comes this way; a path has one end.
+        self.target = self.browser = None
         self.cut = False
         threading.Thread(target=self.carry, daemon=True).start()
 
@@ -38,14 +39,13 @@ class Path:
 
     def carry(self):
         while not self.cut:
-            by_socket = {far: browser for browser, far in self.far.items()}
-            for ready in select.select([self.near, *by_socket], [], [], 0.1)[0]:
+            for ready in select.select([self.near, self.far], [], [], 0.1)[0]:
                 packet, sender = ready.recvfrom(4096)
                 if self.cut:
                     return
-                if ready is not self.near:
-                    self.near.sendto(packet, by_socket[ready])
+                if ready is self.far:
+                    self.near.sendto(packet, self.browser)
                 elif self.target:
-                    if sender not in self.far:
-                        self.far[sender] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    self.far[sender].sendto(packet, self.target)
+                    self.browser = self.browser or sender
+                    if sender == self.browser:
+                        self.far.sendto(packet, self.target)

@@ -96,7 +96,7 @@ async fn a_call_is_carried_on_by_who_knows_its_secret_and_only_when_its_line_is_
     let mut page = first;
     for times in 1..=2 {
         page.browser.vanish().await;
-        sleep(limits::WEBRTC_THERE).await;
+        sleep(2 * limits::WEBRTC_THERE).await;
         let (one, other) = join!(options.carry_on(&location), options.carry_on(&location));
         let (back, refused) = match (one, other) {
             (Ok(one), other) => (one, other),
@@ -133,7 +133,7 @@ async fn a_call_is_carried_on_by_who_knows_its_secret_and_only_when_its_line_is_
     let mut page = Page::of(browser);
     page.send(25).await;
     page.browser.vanish().await;
-    sleep(limits::WEBRTC_THERE).await;
+    sleep(2 * limits::WEBRTC_THERE).await;
     let (browser, offer) = Browser::offer(&[Codec::Opus], &options.addresses).await.unwrap();
     let request = options.http.post(options.base_url.webhook(&answered.location));
     let request = request.bearer_auth(options.token.expose()).header("content-type", "application/sdp");
@@ -158,13 +158,15 @@ async fn a_line_that_breaks_each_time_is_not_carried_on_for_ever() {
     let mut page = Page::of(browser);
     page.send(5).await;
     let mut times = 0;
-    let refused = loop {
+    let refused = 'line: loop {
         page.browser.vanish().await;
-        sleep(limits::WEBRTC_THERE).await;
-        match options.carry_on(&answered.location).await {
-            Ok(browser) => page = Page::of(browser),
-            Err(refused) => break status(Err(refused)),
-        }
+        page = loop {
+            match options.carry_on(&answered.location).await {
+                Ok(browser) => break Page::of(browser),
+                Err(DialError::Refused { status: 409, .. }) => sleep(Duration::from_millis(300)).await,
+                Err(refused) => break 'line status(Err(refused)),
+            }
+        };
         page.send(5).await;
         times += 1;
     };
