@@ -4,4 +4,5 @@ mod asterisk;
 mod audiosocket;
 mod ear;
 mod freeswitch;
+mod placed;
 mod wire;

@@ -85,7 +85,8 @@ impl Wire {
         }
         let to = self.to.lock().unwrap().clone();
         let mut at_box = TcpStream::connect(to).await?;
-        (carrier.set_nodelay(true)?, at_box.set_nodelay(true)?);
+        carrier.set_nodelay(true)?;
+        at_box.set_nodelay(true)?;
         at_box.write_all(&first[..length]).await?;
         tokio::select! {
             carried = copy_bidirectional(&mut carrier, &mut at_box) => carried.map(drop),
