@@ -8,6 +8,7 @@ mod exotel;
 mod freeswitch;
 mod heard;
 mod local;
+mod placed;
 mod twilio;
 mod webrtc;
 mod wire;
