@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use vaani::base::event::{EndCause, Event};
+use vaani::base::tasks::Scope;
 use vaani::telephony::far::{CallEnd, Caller, FarCall, Heard};
 
 use crate::support::{Daemon, question, until};
@@ -31,7 +32,7 @@ impl Ear {
             end: Arc::default(),
         };
         let (loud, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.end));
-        tokio::spawn(async move {
+        Scope::new().spawn("an ear", async move {
             while let Some(heard) = call.hear().await {
                 match heard {
                     Heard::Frame(played) => {
@@ -129,9 +130,11 @@ pub(super) async fn goes_on(daemon: &Daemon, call: FarCall, whole: usize, times:
 pub(super) async fn never_back(daemon: &Daemon, call: FarCall) -> Duration {
     let ear = Ear::of(call);
     ear.hears(20).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     ear.caller.cut().await.unwrap();
     let (facts, cause) = daemon.ended(&ear.sid).await;
-    assert_eq!((cause, counts(&facts)), (EndCause::MediaLost, (1, 0, 1)), "{facts:#?}");
+    // The carrier's word may be quicker than the broken socket.
+    let (_, back, ended) = counts(&facts);
+    assert_eq!((cause, back, ended), (EndCause::MediaLost, 0, 1), "{facts:#?}");
     began.elapsed()
 }

@@ -122,7 +122,7 @@ async fn a_call_is_carried_on_by_who_knows_its_secret_and_only_when_its_line_is_
     let mut page = Page::of(browser);
     page.send(25).await;
     page.browser.vanish().await;
-    let asked = std::time::Instant::now();
+    let asked = tokio::time::Instant::now();
     options.end(&answered.location).await;
     let (_, cause) = daemon.ended(&answered.call).await;
     assert_eq!(cause, EndCause::CallerHungUp);
@@ -140,7 +140,7 @@ async fn a_call_is_carried_on_by_who_knows_its_secret_and_only_when_its_line_is_
     let taken = request.body(offer).send().await.unwrap();
     assert_eq!(taken.status().as_u16(), 201);
     assert_eq!(taken.headers()["location"], *answered.location);
-    let asked = std::time::Instant::now();
+    let asked = tokio::time::Instant::now();
     options.end(&answered.location).await;
     let (facts, cause) = daemon.ended(&answered.call).await;
     assert_eq!((cause, counts(&facts)), (EndCause::MediaLost, (1, 0, 1)), "{facts:#?}");
