@@ -10,7 +10,7 @@ DETOUR = """(() => {
   window.targets = [];
   RTCPeerConnection.prototype.setRemoteDescription = function (description) {
     const lines = description.sdp.split("\\r\\n");
-    const first = lines.find((line) => line.startsWith("a=candidate:"));
+    const first = lines.find((line) => /^a=candidate:(\\S+ ){4}[\\d.]+ /.test(line));
     if (!first || window.targets.length >= ports.length) return real.call(this, description);
     const words = first.split(" ");
     const port = ports[window.targets.length];

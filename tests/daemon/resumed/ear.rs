@@ -32,7 +32,7 @@ impl Ear {
             end: Arc::default(),
         };
         let (loud, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.end));
-        Scope::new().spawn("ear", async move {
+        Scope::new().spawn("an ear", async move {
             while let Some(heard) = call.hear().await {
                 match heard {
                     Heard::Frame(played) => {

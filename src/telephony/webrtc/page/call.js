@@ -16,6 +16,9 @@ const CAUSES = {
 
 // A connection that was disconnected for so long (ms) is given up for another, which is tried again after these.
 const DOUBT = 2000;
+// The box sends a packet every 20 ms, sound or silence: without any for so long (ms) the connection is gone, which
+// the browser itself finds out later.
+const SILENCE = 3000;
 const PAUSES = [0, 1000, 1000, 2000, 3000, 4000, 5000, 5000];
 const OPEN_WITHIN = 7000;
 
@@ -166,6 +169,7 @@ async function broken(mine) {
   if (!mine.open) return over(mine, "The box cannot be reached from here. Is this device in the same network, and is UDP let through?");
   mine.mending = true;
   mine.open = false;
+  clearInterval(mine.watch);
   // What still gets through would tell the box that somebody is there.
   for (const sender of mine.peers.at(-1).getSenders()) sender.replaceTrack(null).catch(() => {});
   state("The connection is gone; connecting again");
@@ -204,6 +208,19 @@ function connected(mine) {
   setKeys(false);
   $("talk").hidden = false;
   mine.timer = setInterval(() => send(mine, { t: "ping", n: ++mine.pings }), 5000);
+  clearInterval(mine.watch);
+  const heard = { packets: 0, at: performance.now() };
+  mine.watch = setInterval(() => listen(mine, mine.peers.at(-1), heard).catch(() => {}), 1000);
+}
+
+async function listen(mine, peer, heard) {
+  let packets = 0;
+  for (const entry of (await peer.getStats()).values()) if (entry.type === "inbound-rtp") packets += entry.packetsReceived;
+  const now = performance.now();
+  // A page that was asleep has heard nothing and knows nothing.
+  if (packets !== heard.packets || now - heard.looked > SILENCE) Object.assign(heard, { packets, at: now });
+  heard.looked = now;
+  if (now - heard.at > SILENCE && mine.open && mine.peers.at(-1) === peer) broken(mine);
 }
 
 function send(mine, message) {
@@ -229,6 +246,7 @@ function over(mine, why) {
   if (mine.done) return;
   mine.done = true;
   clearInterval(mine.timer);
+  clearInterval(mine.watch);
   clearTimeout(mine.hushed);
   $("voice").muted = false;
   if (mine.at) ask("DELETE", mine.at).catch(() => {});
