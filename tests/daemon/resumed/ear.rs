@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::sleep;
+use vaani::base::Clock;
 use vaani::base::event::{EndCause, Event};
 use vaani::base::tasks::Scope;
 use vaani::telephony::far::{CallEnd, Caller, FarCall, Heard};
@@ -21,6 +22,7 @@ pub(super) struct Ear {
     /// Frames of the box in which something could be heard.
     loud: Arc<AtomicUsize>,
     end: Arc<Mutex<Option<CallEnd>>>,
+    tasks: Scope,
 }
 
 impl Ear {
@@ -30,9 +32,10 @@ impl Ear {
             caller: call.caller(),
             loud: Arc::default(),
             end: Arc::default(),
+            tasks: Scope::new(),
         };
         let (loud, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.end));
-        Scope::new().spawn("an ear", async move {
+        ear.tasks.spawn("ear", async move {
             while let Some(heard) = call.hear().await {
                 match heard {
                     Heard::Frame(played) => {
@@ -130,11 +133,12 @@ pub(super) async fn goes_on(daemon: &Daemon, call: FarCall, whole: usize, times:
 pub(super) async fn never_back(daemon: &Daemon, call: FarCall) -> Duration {
     let ear = Ear::of(call);
     ear.hears(20).await;
-    let began = tokio::time::Instant::now();
+    let clock = Clock::system();
+    let began = clock.now();
     ear.caller.cut().await.unwrap();
     let (facts, cause) = daemon.ended(&ear.sid).await;
     // The carrier's word may be quicker than the broken socket.
     let (_, back, ended) = counts(&facts);
     assert_eq!((cause, back, ended), (EndCause::MediaLost, 0, 1), "{facts:#?}");
-    began.elapsed()
+    clock.now().since(began)
 }
