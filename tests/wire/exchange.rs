@@ -19,8 +19,6 @@ pub(crate) struct Notes {
     pub(crate) refuse: Mutex<Option<Refusal>>,
     /// Calls that go on with a person.
     pub(crate) person: Mutex<Vec<String>>,
-    /// Calls whose media broke, and which wait for it.
-    pub(crate) broken: Mutex<Vec<String>>,
     pub(crate) person_news: Mutex<Vec<(String, PersonNews)>>,
     pub(crate) callbacks: Mutex<Vec<(Phone, Lang)>>,
     pub(crate) disk_full: AtomicBool,
@@ -42,7 +40,6 @@ impl Notes {
             languages: languages.to_vec(),
             refuse: Mutex::default(),
             person: Mutex::default(),
-            broken: Mutex::default(),
             person_news: Mutex::default(),
             callbacks: Mutex::default(),
             disk_full: AtomicBool::new(false),
@@ -83,11 +80,6 @@ impl Exchange for Notes {
         }
         connected.push(offer.call);
         self.offers.send(offer).map_err(|_| Refusal::Draining)
-    }
-
-    fn media_over(&self, carrier_call: &str) -> BoxFuture<'static, bool> {
-        let broken = self.broken.lock().unwrap().iter().any(|call| call == carrier_call);
-        Box::pin(std::future::ready(broken))
     }
 
     fn carrier_state(&self, carrier_call: &str, state: CallState) {

@@ -75,7 +75,7 @@ async fn a_call_whose_stream_broke_is_led_back_as_often_as_is_bearable() {
     let broke = |stream: &str, status: &str| {
         format!("/passthru-handler?CallSid=c1&Stream%5BStreamSID%5D={stream}&Stream%5BStatus%5D={status}")
     };
-    running.exchange.broken.lock().unwrap().push("c1".to_owned());
+    running.exchange.waits.lock().unwrap().push("c1".to_owned());
     assert_eq!(ask("/passthru-handler?CallSid=c1").await.0, 200, "nothing is said of a stream");
     for resumed in 1..=limits::RESUMES_MAX {
         // It is not documented which status a stream has that broke.
@@ -95,11 +95,11 @@ async fn a_call_whose_stream_broke_is_led_back_as_often_as_is_bearable() {
     let told = std::mem::take(&mut *running.exchange.states.lock().unwrap());
     assert_eq!(told, [("c1".to_owned(), CallState::Failed)]);
 
-    running.exchange.broken.lock().unwrap().push("c2".to_owned());
+    running.exchange.waits.lock().unwrap().push("c2".to_owned());
     let gone = broke("t1", "cancelled").replace("c1", "c2");
     assert_eq!(ask(&gone).await.0, 200, "who has hung up is not waited for");
     running.exchange.person.lock().unwrap().push("c3".to_owned());
-    running.exchange.broken.lock().unwrap().push("c3".to_owned());
+    running.exchange.waits.lock().unwrap().push("c3".to_owned());
     let (_, person) =
         (ask(&broke("u1", "completed").replace("c1", "c3")).await, ask("/connect-handler?CallSid=c3").await);
     assert!(person.1.contains("+912266554433"), "who goes to a person goes there first: {}", person.1);

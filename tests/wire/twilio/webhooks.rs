@@ -196,7 +196,7 @@ async fn a_stream_that_broke_is_offered_again_as_often_as_is_bearable() {
     let mut next = after(&twiml);
     let hang_up = |twiml: &str| twiml.ends_with("<Response><Hangup/></Response>");
     assert!(hang_up(&running.post(&next, &running.form()).await.1), "a call that is over is not connected again");
-    running.exchange.broken.lock().unwrap().push("CA1".to_owned());
+    running.exchange.waits.lock().unwrap().push("CA1".to_owned());
     let other = vec![("CallSid".to_owned(), "CA2".to_owned())];
     assert!(hang_up(&running.post(&next, &other).await.1), "nor one that nobody knows");
     assert!(hang_up(&running.post("/voice/after-stream", &running.form()).await.1), "nor one without its name");
