@@ -68,7 +68,11 @@ pub(super) fn faults(evidence: &Evidence, language: Lang, turn: &Turn) -> Vec<St
     if evidence.answered && !evidence.resumed {
         let cer = character_error_rate(&answer, &spoken(language, &evidence.agent_heard_back));
         if cer > HEARD_BACK_CER_MAX {
-            faults.push(format!("the answer cannot be understood: {:.0} % of the characters are wrong", cer * 100.0));
+            let heard = &evidence.agent_heard_back;
+            let wrong = cer * 100.0;
+            faults.push(format!(
+                "the answer cannot be understood: {wrong:.0} % of the characters are wrong in {heard:?}"
+            ));
         }
         if let Some(sounds) = evidence.heard_back_language.filter(|l| *l != language) {
             faults.push(format!("the answer sounds like {sounds}"));

@@ -249,7 +249,14 @@ impl FarWire for Printer {
                 Ok(FromBox::Sound(pcm))
             }
             Asked::Mark(name) => Ok(FromBox::Mark(name)),
-            Asked::Clear => Ok(FromBox::Clear),
+            Asked::Clear => {
+                // What is left in the converter was thrown away with the rest; it begins no later sound.
+                self.samples.clear();
+                if let Some(down) = &mut self.down {
+                    down.finish(&mut self.samples);
+                }
+                Ok(FromBox::Clear)
+            }
         }
     }
 
