@@ -4,19 +4,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::join;
-use tokio::time::Instant;
 use vaani::base::Clock;
-use vaani::base::event::{EndCause, Event};
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::telephony::audiosocket::carrier::DialOptions;
-use vaani::telephony::far::Side;
 
-use super::heard::{Ear, breaks, heard_on};
+use super::ear::Ear;
+use super::exchange::{
+    TOKEN, breaks_for_good, goes_on, hangs_up_meanwhile, is_back, never_comes_back, the_box_ends_it, whole_greeting,
+};
 use super::wire::Wire;
-use crate::support::{Daemon, root, until};
-
-const TOKEN: &str = "the-token-of-the-house";
+use crate::support::{Daemon, root};
 
 struct Rig {
     daemon: Daemon,
@@ -42,7 +40,7 @@ impl Rig {
         let base = self.daemon.call().base_url;
         let options = DialOptions::new(base, wire.address.clone(), Some(Secret::new(TOKEN)));
         let call = options.clone().dial(&self.tasks, Clock::system()).await.unwrap();
-        (Ear::of(call, &self.tasks), wire, options)
+        (Ear::of(call), wire, options)
     }
 }
 
@@ -50,36 +48,26 @@ impl Rig {
 async fn a_call_is_connected_again_and_the_sentence_goes_on() {
     let it = Rig::start().await;
     let (first, ..) = it.caller().await;
-    let (greeting, whole) = first.greeting(&it.daemon).await;
-    first.caller.hang_up().await.unwrap();
-    it.daemon.ended(&first.id).await;
-
+    let whole = whole_greeting(&it.daemon, &first).await;
     let cut = async |cuts: usize| {
         let (ear, wire, _) = it.caller().await;
-        for cut in 1..=cuts {
-            ear.hears(whole * cut / 4).await;
-            wire.cut();
-            until("another socket", async || (wire.connections() > cut).then_some(())).await;
-        }
-        let (heard, length) = ear.greeting(&it.daemon).await;
-        assert_eq!(heard, greeting);
-        heard_on(whole, length, cuts);
-        let facts = ear.another_turn(&it.daemon).await;
-        assert_eq!(breaks(&facts), (cuts, cuts), "{facts:#?}");
+        goes_on(&it.daemon, &ear, &wire, &whole, cuts).await;
     };
     join!(cut(1), cut(2));
+    let [hung_up, lost, ended] = [(); 3].map(|()| it.caller());
+    let ((ear, wire, _), (lost_ear, lost_wire, _), (ended_ear, ended_wire, _)) = join!(hung_up, lost, ended);
     join!(
         strangers_do_not_get_the_call(&it),
-        who_hangs_up_meanwhile_is_not_waited_for(&it),
-        a_line_that_never_comes_back_ends_the_call(&it),
-        a_call_that_the_box_ends_is_not_connected_again(&it),
+        hangs_up_meanwhile(&it.daemon, &ear, &wire, Duration::from_secs(8)),
+        never_comes_back(&it.daemon, &lost_ear, &lost_wire),
+        the_box_ends_it(&it.daemon, &ended_ear, &ended_wire),
     );
     it.daemon.stop().await;
 }
 
 async fn strangers_do_not_get_the_call(it: &Rig) {
     let (ear, wire, options) = it.caller().await;
-    ear.hears(300).await;
+    ear.hears_ms(300).await;
     // Who knows the id but did not ask for another connection.
     let stranger = || async {
         let mut options = options.clone();
@@ -89,53 +77,13 @@ async fn strangers_do_not_get_the_call(it: &Rig) {
     };
     assert_eq!(stranger().await.frames_received, 0, "its socket lives");
     let before = ear.heard_ms();
-    ear.hears(before + 200).await;
-    wire.is_dead(true);
-    wire.cut();
-    it.daemon.fact(&ear.id, "the break", 0, |e| matches!(e, Event::MediaLost)).await;
-    let ask = |token: &str| format!("/ast/next?uuid={}&token={token}", ear.id);
+    ear.hears_ms(before + 200).await;
+    breaks_for_good(&it.daemon, &ear, &wire).await;
+    let ask = |token: &str| format!("/ast/next?uuid={}&token={token}", ear.sid);
     for wrong in ["wrong", ""] {
         let answer = it.daemon.api().bare(reqwest::Method::GET, &ask(wrong)).send().await.unwrap();
         assert_eq!(answer.status(), 401);
     }
-    wire.is_dead(false);
-    it.daemon.fact(&ear.id, "the line is back", 0, |e| matches!(e, Event::MediaBack { .. })).await;
-    let facts = ear.another_turn(&it.daemon).await;
-    assert_eq!(breaks(&facts), (1, 1), "{facts:#?}");
+    is_back(&it.daemon, &ear, &wire).await;
     assert_eq!(stranger().await.frames_received, 0, "the id is spent");
-}
-
-async fn who_hangs_up_meanwhile_is_not_waited_for(it: &Rig) {
-    let (ear, wire, _) = it.caller().await;
-    ear.hears(300).await;
-    wire.is_dead(true);
-    wire.cut();
-    it.daemon.fact(&ear.id, "the break", 0, |e| matches!(e, Event::MediaLost)).await;
-    ear.caller.hang_up().await.unwrap();
-    let hung_up = Instant::now();
-    let (facts, cause) = it.daemon.ended(&ear.id).await;
-    assert!(hung_up.elapsed() < Duration::from_secs(8), "{:?}", hung_up.elapsed());
-    assert_eq!((cause, breaks(&facts)), (EndCause::MediaLost, (1, 0)), "{facts:#?}");
-}
-
-async fn a_line_that_never_comes_back_ends_the_call(it: &Rig) {
-    let (ear, wire, _) = it.caller().await;
-    ear.hears(300).await;
-    wire.is_dead(true);
-    wire.cut();
-    let (facts, cause) = it.daemon.ended(&ear.id).await;
-    assert_eq!((cause, breaks(&facts)), (EndCause::MediaLost, (1, 0)), "{facts:#?}");
-    assert_eq!(ear.end().await.by, Side::Network);
-    assert!((5..=101).contains(&wire.connections()), "{}", wire.connections());
-}
-
-async fn a_call_that_the_box_ends_is_not_connected_again(it: &Rig) {
-    let (ear, wire, _) = it.caller().await;
-    ear.hears(300).await;
-    let delete = it.daemon.api().request(reqwest::Method::DELETE, &format!("/sessions/{}", ear.id));
-    assert!(delete.send().await.unwrap().status().is_success());
-    let (facts, cause) = it.daemon.ended(&ear.id).await;
-    assert_eq!((cause, breaks(&facts)), (EndCause::Operator, (0, 0)), "{facts:#?}");
-    let end = ear.end().await;
-    assert_eq!((end.by, end.clean, wire.connections()), (Side::Box, true, 1), "{end:?}");
 }

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::join;
 use tokio::time::sleep;
-use vaani::base::Clock;
 use vaani::base::event::{EndCause, Event};
 use vaani::base::tasks::Scope;
-use vaani::telephony::far::{CallEnd, Caller, FarCall, Heard};
+use vaani::base::{Clock, limits};
+use vaani::telephony::far::{AfterCut, CallEnd, Caller, FarCall, Heard};
 
 use crate::support::{Daemon, question, until};
 
@@ -21,6 +22,8 @@ pub(super) struct Ear {
     pub(super) caller: Caller,
     /// Frames of the box in which something could be heard.
     loud: Arc<AtomicUsize>,
+    /// Milliseconds that came from the box, silence too.
+    heard: Arc<AtomicUsize>,
     end: Arc<Mutex<Option<CallEnd>>>,
     tasks: Scope,
 }
@@ -31,16 +34,18 @@ impl Ear {
             sid: call.carrier_call().to_owned(),
             caller: call.caller(),
             loud: Arc::default(),
+            heard: Arc::default(),
             end: Arc::default(),
             tasks: Scope::new(),
         };
-        let (loud, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.end));
+        let (loud, heard_ms, end) = (Arc::clone(&ear.loud), Arc::clone(&ear.heard), Arc::clone(&ear.end));
         ear.tasks.spawn("ear", async move {
             while let Some(heard) = call.hear().await {
                 match heard {
                     Heard::Frame(played) => {
                         let audible = played.from_box > 0 && played.pcm.iter().any(|s| s.unsigned_abs() > AUDIBLE);
                         loud.fetch_add(usize::from(audible), Ordering::Relaxed);
+                        heard_ms.fetch_add(played.from_box / 8, Ordering::Relaxed);
                     }
                     Heard::Cleared { .. } => {}
                     Heard::Ended(how) => *end.lock().unwrap() = Some(how),
@@ -58,6 +63,35 @@ impl Ear {
         until("so much is heard", async || (self.loud() >= frames).then_some(())).await;
     }
 
+    pub(super) fn heard_ms(&self) -> usize {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Until so much has come from the box.
+    pub(super) async fn hears_ms(&self, ms: usize) {
+        until("so much comes from the box", async || (self.heard_ms() >= ms).then_some(())).await;
+    }
+
+    /// The whole of what the agent says first, and how long it is, ms.
+    pub(super) async fn greeting(&self, daemon: &Daemon) -> (String, usize) {
+        let facts = daemon.fact(&self.sid, "a greeting", 0, greeted).await;
+        let said = said(&facts);
+        assert!(!said[0].1, "{facts:#?}");
+        (said[0].0.clone(), self.heard_ms())
+    }
+
+    /// The caller asks something and is answered; then they hang up, and the call has ended once.
+    pub(super) async fn another_turn(&self, daemon: &Daemon) -> Vec<Event> {
+        let before = daemon.facts(&self.sid).await.len();
+        self.caller.say(question()).await.unwrap();
+        daemon.fact(&self.sid, "an answer", before, |e| matches!(e, Event::TurnAnswered { .. })).await;
+        self.caller.hang_up().await.unwrap();
+        let (facts, cause) = daemon.ended(&self.sid).await;
+        assert_eq!(cause, EndCause::CallerHungUp, "{facts:#?}");
+        assert_eq!(self.ended().await.violations, Vec::<String>::new());
+        facts
+    }
+
     /// How the carrier saw the end.
     pub(super) async fn ended(&self) -> CallEnd {
         until("the line is over", async || self.end.lock().unwrap().clone()).await
@@ -72,6 +106,21 @@ pub(super) fn counts(facts: &[Event]) -> (usize, usize, usize) {
         of(|e| matches!(e, Event::MediaBack { .. })),
         of(|e| matches!(e, Event::CallEnded { .. })),
     )
+}
+
+/// What the agent said, as far as it was heard, and whether it was cut.
+pub(super) fn said(facts: &[Event]) -> Vec<(String, bool)> {
+    let said = facts.iter().filter_map(|e| match e {
+        Event::Said { heard, cut, .. } => Some((heard.clone(), *cut)),
+        _ => None,
+    });
+    said.collect()
+}
+
+/// How often the line broke, and how often it was back.
+pub(super) fn breaks(facts: &[Event]) -> (usize, usize) {
+    let (lost, back, _) = counts(facts);
+    (lost, back)
 }
 
 pub(super) fn greeted(event: &Event) -> bool {
@@ -127,6 +176,16 @@ pub(super) async fn goes_on(daemon: &Daemon, call: FarCall, whole: usize, times:
     assert_eq!((cause, counts(&facts)), (EndCause::CallerHungUp, (times, times, 1)), "{facts:#?}");
     let end = ear.ended().await;
     assert_eq!((end.violations, end.clean), (Vec::<String>::new(), true));
+}
+
+/// The whole of it for whoever dials so: cut once, cut twice, and never back.
+pub(super) async fn resumes(daemon: &Daemon, dial: impl AsyncFn(AfterCut) -> FarCall) {
+    let whole = whole_greeting(daemon, dial(AfterCut::GoesOn).await).await;
+    assert!(whole > 50, "the greeting is too short to be cut: {whole} frames");
+    let cut = async |times: usize| goes_on(daemon, dial(AfterCut::GoesOn).await, whole, times).await;
+    join!(cut(1), cut(2));
+    let waited = never_back(daemon, dial(AfterCut::Vanishes).await).await;
+    assert!(waited >= limits::RESUME_WITHIN, "{waited:?}");
 }
 
 /// Nothing is heard of the call any more; how long it was waited for.

@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Error;
 use vaani::base::Clock;
-use vaani::base::event::{EndCause, Event};
 use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::telephony::far::Side;
 use vaani::telephony::freeswitch::carrier::DialOptions;
 
-use super::heard::{Ear, breaks, heard_on, said};
+use super::ear::{Ear, said};
+use super::exchange::{TOKEN, breaks_for_good, ends_as_lost, goes_on, hangs_up_meanwhile, is_back, whole_greeting};
 use super::wire::Wire;
-use crate::support::{Daemon, root, until};
-
-const TOKEN: &str = "the-token-of-the-house";
+use crate::support::{Daemon, root};
 
 struct Rig {
     daemon: Daemon,
@@ -44,7 +42,7 @@ impl Rig {
 
     async fn caller(&self) -> Ear {
         let options = DialOptions::new(self.socket.clone(), Some(Secret::new(TOKEN)));
-        Ear::of(options.dial(&self.tasks, Clock::system()).await.unwrap(), &self.tasks)
+        Ear::of(options.dial(&self.tasks, Clock::system()).await.unwrap())
     }
 
     /// The status of an upgrade that is refused, or the close code of a socket that is.
@@ -70,78 +68,43 @@ impl Rig {
 async fn a_stream_that_breaks_is_asked_for_again_and_the_sentence_goes_on() {
     let it = Rig::start().await;
     let first = it.caller().await;
-    let (greeting, whole) = first.greeting(&it.daemon).await;
-    first.caller.hang_up().await.unwrap();
-    it.daemon.ended(&first.id).await;
-
+    let whole = whole_greeting(&it.daemon, &first).await;
     for cuts in [1, 2] {
-        let ear = it.caller().await;
-        for cut in 1..=cuts {
-            ear.hears(whole * cut / 4).await;
-            let connections = it.wire.connections();
-            it.wire.cut();
-            until("another stream", async || (it.wire.connections() > connections).then_some(())).await;
-        }
-        let (heard, length) = ear.greeting(&it.daemon).await;
-        assert_eq!(heard, greeting);
-        heard_on(whole, length, cuts);
-        let facts = ear.another_turn(&it.daemon).await;
-        assert_eq!(breaks(&facts), (cuts, cuts), "{facts:#?}");
+        goes_on(&it.daemon, &it.caller().await, &it.wire, &whole, cuts).await;
     }
 
     strangers_do_not_get_the_call(&it).await;
-    who_hangs_up_meanwhile_is_not_waited_for(&it).await;
+    hangs_up_meanwhile(&it.daemon, &it.caller().await, &it.wire, Duration::from_secs(5)).await;
+    it.wire.is_dead(false);
     a_stream_that_never_comes_back_ends_the_call(&it).await;
     it.daemon.stop().await;
 }
 
 async fn strangers_do_not_get_the_call(it: &Rig) {
     let ear = it.caller().await;
-    ear.hears(300).await;
+    ear.hears_ms(300).await;
     let ticket = it.wire.last().split(' ').nth(1).unwrap().to_owned();
     assert!(ticket.starts_with("/fs/fork?ticket="), "{ticket}");
     assert_eq!(it.refused(&ticket).await, 401, "a ticket is good once");
-    let by_name = format!("/fs/fork?uuid={}", ear.id);
+    let by_name = format!("/fs/fork?uuid={}", ear.sid);
     assert_eq!(it.refused(&format!("{by_name}&token=wrong")).await, 401);
     assert_eq!(it.refused(&format!("{by_name}&token={TOKEN}")).await, 1008, "its stream lives");
     let before = ear.heard_ms();
-    ear.hears(before + 200).await;
+    ear.hears_ms(before + 200).await;
 
     // Neither while it is waited for.
-    it.wire.is_dead(true);
-    it.wire.cut();
-    it.daemon.fact(&ear.id, "the break", 0, |e| matches!(e, Event::MediaLost)).await;
+    breaks_for_good(&it.daemon, &ear, &it.wire).await;
     assert_eq!(it.refused(&ticket).await, 401);
     assert_eq!(it.refused(&format!("{by_name}&token=wrong")).await, 401);
-    it.wire.is_dead(false);
-    it.daemon.fact(&ear.id, "the line is back", 0, |e| matches!(e, Event::MediaBack { .. })).await;
-    let facts = ear.another_turn(&it.daemon).await;
-    assert_eq!(breaks(&facts), (1, 1), "{facts:#?}");
-}
-
-async fn who_hangs_up_meanwhile_is_not_waited_for(it: &Rig) {
-    let ear = it.caller().await;
-    ear.hears(300).await;
-    it.wire.is_dead(true);
-    it.wire.cut();
-    it.daemon.fact(&ear.id, "the break", 0, |e| matches!(e, Event::MediaLost)).await;
-    ear.caller.hang_up().await.unwrap();
-    let hung_up = Instant::now();
-    let (facts, cause) = it.daemon.ended(&ear.id).await;
-    assert!(hung_up.elapsed() < Duration::from_secs(5), "{:?}", hung_up.elapsed());
-    assert_eq!((cause, breaks(&facts)), (EndCause::MediaLost, (1, 0)), "{facts:#?}");
-    it.wire.is_dead(false);
+    is_back(&it.daemon, &ear, &it.wire).await;
 }
 
 async fn a_stream_that_never_comes_back_ends_the_call(it: &Rig) {
     let ear = it.caller().await;
-    ear.hears(300).await;
     let before = it.wire.connections();
-    it.wire.is_dead(true);
-    it.wire.cut();
-    let (facts, cause) = it.daemon.ended(&ear.id).await;
-    assert_eq!((cause, breaks(&facts)), (EndCause::MediaLost, (1, 0)), "{facts:#?}");
-    let end = ear.end().await;
+    breaks_for_good(&it.daemon, &ear, &it.wire).await;
+    let facts = ends_as_lost(&it.daemon, &ear).await;
+    let end = ear.ended().await;
     assert_eq!((end.by, end.clean), (Side::Network, true), "the box has ended the channel: {end:?}");
     let asked = it.wire.connections() - before;
     assert!((5..=40).contains(&asked), "{asked} streams were asked for");

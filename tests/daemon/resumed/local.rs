@@ -4,16 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::join;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use vaani::base::event::{EndCause, Event};
-use vaani::base::{CallId, Lang, limits};
+use vaani::base::{CallId, Lang};
 use vaani::telephony::far::{AfterCut, FarCall, Network};
 use vaani::telephony::local::carrier::DialOptions;
 use vaani::telephony::local::wire::{Decoder, Message, Start, printed, read_proof};
 
-use super::ear::{counts, goes_on, never_back, whole_greeting};
+use super::ear::{counts, resumes};
 use crate::support::{Daemon, impatient_config, root, until};
 
 const FOR_HANDSETS: [(&str, &str); 2] = [("VAANI_PRIVACY__TRANSCRIPTS", "true"), ("VAANI_LOCAL__ENABLED", "true")];
@@ -30,13 +29,7 @@ async fn a_handsets_call_goes_on_over_another_socket() {
         options.network = Network { after_cut, ..Network::default() };
         daemon.dial_handset(options).await
     };
-    let whole = whole_greeting(&daemon, dial(AfterCut::GoesOn).await).await;
-    assert!(whole > 50, "the greeting is too short to be cut: {whole} frames");
-    join!(async { goes_on(&daemon, dial(AfterCut::GoesOn).await, whole, 1).await }, async {
-        goes_on(&daemon, dial(AfterCut::GoesOn).await, whole, 2).await
-    },);
-    let waited = never_back(&daemon, dial(AfterCut::Vanishes).await).await;
-    assert!(waited >= limits::RESUME_WITHIN, "{waited:?}");
+    resumes(&daemon, dial).await;
     daemon.stop().await;
 }
 

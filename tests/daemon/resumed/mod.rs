@@ -4,9 +4,9 @@
 mod asterisk;
 mod audiosocket;
 mod ear;
+mod exchange;
 mod exotel;
 mod freeswitch;
-mod heard;
 mod local;
 mod placed;
 mod twilio;

@@ -17,11 +17,10 @@ use vaani::base::secret::Secret;
 use vaani::base::tasks::Scope;
 use vaani::telephony::asterisk::carrier::DialOptions;
 
-use super::heard::{Ear, breaks};
+use super::ear::{Ear, breaks};
+use super::exchange::TOKEN;
 use super::wire::Wire;
 use crate::support::{Daemon, root, until};
-
-const TOKEN: &str = "the-token-of-the-house";
 
 /// An ARI that takes every order for a channel and tells of it; events come none.
 async fn ari(tasks: &Scope) -> (String, mpsc::UnboundedReceiver<(String, Value)>) {
@@ -71,15 +70,15 @@ async fn whoever_was_called_is_connected_again() {
     options.media_url = Some(format!("http://{}", wire.address).parse().unwrap());
     options.call = id;
     options.ours = Some(variables["VAANI_CALL"].as_str().unwrap().parse().unwrap());
-    let ear = Ear::of(options.dial(&tasks, Clock::system()).await.unwrap(), &tasks);
-    ear.hears(500).await;
+    let ear = Ear::of(options.dial(&tasks, Clock::system()).await.unwrap());
+    ear.hears_ms(500).await;
     wire.cut();
     until("another socket", async || (wire.connections() > 1).then_some(())).await;
-    daemon.fact(&ear.id, "the line is back", 0, |e| matches!(e, Event::MediaBack { .. })).await;
+    daemon.fact(&ear.sid, "the line is back", 0, |e| matches!(e, Event::MediaBack { .. })).await;
     let before = ear.heard_ms();
-    ear.hears(before + 500).await;
+    ear.hears_ms(before + 500).await;
     ear.caller.hang_up().await.unwrap();
-    let (facts, cause) = daemon.ended(&ear.id).await;
+    let (facts, cause) = daemon.ended(&ear.sid).await;
     assert_eq!((cause, breaks(&facts)), (EndCause::CallerHungUp, (1, 1)), "{facts:#?}");
     daemon.stop().await;
 }

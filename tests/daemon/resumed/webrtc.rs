@@ -11,7 +11,7 @@ use vaani::telephony::far::{AfterCut, FarCall, Network};
 use vaani::telephony::webrtc::carrier::{Browser, DialError, DialOptions};
 use vaani::telephony::webrtc::codec::{Codec, Mouth};
 
-use super::ear::{counts, goes_on, never_back, whole_greeting};
+use super::ear::{counts, resumes};
 use crate::support::{Daemon, impatient_config, root, until};
 
 /// A daemon that browsers call.
@@ -32,13 +32,7 @@ async fn a_browsers_call_goes_on_over_another_connection() {
         options.network = Network { after_cut, ..Network::default() };
         daemon.dial_browser(options).await.unwrap()
     };
-    let whole = whole_greeting(&daemon, dial(AfterCut::GoesOn).await).await;
-    assert!(whole > 50, "the greeting is too short to be cut: {whole} frames");
-    join!(async { goes_on(&daemon, dial(AfterCut::GoesOn).await, whole, 1).await }, async {
-        goes_on(&daemon, dial(AfterCut::GoesOn).await, whole, 2).await
-    },);
-    let waited = never_back(&daemon, dial(AfterCut::Vanishes).await).await;
-    assert!(waited >= limits::RESUME_WITHIN, "{waited:?}");
+    resumes(&daemon, dial).await;
     daemon.stop().await;
 }
 
