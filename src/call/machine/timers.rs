@@ -1,15 +1,14 @@
 //! When a call acts by itself: what is due, and what is done then.
 //! Promise: [`Machine::deadline`] names every moment at which a tick would do something.
 
+use std::time::Duration;
+
 use super::super::turns::Draft;
-use super::{Machine, Phase};
+use super::{Machine, Output, Phase};
 use crate::base::event::{EndCause, Event, RepairKind};
 use crate::base::{Moment, limits};
 use crate::call::resume::Cut;
 use crate::telephony::leg::LegCommand;
-
-use super::Output;
-use std::time::Duration;
 
 impl Machine {
     /// When to call `handle(now, Input::Tick)`, unless something else happens before.

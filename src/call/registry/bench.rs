@@ -97,28 +97,24 @@ pub(super) struct Leg {
 
 impl Leg {
     pub(super) async fn until(&mut self, wanted: LegCommand) {
-        let looking = async {
-            while let Some(command) = self.commands.recv().await {
-                if command == wanted {
-                    return;
-                }
-            }
-            panic!("the call let the leg go without {wanted:?}");
-        };
-        tokio::time::timeout(Duration::from_secs(15), looking).await.expect("the command comes");
+        self.until_like(&format!("{wanted:?}"), |command| *command == wanted).await;
     }
 
     /// The agent speaks.
     pub(super) async fn until_sound(&mut self) {
+        self.until_like("a sound", |command| matches!(command, LegCommand::Audio(_))).await;
+    }
+
+    async fn until_like(&mut self, what: &str, like: impl Fn(&LegCommand) -> bool) {
         let looking = async {
             while let Some(command) = self.commands.recv().await {
-                if matches!(command, LegCommand::Audio(_)) {
+                if like(&command) {
                     return;
                 }
             }
-            panic!("the call let the leg go without a sound");
+            panic!("the call let the leg go without {what}");
         };
-        tokio::time::timeout(Duration::from_secs(15), looking).await.expect("the agent speaks");
+        tokio::time::timeout(Duration::from_secs(15), looking).await.expect("the command comes");
     }
 
     pub(super) async fn end(&self, end: LegEnd) {

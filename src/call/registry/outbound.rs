@@ -70,7 +70,7 @@ pub enum NotCalled {
 /// agent does.
 fn longest(script: &Script) -> Duration {
     let talk = if script.transfer().is_some() { limits::CALL_MAX } else { script.max_duration() };
-    talk.max(script.max_duration()) + limits::FAREWELL_MAX
+    talk + limits::FAREWELL_MAX
 }
 
 impl Registry {
